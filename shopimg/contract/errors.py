@@ -1,0 +1,85 @@
+"""The errors that enhancers raise and jobs record; each has a stable code."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EnhancementError(Exception):
+    """The image could not be enhanced."""
+
+    code: ClassVar[str] = "enhancement_failed"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, public_message: str = "", *, detail: str = "") -> None:
+        """Take words a seller understands, and optionally a technical detail for operators.
+
+        Args:
+            public_message: shown to sellers and returned by the API; the docstring by default.
+            detail: for logs and the job row only; may name libraries and numbers.
+        """
+        self.public_message = public_message or (type(self).__doc__ or "").strip()
+        self.detail = detail
+        super().__init__(f"{self.public_message} ({detail})" if detail else self.public_message)
+
+
+class SourceError(EnhancementError):
+    """The uploaded file cannot be used."""
+
+    code = "source_invalid"
+
+
+class SourceMissingError(SourceError):
+    """The uploaded file is no longer in the storage."""
+
+    code = "source_missing"
+
+
+class SourceUnreadableError(SourceError):
+    """The uploaded file is damaged or is not a picture."""
+
+    code = "source_unreadable"
+
+
+class SourceTooLargeError(SourceError):
+    """The uploaded picture is larger than this shop accepts."""
+
+    code = "source_too_large"
+
+
+class UnsupportedFormatError(SourceError):
+    """This kind of picture is not supported. Upload a JPEG, PNG or WebP file."""
+
+    code = "unsupported_format"
+
+
+class RecipeError(EnhancementError):
+    """The recipe is unknown or one of its steps is not valid."""
+
+    code = "recipe_invalid"
+
+
+class CapacityError(EnhancementError):
+    """The workers are busy. The job runs again by itself."""
+
+    code = "capacity"
+    retryable = True
+
+
+class DeadlineExceededError(EnhancementError):
+    """The picture took longer than the time allowed for one job."""
+
+    code = "deadline_exceeded"
+
+
+class WorkerError(EnhancementError):
+    """The worker failed. The job runs again by itself."""
+
+    code = "worker_error"
+    retryable = True
+
+
+class JobSupersededError(EnhancementError):
+    """A newer upload or another worker has taken over this job."""
+
+    code = "job_superseded"

@@ -1,0 +1,108 @@
+"""What passes between a shop and an enhancer while one job runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from shopimg.contract.errors import DeadlineExceededError
+from shopimg.contract.recipe import Recipe
+
+
+class Deadline:
+    """The moment by which a job must be done; asked between steps and between tiles."""
+
+    def __init__(
+        self,
+        seconds: float,
+        *,
+        checks: Sequence[Callable[[], None]] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start the clock.
+
+        Args:
+            seconds: time allowed from now; ``math.inf`` for no limit.
+            checks: called by every ``check()``; raise to stop the work (a lost lease does).
+            clock: monotonic seconds.
+        """
+        self._clock = clock
+        self._end = clock() + seconds
+        self._checks = tuple(checks)
+
+    def remaining_seconds(self) -> float:
+        """Seconds left; negative once passed."""
+        return self._end - self._clock()
+
+    def check(self) -> None:
+        """Do nothing while there is time.
+
+        Raises:
+            DeadlineExceededError: the time is over.
+        """
+        if self.remaining_seconds() < 0:
+            raise DeadlineExceededError
+        for check in self._checks:
+            check()
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """What one step did to one image."""
+
+    name: str
+    """Name of the step, or ``decode`` / ``encode``."""
+    seconds: float
+    """Wall-clock time; 0.0 where another role of the same job had done the work."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """JSON-serialisable facts: options applied, network, tile size, device."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnhancedImage:
+    """One encoded result."""
+
+    role: str
+    """Which role of the recipe this is."""
+    content: bytes
+    """The encoded file."""
+    mime_type: str
+    """One of the values of ``MIME_TYPES``."""
+    width: int
+    """Pixels."""
+    height: int
+    """Pixels."""
+    steps: tuple[StepReport, ...]
+    """What ran, in order."""
+    digital_source_type: str
+    """IPTC NewsCode URI that says what really happened to the pixels."""
+    weights: Mapping[str, str] = field(default_factory=dict)
+    """Weight name -> sha256 of every network that ran."""
+    quality: Mapping[str, float] = field(default_factory=dict)
+    """Measured figures of the result, by name."""
+
+
+@runtime_checkable
+class Enhancer(Protocol):
+    """Turns one uploaded file into the outputs of a recipe. Named by ``SHOPIMG["ENHANCER"]``."""
+
+    def enhance(
+        self, source: bytes, recipe: Recipe, *, deadline: Deadline
+    ) -> Sequence[EnhancedImage]:
+        """Return one image per role of the recipe, in the recipe's order.
+
+        Args:
+            source: the uploaded file as it is in the storage.
+            recipe: what to make.
+            deadline: asked between steps and between tiles.
+
+        Raises:
+            SourceError: the file cannot be used.
+            RecipeError: the recipe names something that this enhancer cannot do.
+            CapacityError: not enough memory now; try again later.
+            DeadlineExceededError: the time is over.
+            WorkerError: anything else that failed in the worker.
+        """
+        ...
