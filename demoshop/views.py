@@ -1,0 +1,80 @@
+"""The storefront: product list, product page and cart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+from django.views.generic import DetailView, ListView
+
+from demoshop.cart import MAX_QUANTITY, Cart
+from demoshop.models import Category, Product, ProductQuerySet
+
+
+class ProductList(ListView):  # type: ignore[type-arg]
+    template_name = "demoshop/product_list.html"
+    context_object_name = "products"
+
+    def get_queryset(self) -> ProductQuerySet:
+        products = Product.objects.with_images()
+        category = self.kwargs.get("category")
+        if category is None:
+            return products
+        if category not in Category:
+            raise Http404
+        return products.filter(category=category)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        category = self.kwargs.get("category")
+        label = Category(category).label if category else None
+        return super().get_context_data(category=category, category_label=label, **kwargs)
+
+
+class ProductPage(DetailView):  # type: ignore[type-arg]
+    template_name = "demoshop/product_page.html"
+    context_object_name = "product"
+
+    def get_queryset(self) -> ProductQuerySet:
+        return Product.objects.with_images()
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        others = Product.objects.exclude(pk=self.object.pk).with_images()
+        return super().get_context_data(others=_nearest(others, self.object), **kwargs)
+
+
+def _nearest(products: ProductQuerySet, product: Product) -> list[Product]:
+    """Return four more products, those of the same category first."""
+    return sorted(products, key=lambda other: other.category != product.category)[:4]
+
+
+@require_GET
+def cart_page(request: HttpRequest) -> HttpResponse:
+    lines = Cart(request.session).lines()
+    context = {
+        "lines": lines,
+        "total": sum(line.total for line in lines),
+        "currency": lines[0].product.currency if lines else "",
+        "max_quantity": MAX_QUANTITY,
+    }
+    return render(request, "demoshop/cart.html", context)
+
+
+@require_POST
+def cart_add(request: HttpRequest, slug: str) -> HttpResponse:
+    product = get_object_or_404(Product, slug=slug)
+    Cart(request.session).add(product)
+    messages.success(request, _("%(product)s is in your cart.") % {"product": product.name})
+    return redirect(product)
+
+
+@require_POST
+def cart_change(request: HttpRequest, slug: str) -> HttpResponse:
+    product = get_object_or_404(Product, slug=slug)
+    quantity = request.POST.get("quantity", "")
+    if quantity.isdecimal():
+        Cart(request.session).change(product, int(quantity))
+    return redirect("cart")
