@@ -1,0 +1,1 @@
+"""A host shop with nothing in it but two models that have photographs."""
