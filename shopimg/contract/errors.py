@@ -83,3 +83,9 @@ class JobSupersededError(EnhancementError):
     """A newer upload or another worker has taken over this job."""
 
     code = "job_superseded"
+
+
+class InvalidTransitionError(EnhancementError):
+    """Somebody else has already decided, or the state does not allow this."""
+
+    code = "invalid_transition"

@@ -1,0 +1,122 @@
+"""Celery settings that keep an upload fast and a job safe when the broker misbehaves."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from celery import Celery, bootsteps
+from django.db import DatabaseError, connections
+
+from shopimg.conf import settings
+
+logger = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 20
+"""How often beat starts the sweeper."""
+
+
+def configure(app: Celery) -> Celery:
+    """Give an app what shopimg relies on; what the host has set stays.
+
+    Call it in the module that makes the app, for the web as well as for the worker processes.
+    Nothing is read before Celery itself reads its configuration. The reasons for each value are
+    in docs/design.md.
+    """
+    app.add_defaults(_defaults)
+    app.on_after_configure.connect(_complete, weak=False)
+    app.steps["consumer"].add(Heartbeat)
+    return app
+
+
+def _complete(sender: Celery, **_: Any) -> None:
+    """Add to the dictionaries that a host may have filled in part."""
+    conf = sender.conf
+    conf.broker_transport_options = {
+        **_transport_options(),
+        **(conf.broker_transport_options or {}),
+    }
+    conf.beat_schedule = {**_schedule(), **(conf.beat_schedule or {})}
+
+
+class Heartbeat(bootsteps.StartStopStep):
+    """Write a row every few seconds while the worker consumes.
+
+    It runs in the consumer's own loop: a worker that is alive but deaf stops beating, which a
+    thread would hide.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, parent: Any) -> None:
+        """Beat now, then regularly; wake the sweeper, as work may have piled up meanwhile."""
+        from shopimg.services import workers  # noqa: PLC0415  # needs loaded models
+
+        name = parent.hostname
+        queues = ",".join(sorted(parent.app.amqp.queues.consume_from))
+        self._beat(workers.beat, name, queues, starting=True)
+        self._entry = parent.timer.call_repeatedly(
+            settings.HEARTBEAT_SECONDS, self._beat, (workers.beat, name, queues)
+        )
+        parent.app.send_task("shopimg.tasks.sweep_jobs", queue=settings.QUEUE, ignore_result=True)
+
+    def stop(self, parent: Any) -> None:
+        """Beat no more."""
+        self._entry.cancel()
+
+    def shutdown(self, parent: Any) -> None:
+        """Forget this worker: it goes because it was told to."""
+        from shopimg.services import workers  # noqa: PLC0415  # needs loaded models
+
+        self._beat(workers.stopped, parent.hostname)
+
+    @staticmethod
+    def _beat(write: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+        try:
+            write(*args, **kwargs)
+        except DatabaseError:
+            logger.warning("could not write the worker's sign of life", exc_info=True)
+        finally:
+            connections.close_all()
+
+
+def _defaults() -> dict[str, Any]:
+    return {
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "task_ignore_result": True,
+        "task_acks_late": True,
+        # A worker that dies takes its message along; the sweeper brings the job back after its
+        # lease, at most three times, where a rejected message would come back at once and forever.
+        "task_reject_on_worker_lost": False,
+        "task_default_queue": settings.QUEUE,
+        "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0.2},
+        "task_time_limit": settings.JOB_TIME_LIMIT_SECONDS + 60,
+        "worker_prefetch_multiplier": 1,
+        "worker_max_tasks_per_child": 200,
+        "worker_proc_alive_timeout": 60.0,
+        "worker_enable_remote_control": True,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_timeout": 3.0,
+    }
+
+
+def _transport_options() -> dict[str, Any]:
+    return {
+        "visibility_timeout": settings.JOB_TIME_LIMIT_SECONDS + 300,
+        "socket_timeout": 10,
+        "socket_connect_timeout": 3,
+        "health_check_interval": 25,
+    }
+
+
+def _schedule() -> dict[str, Any]:
+    return {
+        "shopimg-sweep": {
+            "task": "shopimg.tasks.sweep_jobs",
+            "schedule": SWEEP_SECONDS,
+            # A sweep that nobody has started within one period is replaced by the next.
+            "options": {"expires": SWEEP_SECONDS},
+        }
+    }

@@ -1,0 +1,98 @@
+"""The ``SHOPIMG`` setting: typed, with defaults, read when first asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.utils.functional import SimpleLazyObject, empty
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every key of the ``SHOPIMG`` dictionary."""
+
+    SOURCES: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Watched models: ``"app.Model" -> {"field": ..., "recipe": ..., "alt": ...}``."""
+    RECIPES: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Recipe name -> table of roles; ``clean`` is built in and may be replaced."""
+    ENHANCER: str = "enhancer_worker.backend.NeuralEnhancer"
+    """Dotted path of the class that workers use; never imported by a web process."""
+    DRAFT_STORAGE: str = "shopimg_drafts"
+    """``STORAGES`` alias for results that wait for review; must not have public URLs."""
+    PUBLISHED_STORAGE: str = "shopimg_published"
+    """``STORAGES`` alias for what shoppers see."""
+    PUBLISH_ON_APPROVAL: bool = True
+    """Publish as soon as a reviewer approves."""
+    SCOPE: str | None = None
+    """Dotted path of ``(user, queryset of a watched model) -> narrowed queryset``."""
+    QUEUE: str = "shopimg"
+    """Celery queue of interactive jobs."""
+    BULK_QUEUE: str = "shopimg-bulk"
+    """Celery queue of ``shopimg_reprocess``."""
+    BULK_DEPTH: int = 1000
+    """Most messages of bulk jobs in the broker at one time."""
+    JOB_TIME_LIMIT_SECONDS: int = 300
+    """Time allowed for one attempt at a job."""
+    LEASE_SECONDS: int = 60
+    """A running job without a sign of life for this long is taken back."""
+    HEARTBEAT_SECONDS: int = 10
+    """How often a running job and a worker give a sign of life."""
+    RESEND_SECONDS: int = 60
+    """A due job whose last message is older than this gets another one."""
+    MAX_ATTEMPTS: int = 3
+    """Attempts before a job is quarantined."""
+    RETRY_SECONDS: int = 20
+    """Longest wait before the second attempt; doubles for each further one."""
+    MAX_SOURCE_BYTES: int = 20_000_000
+    """Largest accepted upload."""
+    MAX_SOURCE_PIXELS: int = 50_000_000
+    """Most pixels of an upload."""
+    MAX_OUTPUT_PIXELS: int = 100_000_000
+    """Most pixels of a result; an upload whose recipe would exceed it is refused."""
+    MAX_SIDE_PIXELS: int = 12_000
+    """Longest side of an upload or result."""
+    MIN_SIDE_PIXELS: int = 16
+    """Shortest side of an upload."""
+    MAX_ASPECT_RATIO: int = 20
+    """Longest side divided by the shortest one."""
+    ORPHAN_HOURS: int = 24
+    """Files that no row refers to are deleted when older than this."""
+
+    def __post_init__(self) -> None:
+        for option in dataclasses.fields(self):
+            self._check_type(option.name, option.default)
+
+    def _check_type(self, name: str, default: object) -> None:
+        value = getattr(self, name)
+        if isinstance(default, (bool, int, str)) and type(value) is not type(default):
+            wanted = type(default).__name__
+            raise ImproperlyConfigured(f"SHOPIMG[{name!r}] must be {wanted}, not {value!r}.")
+        if default is dataclasses.MISSING and not isinstance(value, Mapping):
+            raise ImproperlyConfigured(f"SHOPIMG[{name!r}] must be a dictionary, not {value!r}.")
+
+
+def _read() -> Settings:
+    given = getattr(django_settings, "SHOPIMG", {})
+    known = {option.name for option in dataclasses.fields(Settings)}
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise ImproperlyConfigured(
+            f"SHOPIMG has unknown keys {unknown}. Known keys: {', '.join(sorted(known))}."
+        )
+    return Settings(**given)
+
+
+class _LazySettings(SimpleLazyObject):  # type: ignore[type-arg]  # not generic at run time
+    def reset(self, *, setting: str, **_: object) -> None:
+        if setting == "SHOPIMG":
+            self._wrapped = empty
+
+
+settings: Settings = _LazySettings(_read)  # type: ignore[assignment]  # a proxy of Settings
+setting_changed.connect(settings.reset, dispatch_uid="shopimg.conf")  # type: ignore[attr-defined]

@@ -1,0 +1,68 @@
+"""Which kind of file an upload is, told by its first bytes and never by its name."""
+
+from __future__ import annotations
+
+from shopimg.contract.errors import SourceUnreadableError, UnsupportedFormatError
+
+SOURCE_FORMATS = ("jpeg", "png", "webp", "avif")
+"""Kinds of upload that an enhancer may accept; AVIF only where the codec is installed."""
+
+_REFUSED_SIGNATURES = (
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+    (b"8BPS", "Photoshop"),
+    (b"%!PS", "PostScript"),
+    (b"%PDF", "PDF"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
+    (b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
+    (b"\x00\x00\x01\x00", "icon"),
+)
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
+
+
+def sniff(head: bytes) -> str:
+    """Tell the kind of an upload.
+
+    Args:
+        head: the file's first 64 bytes or more.
+
+    Returns:
+        One of ``SOURCE_FORMATS``.
+
+    Raises:
+        UnsupportedFormatError: another kind of picture; the detail names it.
+        SourceUnreadableError: nothing that is known as a picture.
+
+    >>> sniff(b"\\x89PNG\\r\\n\\x1a\\n")
+    'png'
+    """
+    if head.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "webp"
+    if head[4:8] == b"ftyp":
+        return _sniff_iso_media(head)
+    _refuse_known_picture(head)
+    raise SourceUnreadableError(detail="no known picture signature")
+
+
+def _sniff_iso_media(head: bytes) -> str:
+    brands = head[8:64]
+    if b"avif" in brands or b"avis" in brands:
+        return "avif"
+    kind = "HEIC" if any(brand in brands for brand in _HEIF_BRANDS) else "video"
+    raise UnsupportedFormatError(detail=f"{kind} file")
+
+
+def _refuse_known_picture(head: bytes) -> None:
+    for signature, kind in _REFUSED_SIGNATURES:
+        if head.startswith(signature):
+            raise UnsupportedFormatError(detail=f"{kind} file")
+    text = head[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<svg", b"<?xml", b"<!doctype svg")):
+        raise UnsupportedFormatError(detail="SVG file")

@@ -1,0 +1,57 @@
+"""The host's save and delete signals: doors to the services."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models.signals import post_delete, post_save, pre_save
+
+from shopimg import sources
+from shopimg.models import EnhancementJob
+from shopimg.querysets import source_key
+from shopimg.services import publishing, requests
+
+
+def connect() -> None:
+    """Listen to every watched model."""
+    for source in sources.all_sources():
+        for signal, receiver in (
+            (pre_save, before_save),
+            (post_save, source_saved),
+            (post_delete, source_deleted),
+        ):
+            uid = f"shopimg.{receiver.__name__}.{source.label}"
+            signal.connect(receiver, sender=source.model, dispatch_uid=uid)
+
+
+def before_save(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
+    """Note whether this save stores a new file; afterwards that cannot be seen any more."""
+    source = sources.source_for(sender)
+    instance._state.shopimg_new_upload = sources.has_new_upload(source, instance)  # type: ignore[attr-defined]
+
+
+def source_saved(sender: type[models.Model], instance: models.Model, **kwargs: Any) -> None:
+    """Queue a job for a new upload; forget the old one when the file was taken away."""
+    source = sources.source_for(sender)
+    saved = kwargs.get("update_fields")
+    untouched = saved is not None and source.field not in saved
+    if kwargs.get("raw") or untouched or source.field in instance.get_deferred_fields():
+        return
+    file = source.file_of(instance)
+    if not file:
+        source_deleted(sender, instance)
+    elif instance._state.shopimg_new_upload or not _is_known(instance, file.name):  # type: ignore[attr-defined]
+        requests.request_enhancement(instance)
+
+
+def source_deleted(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
+    """Cancel jobs and drafts, and withdraw what is published."""
+    key = source_key(instance)
+    requests.forget_source(key)
+    publishing.withdraw_source(key)
+
+
+def _is_known(instance: models.Model, name: str | None) -> bool:
+    jobs = EnhancementJob.objects.for_source(instance)
+    return jobs.filter(source_name=name).exists()

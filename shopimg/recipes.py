@@ -1,0 +1,34 @@
+"""Named recipes from the settings, and the fingerprint of a recipe with today's weights."""
+
+from __future__ import annotations
+
+from shopimg import enhancers
+from shopimg.conf import settings
+from shopimg.contract import CLEAN, Recipe, RecipeError
+
+
+def all_recipes() -> dict[str, Recipe]:
+    """Return every recipe by name.
+
+    Raises:
+        RecipeError: a table in the settings is not valid.
+    """
+    own = {name: Recipe.parse(name, table) for name, table in settings.RECIPES.items()}
+    return {CLEAN.name: CLEAN, **own}
+
+
+def get_recipe(name: str) -> Recipe:
+    """Return the recipe called ``name``.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    recipes = all_recipes()
+    if name not in recipes:
+        raise RecipeError(f"There is no recipe {name!r}. Known: {', '.join(sorted(recipes))}.")
+    return recipes[name]
+
+
+def fingerprint(recipe: Recipe) -> str:
+    """Return the identity of a recipe with the weights that this installation ships."""
+    return recipe.fingerprint(enhancers.weights_for(recipe.step_names()))

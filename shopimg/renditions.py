@@ -1,0 +1,69 @@
+"""Responsive sizes of published files, made by django-pictures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pictures.models import PictureField, PictureFieldFile, PillowPicture
+from PIL import Image
+
+from shopimg import storage
+from shopimg.models import EnhancedVariant
+
+FORMATS = ("AVIF", "WEBP", "JPEG")
+"""Formats offered to browsers, best first."""
+
+# Not a column: only the description that django-pictures computes widths and names from.
+_LAYOUT = PictureField(file_types=list(FORMATS), container_width=1600, grid_columns=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """One file of a ``srcset``."""
+
+    name: str
+    """Name in the public storage."""
+    width: int
+    """Pixels."""
+
+
+def sources(variant: EnhancedVariant) -> dict[str, list[Rendition]]:
+    """Return the sizes of a variant by media type, best format and smallest size first."""
+    by_format: Mapping[str, Mapping[int, PillowPicture]] = _pictures(variant)
+    return {
+        f"image/{name.lower()}": [Rendition(sizes[w].name, w) for w in sorted(sizes)]
+        for name, sizes in by_format.items()
+        if sizes and not (name == "JPEG" and variant.mime_type == "image/webp")
+    }
+
+
+def names(variant: EnhancedVariant) -> Iterator[str]:
+    """Yield the file name of every size of a variant."""
+    for files in sources(variant).values():
+        yield from (file.name for file in files)
+
+
+def write(variant: EnhancedVariant) -> None:
+    """Write the files of every size; writing twice gives the same files."""
+    with storage.published().open(variant.published_name) as file:
+        content = io.BytesIO(file.read())
+    wanted = set(names(variant))
+    with Image.open(content) as image:
+        prepared = PillowPicture.pre_process(image)
+    for sizes in _pictures(variant).values():
+        for picture in sizes.values():
+            if picture.name in wanted:
+                picture.save(prepared)
+
+
+def _pictures(variant: EnhancedVariant) -> Mapping[str, Mapping[int, PillowPicture]]:
+    pictures: Mapping[str, Mapping[int, PillowPicture]] = PictureFieldFile.get_picture_files(
+        file_name=variant.published_name,
+        img_width=variant.width,
+        img_height=variant.height,
+        storage=storage.published(),
+        field=_LAYOUT,
+    )[None]
+    return pictures

@@ -1,0 +1,189 @@
+"""Reprocess a catalogue: rows in batches, constant memory, resumable after any interruption."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+from django.db.models import Avg, CharField, Count, F
+from django.db.models.functions import Cast
+from django.utils import timezone
+
+from shopimg import recipes, sources
+from shopimg.models import BulkRun, EnhancementJob
+from shopimg.services.requests import Order, request_enhancement
+from shopimg.states import JobState, RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which images a run is about, and what to do with them."""
+
+    model: str | None = None
+    """``app.Model``; every watched model by default."""
+    recipe: str | None = None
+    """Recipe name; each model's own by default."""
+    ids: tuple[str, ...] = ()
+    """Primary keys; all by default."""
+    statuses: tuple[str, ...] = ()
+    """Only images whose latest job is in one of these states."""
+    since: datetime | None = None
+    """Only images whose latest job was created at or after this moment."""
+    limit: int | None = None
+    """Most images."""
+    force: bool = False
+    """Run again what has been run with the same recipe and weights."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the selection as it is kept with the run."""
+        values = asdict(self)
+        return {**values, "since": self.since.isoformat() if self.since else None}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """Return the selection that ``to_json`` wrote."""
+        since = values["since"]
+        return cls(
+            **{
+                **values,
+                "ids": tuple(values["ids"]),
+                "statuses": tuple(values["statuses"]),
+                "since": datetime.fromisoformat(since) if since else None,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run would cost, from the figures of earlier jobs."""
+
+    images: int
+    """How many images the selection holds."""
+    seconds_per_image: float | None
+    """Mean worker time of succeeded jobs with these recipes, or None without any."""
+
+    @property
+    def seconds(self) -> float | None:
+        """Worker time of the whole run, for one worker process."""
+        return None if self.seconds_per_image is None else self.images * self.seconds_per_image
+
+
+def start(selection: Selection) -> BulkRun:
+    """Create a run.
+
+    Raises:
+        LookupError: the model is not watched.
+        RecipeError: the recipe is unknown.
+        ValueError: a status is unknown.
+    """
+    _selected_sources(selection)
+    if selection.recipe:
+        recipes.get_recipe(selection.recipe)
+    for status in selection.statuses:
+        JobState(status)
+    return BulkRun.objects.create(recipe=selection.recipe or "", filters=selection.to_json())
+
+
+def count(selection: Selection) -> int:
+    """Return how many images a selection holds."""
+    total = sum(_rows(source, selection).count() for source in _selected_sources(selection))
+    return total if selection.limit is None else min(total, selection.limit)
+
+
+def estimate(selection: Selection) -> Estimate:
+    """Predict the worker time of a run; changes nothing."""
+    names = {selection.recipe or source.recipe for source in _selected_sources(selection)}
+    mean = EnhancementJob.objects.filter(state=JobState.SUCCEEDED, recipe__in=names).aggregate(
+        mean=Avg(F("finished_at") - F("started_at"))
+    )["mean"]
+    return Estimate(count(selection), mean.total_seconds() if mean else None)
+
+
+def advance(run: BulkRun, batch_size: int = 1000) -> Iterator[int]:
+    """Queue a run's jobs from where it stopped, and yield the number of images of each batch.
+
+    The cursor is saved with each batch, so that a run which is interrupted anywhere goes on with
+    the batch it was in; equal content gives the same job, so nothing is done twice.
+    """
+    selection = Selection.from_json(run.filters)
+    for source in _selected_sources(selection):
+        while batch := _next_batch(run, source, selection, batch_size):
+            _queue(run, source, batch, selection)
+            yield len(batch)
+    BulkRun.objects.filter(pk=run.pk).update(state=RunState.QUEUED, finished_at=timezone.now())
+    run.refresh_from_db()
+
+
+def interrupt(run: BulkRun) -> None:
+    """Mark a run that was stopped before all its jobs were queued; ``advance`` resumes it."""
+    BulkRun.objects.filter(pk=run.pk, state=RunState.QUEUEING).update(state=RunState.INTERRUPTED)
+    run.refresh_from_db()
+
+
+def progress(run: BulkRun) -> dict[JobState, int]:
+    """Return how many jobs of a run are in each state."""
+    counts = run.jobs.values_list("state").annotate(Count("pk"))
+    return {JobState(state): number for state, number in counts.order_by()}
+
+
+def _selected_sources(selection: Selection) -> list[sources.Source]:
+    return [sources.find(selection.model)] if selection.model else sources.all_sources()
+
+
+def _rows(source: sources.Source, selection: Selection) -> models.QuerySet[models.Model]:
+    rows: models.QuerySet[models.Model] = source.model._default_manager.exclude(
+        **{source.field: ""}
+    ).order_by("pk")
+    if selection.ids:
+        rows = rows.filter(pk__in=selection.ids)
+    if not selection.statuses and selection.since is None:
+        return rows
+    rows = rows.annotate(shopimg_id=Cast("pk", CharField()))
+    return rows.filter(models.Exists(_latest_jobs(source, selection)))
+
+
+def _latest_jobs(source: sources.Source, selection: Selection) -> models.QuerySet[EnhancementJob]:
+    of_image = EnhancementJob.objects.filter(
+        source_type=ContentType.objects.get_for_model(source.model),
+        source_id=models.OuterRef("source_id"),
+    )
+    newest = of_image.order_by("-created_at").values("pk")[:1]
+    latest = EnhancementJob.objects.filter(
+        source_type=ContentType.objects.get_for_model(source.model),
+        source_id=models.OuterRef("shopimg_id"),
+        pk=models.Subquery(newest),
+    )
+    if selection.statuses:
+        latest = latest.filter(state__in=selection.statuses)
+    if selection.since is not None:
+        latest = latest.filter(created_at__gte=selection.since)
+    return latest
+
+
+def _next_batch(
+    run: BulkRun, source: sources.Source, selection: Selection, size: int
+) -> list[models.Model]:
+    if selection.limit is not None:
+        size = min(size, selection.limit - run.examined)
+    rows = _rows(source, selection)
+    last = run.cursor.get(source.label)
+    if last is not None:
+        rows = rows.filter(pk__gt=last)
+    return list(rows[: max(size, 0)])
+
+
+def _queue(
+    run: BulkRun, source: sources.Source, batch: list[models.Model], selection: Selection
+) -> None:
+    order = Order(recipe=selection.recipe, bulk_run=run, force=selection.force)
+    queued = sum(request_enhancement(instance, order).queued for instance in batch)
+    run.cursor[source.label] = source.model._meta.pk.value_to_string(batch[-1])
+    run.examined += len(batch)
+    run.queued += queued
+    run.skipped += len(batch) - queued
+    run.state = RunState.QUEUEING
+    run.save()

@@ -1,0 +1,39 @@
+"""The history of a variant: who decided what, about which bytes, and when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from shopimg.models import EnhancedVariant, ReviewDecision
+from shopimg.states import Decision
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+
+def record(
+    variant: EnhancedVariant, decision: Decision, by: AbstractBaseUser | None, **details: Any
+) -> ReviewDecision:
+    """Write one line of a variant's history."""
+    return ReviewDecision.objects.create(
+        variant=variant,
+        decision=decision,
+        by_id=by.pk if by else None,
+        digest=variant.digest,
+        **details,
+    )
+
+
+def taken_message(variant: EnhancedVariant) -> str:
+    """Say what happened to a variant in the meantime, by whom and when."""
+    last = variant.decisions.select_related("by").first()
+    if last is None:
+        return _("This draft is %(state)s.") % {"state": variant.get_state_display().lower()}
+    return _("%(decision)s by %(who)s on %(when)s.") % {
+        "decision": last.get_decision_display(),
+        "who": last.by,
+        "when": timezone.localtime(last.at).strftime("%Y-%m-%d %H:%M"),
+    }

@@ -1,0 +1,289 @@
+"""The life of a job: claimed under a lease, kept alive, finished once, or put back."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from django.db import models, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from shopimg import signals, sources, storage
+from shopimg.conf import settings
+from shopimg.contract import (
+    EnhancedImage,
+    EnhancementError,
+    InvalidTransitionError,
+    JobSupersededError,
+    Recipe,
+    SourceMissingError,
+    WorkerError,
+)
+from shopimg.models import EnhancedVariant, EnhancementJob
+from shopimg.states import OPEN_JOBS, RETRYABLE_JOBS, JobState, ReviewState
+
+logger = logging.getLogger(__name__)
+
+_NO_LEASE: dict[str, Any] = {"lease_owner": "", "lease_until": None}
+_NO_ERROR: dict[str, Any] = {"error_code": "", "error_message": "", "error_detail": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on a job, until the lease ends."""
+
+    job: EnhancementJob
+    owner: str
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe as it was asked for."""
+        return Recipe.parse(self.job.recipe, self.job.recipe_table)
+
+
+def claim(job_id: uuid.UUID | str) -> Claim | None:
+    """Take a due job, counting the attempt before any pixel is touched.
+
+    Returns:
+        None where somebody else has it or there is nothing to do.
+    """
+    now = timezone.now()
+    owner = uuid.uuid4().hex
+    claimed = (
+        EnhancementJob.objects.claimable(now)
+        .filter(pk=job_id)
+        .update(
+            state=JobState.RUNNING,
+            attempts=F("attempts") + 1,
+            started_at=now,
+            finished_at=None,
+            lease_owner=owner,
+            lease_until=_lease_end(now),
+        )
+    )
+    return Claim(EnhancementJob.objects.get(pk=job_id), owner) if claimed else None
+
+
+def keep_alive(claim: Claim) -> None:
+    """Extend the lease.
+
+    Raises:
+        JobSupersededError: the job belongs to somebody else now.
+    """
+    held = EnhancementJob.objects.held_by(claim.owner).filter(pk=claim.job.pk)
+    if not held.update(lease_until=_lease_end(timezone.now())):
+        raise JobSupersededError
+
+
+def read_source(claim: Claim) -> bytes:
+    """Return the upload that the job is about.
+
+    Raises:
+        SourceMissingError: the image or its file is gone.
+        JobSupersededError: the file is another one by now.
+    """
+    instance = _current_source(claim.job)
+    data = sources.read_bytes(sources.source_for(type(instance)), instance)
+    if hashlib.sha256(data).hexdigest() != claim.job.source_digest:
+        raise JobSupersededError
+    return data
+
+
+def finish(claim: Claim, images: Sequence[EnhancedImage]) -> list[EnhancedVariant]:
+    """Store the results as drafts and end the job, if the claim still holds.
+
+    Files come first: a crash in between leaves files that nobody refers to, which the clean-up
+    removes, and never a row without its file.
+
+    Raises:
+        JobSupersededError: the job was cancelled or taken over; nothing was recorded.
+        WorkerError: the storage failed.
+    """
+    try:
+        names = [storage.save_draft(image.content, image.mime_type) for image in images]
+    except OSError as err:
+        raise WorkerError(detail=f"draft storage: {err}") from err
+    variants = [_variant(claim.job, *pair) for pair in zip(images, names, strict=True)]
+    with transaction.atomic():
+        _end(claim, state=JobState.SUCCEEDED, timings=_timings(images), attempts=F("attempts"))
+        _check_source_unchanged(claim.job)
+        _supersede_drafts(claim.job, variants)
+        EnhancedVariant.objects.bulk_create(variants)
+        for variant in variants:
+            _send_later(signals.variant_ready, variant=variant)
+    return variants
+
+
+def fail(claim: Claim, error: EnhancementError) -> None:
+    """Record why an attempt failed; put the job back if another attempt may help.
+
+    A claim that no longer holds changes nothing.
+    """
+    now = timezone.now()
+    job = claim.job
+    outcome: dict[str, Any] = {"state": JobState.FAILED}
+    if isinstance(error, JobSupersededError):
+        outcome = {"state": JobState.CANCELLED}
+    elif error.retryable and job.attempts < settings.MAX_ATTEMPTS:
+        outcome = {
+            "state": JobState.QUEUED,
+            "run_after": now + backoff(job.attempts),
+            "sent_at": None,
+        }
+    elif error.retryable:
+        outcome = {"state": JobState.QUARANTINED}
+    try:
+        with transaction.atomic():
+            _end(
+                claim,
+                error_code=error.code,
+                error_message=error.public_message,
+                error_detail=error.detail[:2000],
+                **outcome,
+            )
+    except JobSupersededError:
+        logger.info("job %s was taken over; its error is dropped: %s", job.pk, error)
+
+
+def cancel(job: EnhancementJob) -> None:
+    """Stop a job that is not over.
+
+    Raises:
+        InvalidTransitionError: it is over.
+    """
+    updated = EnhancementJob.objects.filter(pk=job.pk, state__in=OPEN_JOBS).update(
+        state=JobState.CANCELLED, finished_at=timezone.now(), **_NO_LEASE
+    )
+    _require(updated, job)
+
+
+def retry(job: EnhancementJob) -> None:
+    """Queue a job that is over once more, with all its attempts; the caller wakes a worker.
+
+    Raises:
+        InvalidTransitionError: it is not over yet.
+    """
+    updated = EnhancementJob.objects.filter(pk=job.pk, state__in=RETRYABLE_JOBS).update(
+        state=JobState.QUEUED, attempts=0, run_after=timezone.now(), sent_at=None, **_NO_ERROR
+    )
+    _require(updated, job)
+
+
+def take_back_expired() -> int:
+    """Put jobs of dead workers back into the queue; quarantine those out of attempts.
+
+    Returns:
+        How many jobs were taken back.
+    """
+    now = timezone.now()
+    expired = EnhancementJob.objects.expired(now)
+    poison = expired.filter(attempts__gte=settings.MAX_ATTEMPTS).update(
+        state=JobState.QUARANTINED,
+        finished_at=now,
+        error_code=WorkerError.code,
+        error_message=WorkerError().public_message,
+        error_detail="The worker died or hung in every attempt.",
+        **_NO_LEASE,
+    )
+    return poison + expired.update(state=JobState.QUEUED, run_after=now, sent_at=None, **_NO_LEASE)
+
+
+def due(limit: int) -> list[EnhancementJob]:
+    """Return jobs that could run now but whose wake-up message is missing or old."""
+    unsent = EnhancementJob.objects.unsent(timezone.now())
+    return list(unsent.order_by("run_after").only("pk", "bulk_run_id")[:limit])
+
+
+def backoff(attempts: int) -> timedelta:
+    """Return a random wait before the next attempt ("full jitter"), doubling with each one."""
+    longest = settings.RETRY_SECONDS * 2 ** (attempts - 1)
+    return timedelta(seconds=random.uniform(0, longest))  # noqa: S311  # not a secret
+
+
+def _end(claim: Claim, **changes: Any) -> None:
+    changes = {"finished_at": timezone.now(), **_NO_ERROR, **_NO_LEASE, **changes}
+    held = EnhancementJob.objects.held_by(claim.owner).filter(pk=claim.job.pk)
+    if not held.update(**changes):
+        raise JobSupersededError
+    claim.job.refresh_from_db()
+    if claim.job.state not in OPEN_JOBS:
+        _send_later(signals.job_finished, job=claim.job)
+
+
+def _current_source(job: EnhancementJob) -> models.Model:
+    instance = job.source
+    if not isinstance(instance, models.Model):
+        raise SourceMissingError
+    return instance
+
+
+def _check_source_unchanged(job: EnhancementJob) -> None:
+    """Raise, and so roll back, if the image got another file behind the hook's back."""
+    instance = _current_source(job)
+    instance.refresh_from_db()
+    if sources.source_for(type(instance)).file_of(instance).name != job.source_name:
+        raise JobSupersededError
+
+
+def _variant(job: EnhancementJob, image: EnhancedImage, name: str) -> EnhancedVariant:
+    return EnhancedVariant(
+        job=job,
+        source_type=job.source_type,
+        source_id=job.source_id,
+        role=image.role,
+        draft_name=name,
+        digest=hashlib.sha256(image.content).hexdigest(),
+        size_bytes=len(image.content),
+        width=image.width,
+        height=image.height,
+        mime_type=image.mime_type,
+        quality=dict(image.quality),
+        provenance={
+            "digital_source_type": image.digital_source_type,
+            "operations": [
+                {"name": step.name, "seconds": round(step.seconds, 3), **step.details}
+                for step in image.steps
+            ],
+            "weights": dict(image.weights),
+        },
+    )
+
+
+def _supersede_drafts(job: EnhancementJob, variants: Sequence[EnhancedVariant]) -> None:
+    """Let older drafts for the same places give way, so that nobody reviews them."""
+    EnhancedVariant.objects.awaiting_review().filter(
+        source_type=job.source_type,
+        source_id=job.source_id,
+        role__in=[variant.role for variant in variants],
+    ).update(state=ReviewState.SUPERSEDED, version=F("version") + 1, updated_at=timezone.now())
+
+
+def _timings(images: Sequence[EnhancedImage]) -> dict[str, float]:
+    seconds: dict[str, float] = {}
+    for image in images:
+        for step in image.steps:
+            seconds[step.name] = round(seconds.get(step.name, 0.0) + step.seconds, 3)
+    return seconds
+
+
+def _lease_end(now: datetime) -> datetime:
+    return now + timedelta(seconds=settings.LEASE_SECONDS)
+
+
+def _require(updated: int, job: EnhancementJob) -> None:
+    job.refresh_from_db()
+    if not updated:
+        raise InvalidTransitionError(f"The job is {job.get_state_display()}.")
+
+
+def _send_later(signal: Any, **arguments: Any) -> None:
+    sender = type(next(iter(arguments.values())))
+    transaction.on_commit(partial(signal.send_robust, sender=sender, **arguments), robust=True)

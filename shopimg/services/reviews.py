@@ -1,0 +1,87 @@
+"""Approve or reject a draft: exactly these bytes, once, by somebody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from shopimg.conf import settings
+from shopimg.contract import InvalidTransitionError
+from shopimg.models import EnhancedVariant
+from shopimg.services import decisions, publishing
+from shopimg.states import Decision, RejectReason, ReviewState
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+
+def approve(
+    variant: EnhancedVariant,
+    *,
+    by: AbstractBaseUser,
+    version: int | None = None,
+    note: str = "",
+) -> EnhancedVariant:
+    """Approve a draft, and publish it where ``PUBLISH_ON_APPROVAL`` says so.
+
+    Args:
+        variant: the draft.
+        by: who decides.
+        version: the version that was looked at; the one of ``variant`` by default.
+        note: kept with the decision.
+
+    Raises:
+        InvalidTransitionError: somebody else has decided, or the draft was superseded.
+        CapacityError: approved, but the public storage did not take the file; publish again.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        _decide(variant, version, state=ReviewState.APPROVED, approved_by=by, approved_at=now)
+        decisions.record(variant, Decision.APPROVE, by, note=note)
+    # Only now: nothing may be copied to the public storage before the approval is certain.
+    if settings.PUBLISH_ON_APPROVAL:
+        publishing.publish(variant, by=by)
+    return variant
+
+
+def reject(
+    variant: EnhancedVariant,
+    *,
+    by: AbstractBaseUser,
+    reason: str,
+    version: int | None = None,
+    note: str = "",
+) -> EnhancedVariant:
+    """Reject a draft; what is published stays.
+
+    Args:
+        variant: the draft.
+        by: who decides.
+        reason: one of ``RejectReason``.
+        version: the version that was looked at; the one of ``variant`` by default.
+        note: kept with the decision.
+
+    Raises:
+        InvalidTransitionError: somebody else has decided, or the draft was superseded.
+        ValueError: the reason is not in the list.
+    """
+    reason = RejectReason(reason)
+    with transaction.atomic():
+        _decide(variant, version, state=ReviewState.REJECTED)
+        decisions.record(variant, Decision.REJECT, by, reason=reason, note=note)
+    return variant
+
+
+def _decide(variant: EnhancedVariant, version: int | None, **changes: Any) -> None:
+    looked_at = variant.version if version is None else version
+    updated = (
+        EnhancedVariant.objects.awaiting_review()
+        .filter(pk=variant.pk, version=looked_at)
+        .update(version=F("version") + 1, updated_at=timezone.now(), **changes)
+    )
+    variant.refresh_from_db()
+    if not updated:
+        raise InvalidTransitionError(decisions.taken_message(variant))

@@ -1,0 +1,96 @@
+"""One attempt at a job: claim, enhance under a deadline while the lease is kept alive, record."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import DatabaseError, connections
+
+from shopimg.conf import settings
+from shopimg.contract import Deadline, EnhancementError, JobSupersededError, WorkerError
+from shopimg.enhancers import get_enhancer
+from shopimg.services import jobs
+from shopimg.states import JobState
+
+logger = logging.getLogger(__name__)
+
+
+def run(job_id: uuid.UUID | str) -> JobState | None:
+    """Run one attempt at a job, if it is due and nobody else has it.
+
+    Returns:
+        The state of the job afterwards, or None where there was nothing to do.
+    """
+    claim = jobs.claim(job_id)
+    if claim is None:
+        return None
+    try:
+        _enhance(claim)
+    except EnhancementError as err:
+        logger.warning("job %s, attempt %d: %s", job_id, claim.job.attempts, err)
+        jobs.fail(claim, err)
+    except Exception as err:
+        # Whatever a third-party enhancer raises must end on the row, or the job would be taken
+        # for a crashed one and its cause would be lost.
+        logger.exception("job %s, attempt %d", job_id, claim.job.attempts)
+        jobs.fail(claim, WorkerError(detail=f"{type(err).__name__}: {err}"))
+    claim.job.refresh_from_db()
+    return JobState(claim.job.state)
+
+
+def _enhance(claim: jobs.Claim) -> None:
+    source = jobs.read_source(claim)
+    with _kept_alive(claim) as lease:
+        deadline = Deadline(settings.JOB_TIME_LIMIT_SECONDS, checks=[lease.check])
+        images = get_enhancer().enhance(source, claim.recipe, deadline=deadline)
+    jobs.finish(claim, images)
+
+
+class _Lease:
+    """Keeps a claim alive from a thread, and tells the worker when it was lost."""
+
+    def __init__(self, claim: jobs.Claim) -> None:
+        self._claim = claim
+        self._stopped = threading.Event()
+        self._lost = threading.Event()
+
+    def check(self) -> None:
+        """Raise once the claim is lost."""
+        if self._lost.is_set():
+            raise JobSupersededError
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def keep(self) -> None:
+        try:
+            while not self._stopped.wait(settings.HEARTBEAT_SECONDS):
+                self._extend()
+        finally:
+            connections.close_all()
+
+    def _extend(self) -> None:
+        try:
+            jobs.keep_alive(self._claim)
+        except JobSupersededError:
+            self._lost.set()
+            self._stopped.set()
+        except DatabaseError:
+            # The next beat may succeed; if none does, the lease ends and finish() is refused.
+            logger.warning("could not extend the lease of job %s", self._claim.job.pk)
+
+
+@contextmanager
+def _kept_alive(claim: jobs.Claim) -> Iterator[_Lease]:
+    lease = _Lease(claim)
+    thread = threading.Thread(target=lease.keep, name=f"lease-{claim.job.pk}", daemon=True)
+    thread.start()
+    try:
+        yield lease
+    finally:
+        lease.stop()
+        thread.join()

@@ -1,0 +1,23 @@
+"""Signs of life of worker processes, as rows that an outside watchdog can read."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+from shopimg.models import WorkerHeartbeat
+
+
+def beat(name: str, queues: str, *, starting: bool = False) -> None:
+    """Record that a worker consumes from its queues."""
+    now = timezone.now()
+    values = {"queues": queues, "seen_at": now}
+    if starting:
+        values["started_at"] = now
+    WorkerHeartbeat.objects.update_or_create(
+        name=name, defaults=values, create_defaults={**values, "started_at": now}
+    )
+
+
+def stopped(name: str) -> None:
+    """Forget a worker that stopped as it was told to."""
+    WorkerHeartbeat.objects.filter(name=name).delete()

@@ -1,0 +1,125 @@
+"""Watched models: find the file field, notice a new upload, read its bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.db.models import FileField, Model
+from django.db.models.fields.files import FieldFile
+
+from shopimg.conf import settings
+from shopimg.contract import CLEAN, SourceMissingError, SourceTooLargeError
+
+_OPTIONS = {"field", "recipe", "alt"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One entry of ``SHOPIMG["SOURCES"]``."""
+
+    model: type[Model]
+    """The host's model."""
+    field: str
+    """Name of its file field."""
+    recipe: str = CLEAN.name
+    """Recipe for new uploads."""
+    alt: str = ""
+    """Attribute of an instance that holds the text for people who cannot see the picture."""
+
+    @property
+    def label(self) -> str:
+        """``app_label.ModelName``."""
+        return self.model._meta.label
+
+    def file_of(self, instance: Model) -> FieldFile:
+        """Return the uploaded file of an image, which may be empty."""
+        file: FieldFile = getattr(instance, self.field)
+        return file
+
+    def alt_of(self, instance: Model) -> str:
+        """Return the alternative text of an image; empty where the host has none."""
+        return str(getattr(instance, self.alt) or "") if self.alt else ""
+
+
+def all_sources() -> list[Source]:
+    """Return every watched model.
+
+    Raises:
+        ImproperlyConfigured: an entry names a model, field or option that does not exist.
+    """
+    return [_source(label, dict(options)) for label, options in settings.SOURCES.items()]
+
+
+def source_for(model: type[Model]) -> Source:
+    """Return the entry of a watched model, or of its concrete parent.
+
+    Raises:
+        LookupError: the model is not watched.
+    """
+    for source in all_sources():
+        if source.model._meta.concrete_model is model._meta.concrete_model:
+            return source
+    raise LookupError(f"{model._meta.label} is not in SHOPIMG['SOURCES'].")
+
+
+def find(label: str) -> Source:
+    """Return the entry for ``app.Model``, in any case.
+
+    Raises:
+        LookupError: it is not watched.
+    """
+    for source in all_sources():
+        if source.label.lower() == label.lower():
+            return source
+    known = ", ".join(source.label for source in all_sources())
+    raise LookupError(f"{label} is not in SHOPIMG['SOURCES']. Known: {known}.")
+
+
+def has_new_upload(source: Source, instance: Model) -> bool:
+    """Tell whether saving ``instance`` will store a new file."""
+    if source.field in instance.get_deferred_fields():
+        return False
+    file = source.file_of(instance)
+    # Django's own mark of a file that is not in the storage yet.
+    return bool(file) and not getattr(file, "_committed", True)
+
+
+def read_bytes(source: Source, instance: Model) -> bytes:
+    """Return the uploaded file.
+
+    Raises:
+        SourceMissingError: the storage does not have it.
+        SourceTooLargeError: it is larger than ``MAX_SOURCE_BYTES``.
+    """
+    file = source.file_of(instance)
+    if not file:
+        raise SourceMissingError
+    try:
+        with file.storage.open(file.name or "") as content:
+            data: bytes = content.read(settings.MAX_SOURCE_BYTES + 1)
+    except OSError as err:
+        raise SourceMissingError(detail=str(err)) from err
+    if len(data) > settings.MAX_SOURCE_BYTES:
+        raise SourceTooLargeError(
+            f"The file is larger than {settings.MAX_SOURCE_BYTES // 1_000_000} MB."
+        )
+    return data
+
+
+def _source(label: str, options: dict[str, str]) -> Source:
+    unknown = sorted(set(options) - _OPTIONS)
+    if unknown or "field" not in options:
+        raise ImproperlyConfigured(
+            f"SHOPIMG['SOURCES'][{label!r}] needs 'field' and may have 'recipe' and 'alt'"
+            + (f", not {', '.join(unknown)}." if unknown else ".")
+        )
+    try:
+        model = apps.get_model(label)
+        field = model._meta.get_field(options["field"])
+    except (LookupError, ValueError, FieldDoesNotExist) as err:
+        raise ImproperlyConfigured(f"SHOPIMG['SOURCES'][{label!r}]: {err}") from err
+    if not isinstance(field, FileField):
+        raise ImproperlyConfigured(f"{label}.{options['field']} is not a file or image field.")
+    return Source(model, **options)

@@ -1,0 +1,125 @@
+"""Private drafts and public files: where they live, how they are named, how they are removed."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import mimetypes
+from collections.abc import Iterable, Iterator
+from typing import IO
+
+from django.core.files.base import ContentFile, File
+from django.core.files.storage import Storage, storages
+from django.utils.crypto import get_random_string
+
+from shopimg.conf import settings
+from shopimg.contract import MIME_TYPES
+
+logger = logging.getLogger(__name__)
+
+_SUFFIXES = {mime_type: name.replace("jpeg", "jpg") for name, mime_type in MIME_TYPES.items()}
+
+
+class StorageVerificationError(OSError):
+    """A file does not hold the bytes that were written."""
+
+
+def drafts() -> Storage:
+    """Storage of results that wait for review."""
+    return storages[settings.DRAFT_STORAGE]
+
+
+def published() -> Storage:
+    """Storage of what shoppers see."""
+    return storages[settings.PUBLISHED_STORAGE]
+
+
+def digest_of(file: IO[bytes]) -> str:
+    """Return the sha256 of a file from its start, in hexadecimal."""
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def save_draft(content: bytes, mime_type: str) -> str:
+    """Write a draft once under a name that cannot be guessed, and return the name.
+
+    Raises:
+        StorageVerificationError: reading back gave other bytes.
+    """
+    name = f"drafts/{get_random_string(40).lower()}.{_SUFFIXES[mime_type]}"
+    saved = drafts().save(name, ContentFile(content))
+    _verify(drafts(), saved, hashlib.sha256(content).hexdigest())
+    return saved
+
+
+def publish_copy(draft_name: str, digest: str, mime_type: str) -> str:
+    """Copy a draft to the public storage under a name made of its content, and return the name.
+
+    Copying twice gives the same name and writes nothing.
+
+    Raises:
+        StorageVerificationError: the draft is not what was approved, or the copy is not whole.
+    """
+    name = f"published/{digest[:2]}/{digest}.{_SUFFIXES[mime_type]}"
+    with drafts().open(draft_name) as draft:
+        content = draft.read()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise StorageVerificationError(f"{draft_name} does not hold the approved bytes.")
+    if published().exists(name):
+        if _holds(published(), name, digest):
+            return name
+        published().delete(name)
+    saved = published().save(name, ContentFile(content))
+    _verify(published(), saved, digest)
+    return saved
+
+
+def delete(storage: Storage, names: Iterable[str]) -> int:
+    """Delete files that may be gone already; a failure is logged and left to the next sweep.
+
+    Returns:
+        How many deletions did not fail.
+    """
+    deleted = 0
+    for name in names:
+        try:
+            storage.delete(name)
+            deleted += 1
+        except OSError:
+            logger.warning("could not delete %s", name, exc_info=True)
+    return deleted
+
+
+def walk(storage: Storage, folder: str) -> Iterator[str]:
+    """Yield the name of every file below ``folder``."""
+    try:
+        folders, files = storage.listdir(folder)
+    except FileNotFoundError:
+        return
+    for file in files:
+        if file:
+            yield f"{folder}/{file}"
+    for child in folders:
+        if child:
+            yield from walk(storage, f"{folder}/{child}")
+
+
+def media_type(name: str) -> str:
+    """Return the media type that a file name promises, for serving it."""
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def _holds(storage: Storage, name: str, digest: str) -> bool:
+    with storage.open(name) as file:
+        return digest_of(_seekable(file)) == digest
+
+
+def _verify(storage: Storage, name: str, digest: str) -> None:
+    if not _holds(storage, name, digest):
+        storage.delete(name)
+        raise StorageVerificationError(f"{name} was not written whole.")
+
+
+def _seekable(file: File[bytes]) -> IO[bytes]:
+    return io.BytesIO(file.read())

@@ -1,0 +1,34 @@
+"""The Celery tasks: short doors to the services. Messages carry one id and are never trusted."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from shopimg.models import EnhancedVariant
+from shopimg.services import publishing, running, sweeping
+
+
+@shared_task(ignore_result=True)
+def run_job(job_id: str) -> None:
+    """Run one attempt at a job, if it is due and nobody else has it."""
+    running.run(job_id)
+
+
+@shared_task(ignore_result=True)
+def sweep_jobs() -> None:
+    """Repair what crashes and lost messages left behind; runs every few seconds on beat."""
+    sweeping.sweep()
+
+
+@shared_task(ignore_result=True)
+def make_renditions(variant_id: str) -> None:
+    """Write the responsive sizes of a published variant."""
+    variant = EnhancedVariant.objects.published().filter(pk=variant_id).first()
+    if variant is not None:
+        publishing.make_renditions(variant)
+
+
+@shared_task(ignore_result=True)
+def delete_files(variant_id: str) -> None:
+    """Delete the public files of a variant that was withdrawn."""
+    publishing.delete_public_files(EnhancedVariant.objects.get(pk=variant_id))
