@@ -24,7 +24,7 @@ _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
 
 
 def sniff(head: bytes) -> str:
-    """Tell the kind of an upload.
+    r"""Tell the kind of an upload.
 
     Args:
         head: the file's first 64 bytes or more.
@@ -36,7 +36,7 @@ def sniff(head: bytes) -> str:
         UnsupportedFormatError: another kind of picture; the detail names it.
         SourceUnreadableError: nothing that is known as a picture.
 
-    >>> sniff(b"\\x89PNG\\r\\n\\x1a\\n")
+    >>> sniff(b"\x89PNG\r\n\x1a\n")
     'png'
     """
     if head.startswith(b"\xff\xd8\xff"):

@@ -63,7 +63,7 @@ def declared_source_type(xmp: bytes) -> str:
     >>> declared_source_type(b"x cv.iptc.org/newscodes/digitalsourcetype/print x")
     'http://cv.iptc.org/newscodes/digitalsourcetype/print'
     """
-    codes = [match.decode("ascii", "replace") for match in _STATEMENT.findall(xmp)]
+    codes: list[str] = [match.decode("ascii", "replace") for match in _STATEMENT.findall(xmp)]
     known = [_SCHEME + code for code in codes if code in _KNOWN_CODES]
     lasting = [uri for uri in known if uri in _LASTING_CODES]
     return (lasting or known or [UNKNOWN])[0]
