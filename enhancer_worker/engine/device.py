@@ -1,0 +1,62 @@
+"""Chooses where networks run, and in which precision."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from shopimg.contract import WorkerError
+
+_NVIDIA_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Which engine runs the networks, and where."""
+
+    engine: Literal["openvino", "torch"]
+    """OpenVINO on CPUs, PyTorch on CUDA."""
+    device: str
+    """``cpu`` or ``cuda:N``."""
+    precision: str
+    """``fp32``, ``bf16`` or ``fp16``."""
+
+
+def choose_placement(device: str, precision: str) -> Placement:
+    """Decide from the settings and from what the machine has.
+
+    Args:
+        device: auto, cpu, cuda, cuda:N or torch-cpu.
+        precision: auto, fp32, bf16 or fp16.
+
+    Raises:
+        WorkerError: CUDA was asked for and there is none, or not that one.
+    """
+    if device in ("cpu", "torch-cpu"):
+        return _on_cpu("openvino" if device == "cpu" else "torch", precision)
+    count = count_cuda_devices()
+    if device == "auto" and not count:
+        return _on_cpu("openvino", precision)
+    index = int(device.partition(":")[2] or 0)
+    if index >= count:
+        raise WorkerError(
+            detail=f"ENHANCER_DEVICE={device}: this machine has {count} CUDA devices that PyTorch "
+            "can use; use auto or cpu, or install the driver and a CUDA build of PyTorch"
+        )
+    return Placement("torch", f"cuda:{index}", "bf16" if precision == "auto" else precision)
+
+
+def count_cuda_devices() -> int:
+    """Count CUDA devices; PyTorch is imported only where an NVIDIA driver is present."""
+    driver_is_present = any(path.exists() for path in _NVIDIA_DEVICES)
+    if not driver_is_present or importlib.util.find_spec("torch") is None:
+        return 0
+    import torch  # noqa: PLC0415 - a CPU worker must not pay for this import
+
+    return torch.cuda.device_count()
+
+
+def _on_cpu(engine: Literal["openvino", "torch"], precision: str) -> Placement:
+    return Placement(engine, "cpu", "fp32" if precision == "auto" else precision)

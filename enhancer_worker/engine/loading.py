@@ -1,0 +1,96 @@
+"""Turns a weights name into a network that runs: found, verified, loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from enhancer_worker.config import WorkerConfig
+from enhancer_worker.engine.device import Placement
+from enhancer_worker.engine.download import fetch_missing
+from enhancer_worker.engine.session import LoadedNet, Session
+from enhancer_worker.engine.tiling import Geometry
+from enhancer_worker.nets.manifest import (
+    WeightsRecord,
+    read_manifest,
+    verified_openvino,
+)
+from enhancer_worker.nets.zoo import ZooEntry, load_net
+from shopimg.contract import WorkerError
+
+if TYPE_CHECKING:
+    import openvino as ov
+    from torch import nn
+
+_LARGEST_SIDE = 16_384
+
+
+def load(entry: ZooEntry, placement: Placement, config: WorkerConfig) -> LoadedNet:
+    """Load a network.
+
+    Args:
+        entry: which one.
+        placement: engine, device and precision.
+        config: threads, and where the weights are.
+
+    Raises:
+        WorkerError: a file is missing or is not the one that ``weights.json`` pins.
+    """
+    record = _find_record(entry.name, config.weights_dir)
+    if placement.engine == "torch":
+        session = _load_torch(record, placement, config)
+    else:
+        session = _load_openvino(entry, record, placement, config)
+    geometry = Geometry(entry.scale, entry.halo, entry.multiple_of)
+    return LoadedNet(entry.name, record.sha256, geometry, session)
+
+
+def convert(net: nn.Module, multiple_of: int) -> ov.Model:
+    """Convert a network to OpenVINO with dynamic batch, height and width.
+
+    Args:
+        net: in evaluation mode, on the CPU.
+        multiple_of: what its height and width must be multiples of.
+    """
+    import openvino  # noqa: PLC0415 - only where there is no exported file
+    import torch  # noqa: PLC0415 - likewise
+
+    units = _LARGEST_SIDE // multiple_of
+    # One pixel is a special case for the exporter, so the ranges begin above it.
+    height = multiple_of * torch.export.Dim("height", min=8, max=units)
+    width = multiple_of * torch.export.Dim("width", min=8, max=units)
+    batch = torch.export.Dim("batch", min=1, max=64)
+    example = torch.zeros(2, 3, 16 * multiple_of, 24 * multiple_of)
+    shapes: Any = ({0: batch, 2: height, 3: width},)
+    return openvino.convert_model(torch.export.export(net, (example,), dynamic_shapes=shapes))
+
+
+def _find_record(name: str, weights_dir: Path) -> WeightsRecord:
+    records = read_manifest(weights_dir)
+    if name not in records:
+        raise WorkerError(detail=f"{weights_dir}/weights.json does not list {name}")
+    return records[name]
+
+
+def _load_torch(record: WeightsRecord, placement: Placement, config: WorkerConfig) -> Session:
+    from enhancer_worker.engine.torch_session import TorchSession  # noqa: PLC0415 - needs torch
+
+    fetch_missing(config.weights_dir / record.file, record.sha256, config.weights_url)
+    net = load_net(record.name, config.weights_dir)
+    return TorchSession(net, device=placement.device, precision=placement.precision)
+
+
+def _load_openvino(
+    entry: ZooEntry, record: WeightsRecord, placement: Placement, config: WorkerConfig
+) -> Session:
+    # A CUDA worker must not need OpenVINO, and a CPU worker must not import PyTorch.
+    from enhancer_worker.engine.openvino_session import OpenVinoSession  # noqa: PLC0415
+
+    if record.openvino_sha256:
+        for file, sha256 in record.openvino_sha256.items():
+            fetch_missing(config.weights_dir / file, sha256, config.weights_url)
+        model = verified_openvino(record.name, config.weights_dir)
+    else:
+        fetch_missing(config.weights_dir / record.file, record.sha256, config.weights_url)
+        model = convert(load_net(record.name, config.weights_dir), entry.multiple_of)
+    return OpenVinoSession(model, threads=config.threads, precision=placement.precision)

@@ -1,0 +1,64 @@
+"""Runs exported networks on CPUs through OpenVINO, compiled once per tile shape."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+_LARGEST_CACHE = 4
+
+
+class OpenVinoSession:
+    """A network on the CPU. PyTorch is not needed."""
+
+    largest_batch = 1
+
+    def __init__(
+        self, model: ov.Model | Path, *, threads: int = 0, precision: str = "fp32"
+    ) -> None:
+        """Prepare the network; it is compiled when the first tile of a shape arrives.
+
+        Args:
+            model: one input (B, 3, H, W), float32; one output; B, H and W may be dynamic. Or an
+                exported ``.xml`` file; its ``.bin`` lies beside it.
+            threads: CPU threads; 0 for all that the process may use.
+            precision: fp32, bf16 or fp16. It is always set: left alone, OpenVINO chooses bf16 on
+                CPUs that have it, which is visible in flat areas.
+        """
+        self._core = ov.Core()
+        self._model = self._core.read_model(model) if isinstance(model, Path) else model
+        self._options: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": _HINTS[precision],
+        }
+        if threads:
+            self._options["INFERENCE_NUM_THREADS"] = threads
+        self._requests: OrderedDict[tuple[int, ...], ov.InferRequest] = OrderedDict()
+        self.device = f"cpu (openvino {precision})"
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See ``Session``."""
+        results = self._request(batch.shape).infer([batch], share_inputs=True)
+        return cast(NDArray[np.float32], results[0])
+
+    def close(self) -> None:
+        """See ``Session``."""
+        self._requests.clear()
+
+    def _request(self, shape: tuple[int, ...]) -> ov.InferRequest:
+        if shape in self._requests:
+            self._requests.move_to_end(shape)
+            return self._requests[shape]
+        while len(self._requests) >= _LARGEST_CACHE:
+            self._requests.popitem(last=False)
+        model = self._model.clone()
+        model.reshape(ov.PartialShape(list(shape)))
+        compiled = self._core.compile_model(model, "CPU", self._options)
+        self._requests[shape] = compiled.create_infer_request()
+        return self._requests[shape]

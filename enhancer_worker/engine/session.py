@@ -1,0 +1,62 @@
+"""The one interface between the engine and a loaded network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_worker.engine.tiling import Geometry
+
+
+class DeviceMemoryError(MemoryError):
+    """The device has no room for a batch of this size; a smaller one may fit."""
+
+
+class Session(Protocol):
+    """A network loaded on a device."""
+
+    @property
+    def device(self) -> str:
+        """Words for reports, such as ``cpu (openvino)``."""
+        ...
+
+    @property
+    def largest_batch(self) -> int:
+        """Tiles that are worth running at once, at least 1."""
+        ...
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the network.
+
+        Args:
+            batch: (B, 3, H, W), float32, [0, 1], RGB; H and W suit the network's geometry.
+
+        Returns:
+            (B, 3, scale * H, scale * W), float32, about [0, 1] (not clipped), RGB. Valid until
+            the next call.
+
+        Raises:
+            DeviceMemoryError: the batch does not fit.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give the memory back; the session is not used again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedNet:
+    """A network that is ready to run, and what is known about it."""
+
+    name: str
+    """Weight name, as listed in ``weights.json``."""
+    digest: str
+    """sha256 of the weights file, 64 hexadecimal digits."""
+    geometry: Geometry
+    """Scale, halo and alignment."""
+    session: Session
+    """Runs it."""

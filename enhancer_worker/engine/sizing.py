@@ -1,0 +1,68 @@
+"""Reads tiles out of a picture and pads only those that reach over its right or lower edge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_worker.engine.tiling import Tile
+
+
+def read_tile(pixels: NDArray[np.uint8], tile: Tile) -> NDArray[np.uint8]:
+    """Copy one tile; where it leaves the picture, the last row or column is repeated.
+
+    A picture is planned in multiples of what its net demands, so at most ``multiple_of - 1``
+    rows and columns are ever made up, and their results are thrown away.
+
+    Args:
+        pixels: (H, W, C), uint8.
+        tile: planned for a picture of this size or up to ``multiple_of - 1`` pixels larger.
+
+    Returns:
+        (rows, columns, C), uint8.
+    """
+    height, width = pixels.shape[:2]
+    rows, columns = tile.rows, tile.columns
+    part = pixels[rows.start : min(rows.stop, height), columns.start : min(columns.stop, width)]
+    missing = (max(0, rows.stop - height), max(0, columns.stop - width))
+    if any(missing):
+        return np.pad(part, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")
+    return part
+
+
+def read_batch(pixels: NDArray[np.uint8], tiles: Sequence[Tile]) -> NDArray[np.float32]:
+    """Read tiles as a net wants them.
+
+    Args:
+        pixels: (H, W, 3), uint8, RGB.
+        tiles: of equal size.
+
+    Returns:
+        (B, 3, rows, columns), float32, [0, 1], RGB, contiguous.
+    """
+    batch = np.stack([read_tile(pixels, tile).transpose(2, 0, 1) for tile in tiles])
+    result = batch.astype(np.float32)
+    result /= 255.0
+    return result
+
+
+def write_tile(out: NDArray[np.uint8], tile: Tile, result: NDArray[np.float32], scale: int) -> None:
+    """Round the kept part of one result into the finished picture.
+
+    Args:
+        out: (scale * H, scale * W, 3), uint8, changed in place; without padding.
+        tile: where the result belongs, in source pixels.
+        result: (3, scale * rows, scale * columns), float32, about [0, 1].
+        scale: output pixels per source pixel.
+    """
+    rows, columns = tile.rows, tile.columns
+    top, left = rows.keep_start * scale, columns.keep_start * scale
+    bottom = min(rows.keep_stop * scale, out.shape[0])
+    right = min(columns.keep_stop * scale, out.shape[1])
+    y, x = rows.start * scale, columns.start * scale
+    kept = result[:, top - y : bottom - y, left - x : right - x].transpose(1, 2, 0)
+    levels = np.clip(kept, 0.0, 1.0)
+    levels *= 255.0
+    out[top:bottom, left:right] = np.rint(levels, out=levels)

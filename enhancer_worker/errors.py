@@ -1,0 +1,66 @@
+"""Turns failures of third-party libraries into the contract's errors, once, at the boundary."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from PIL import Image, UnidentifiedImageError
+
+from shopimg.contract import (
+    CapacityError,
+    EnhancementError,
+    SourceTooLargeError,
+    SourceUnreadableError,
+    WorkerError,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def reading_source() -> Iterator[None]:
+    """Turn everything that a decoder raises into an error about the upload.
+
+    Raises:
+        SourceTooLargeError: Pillow took the file for a decompression bomb.
+        SourceUnreadableError: any other failure; decoders raise whatever comes to their mind on a
+            damaged file, from struct.error to RecursionError.
+        CapacityError: no memory for the picture.
+    """
+    try:
+        yield
+    except EnhancementError:
+        raise
+    except MemoryError as err:
+        raise CapacityError(detail="no memory to decode the picture") from err
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as err:
+        raise SourceTooLargeError(detail=_describe(err)) from err
+    except UnidentifiedImageError as err:
+        raise SourceUnreadableError(detail="no decoder accepts the file") from err
+    except Exception as err:
+        raise SourceUnreadableError(detail=_describe(err)) from err
+
+
+@contextmanager
+def working() -> Iterator[None]:
+    """Turn everything else that fails in the worker into an error about the worker.
+
+    Raises:
+        CapacityError: no memory left; the job may run again later.
+        WorkerError: any other failure; logged with its traceback.
+    """
+    try:
+        yield
+    except EnhancementError:
+        raise
+    except MemoryError as err:
+        raise CapacityError(detail=_describe(err)) from err
+    except Exception as err:
+        logger.exception("The enhancer failed")
+        raise WorkerError(detail=_describe(err)) from err
+
+
+def _describe(err: BaseException) -> str:
+    return f"{type(err).__name__}: {err}"[:500]
