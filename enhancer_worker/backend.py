@@ -1,0 +1,46 @@
+"""The enhancer that a shop's settings name: networks on this machine's GPU or CPU."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from enhancer_worker.config import WorkerConfig
+from enhancer_worker.engine.engine import Engine
+from enhancer_worker.errors import working
+from enhancer_worker.pipeline.run import run_recipe
+from shopimg.contract import Deadline, EnhancedImage, Recipe
+
+
+class NeuralEnhancer:
+    """Implements ``shopimg.contract.Enhancer``.
+
+    Networks are loaded by the first job that needs them. One job runs at a time: a second thread
+    waits.
+    """
+
+    def __init__(self, config: WorkerConfig | None = None) -> None:
+        """Remember the settings; nothing is loaded yet.
+
+        Args:
+            config: from the environment by default.
+        """
+        self._config = config
+        self._engine: Engine | None = None
+        self._lock = threading.Lock()
+
+    def enhance(
+        self, source: bytes, recipe: Recipe, *, deadline: Deadline
+    ) -> Sequence[EnhancedImage]:
+        """See ``shopimg.contract.Enhancer``."""
+        with self._lock, working():
+            if self._engine is None:
+                self._engine = Engine(self._config or WorkerConfig.from_environment())
+            return run_recipe(source, recipe, engine=self._engine, deadline=deadline)
+
+    def close(self) -> None:
+        """Give the networks' memory back; the next job loads them again."""
+        with self._lock:
+            if self._engine is not None:
+                self._engine.close()
+            self._engine = None

@@ -1,0 +1,47 @@
+"""What the steps of a recipe pass from one to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shopimg.contract import StepReport
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture: upright, in sRGB, 8 bits per channel."""
+
+    pixels: NDArray[np.uint8]
+    """(H, W, 3), uint8, RGB, not premultiplied."""
+    alpha: NDArray[np.uint8] | None = None
+    """(H, W), uint8, 0 transparent to 255 opaque; None for a picture without transparency."""
+    grey: bool = False
+    """Whether all three channels are equal and must stay so."""
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        return int(self.pixels.shape[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A picture on its way through a recipe, and what has happened to it so far."""
+
+    picture: Picture
+    """As the last step left it."""
+    reports: tuple[StepReport, ...] = ()
+    """What ran, in order."""
+    weights: Mapping[str, str] = field(default_factory=dict)
+    """Weight name -> sha256 of every network that ran."""
+    pixels_changed: bool = False
+    """Whether any step changed the picture."""

@@ -1,0 +1,181 @@
+"""Opens an upload with suspicion and turns it into an upright sRGB picture."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, features
+
+from enhancer_worker.errors import reading_source
+from enhancer_worker.pipeline.context import Picture
+from enhancer_worker.pipeline.icc import to_srgb
+from shopimg.contract import UnsupportedFormatError
+from shopimg.contract.formats import sniff
+from shopimg.contract.limits import check_source_bytes, check_source_size
+from shopimg.contract.provenance import declared_source_type
+
+_EXIF_ORIENTATION = 0x0112
+_TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_TURNED_ORIENTATIONS = frozenset({5, 6, 7, 8})
+_GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N"})
+_EXIF_FAILURES = (
+    SyntaxError, struct.error, ValueError, KeyError, TypeError, OSError, IndexError, OverflowError,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSource:
+    """An upload whose header was read and found acceptable; no pixel is decoded yet."""
+
+    image: Image.Image
+    """Lazy: decodes on first use."""
+    kind: str
+    """jpeg, png, webp or avif."""
+    orientation: int
+    """EXIF orientation, 1 to 8."""
+    declared_source_type: str
+    """IPTC URI that the upload states about itself, or empty."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, once upright."""
+        width, height = self.image.size
+        return (height, width) if self.orientation in _TURNED_ORIENTATIONS else (width, height)
+
+
+def open_source(content: bytes) -> OpenedSource:
+    """Check an upload by its header.
+
+    Args:
+        content: the file, up to 20 MB; its name and media type do not count.
+
+    Raises:
+        UnsupportedFormatError: not JPEG, PNG, WebP or AVIF, or animated.
+        SourceTooLargeError: too heavy, too many pixels, a side too long.
+        SourceError: too small or too narrow.
+        SourceUnreadableError: damaged.
+    """
+    check_source_bytes(len(content))
+    kind = sniff(content[:64])
+    if kind == "avif" and not features.check("avif"):
+        raise UnsupportedFormatError(detail="Pillow was built without AVIF")
+    with reading_source(), _strict_about_bombs():
+        image = Image.open(io.BytesIO(content), formats=(kind.upper(),))
+        check_source_size(*image.size)
+        _refuse_animation(image)
+        if kind == "png":
+            # Pillow checks the checksums of a PNG here, and only here.
+            Image.open(io.BytesIO(content), formats=("PNG",)).verify()
+        xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
+        statement = declared_source_type(xmp.encode() if isinstance(xmp, str) else xmp)
+        return OpenedSource(image, kind, _read_orientation(image), statement)
+
+
+def decode(source: OpenedSource) -> tuple[Picture, dict[str, object]]:
+    """Decode an upload; nothing but pixels survives.
+
+    Args:
+        source: from ``open_source``; used up by this call.
+
+    Returns:
+        The picture, and facts for the report: format, mode, orientation, what became of the
+        colour profile.
+
+    Raises:
+        SourceUnreadableError: damaged or cut off.
+    """
+    with reading_source(), _strict_about_bombs():
+        image = source.image
+        image.load()
+        mode, profile = image.mode, image.info.get("icc_profile")
+        colour, alpha = _split_alpha(image)
+        colour, icc = to_srgb(colour, profile)
+        picture = _to_picture(colour, alpha, source.orientation, mode in _GREY_MODES)
+    facts: dict[str, object] = {
+        "format": source.kind, "mode": mode, "orientation": source.orientation, "icc": icc
+    }  # fmt: skip
+    return picture, facts
+
+
+@contextmanager
+def _strict_about_bombs() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def _refuse_animation(image: Image.Image) -> None:
+    # A phone's JPEG may carry a second picture (a gain map or a depth map) and is no animation.
+    if image.format in ("JPEG", "MPO"):
+        return
+    if getattr(image, "n_frames", 1) > 1:
+        raise UnsupportedFormatError(
+            "Animated pictures are not supported. Upload a single picture.",
+            detail=f"{image.format} with {getattr(image, 'n_frames', 1)} frames",
+        )
+
+
+def _read_orientation(image: Image.Image) -> int:
+    try:
+        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except _EXIF_FAILURES:
+        # Damaged metadata is thrown away anyway; the pixels may be fine.
+        return 1
+    return orientation if orientation in _TRANSPOSITIONS else 1
+
+
+def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Return the colours as L, RGB or CMYK, and the transparency as L."""
+    if image.mode.startswith("I"):
+        return _from_16_bits(image), None
+    if image.mode in ("LA", "RGBA"):
+        return image.convert(image.mode[:-1]), image.getchannel("A")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return image.convert("RGB"), image.getchannel("A")
+    if image.mode == "1":
+        return image.convert("L"), None
+    if image.mode in ("L", "RGB", "CMYK"):
+        return image, None
+    return image.convert("RGB"), None
+
+
+def _from_16_bits(image: Image.Image) -> Image.Image:
+    levels = np.asarray(image).astype(np.uint32)
+    scaled = (np.minimum(levels, 65_535) * 255 + 32_767) // 65_535
+    return Image.fromarray(scaled.astype(np.uint8))
+
+
+def _to_picture(
+    colour: Image.Image, alpha: Image.Image | None, orientation: int, grey_mode: bool
+) -> Picture:
+    if orientation in _TRANSPOSITIONS:
+        colour = colour.transpose(_TRANSPOSITIONS[orientation])
+        alpha = alpha.transpose(_TRANSPOSITIONS[orientation]) if alpha else None
+    pixels = np.array(colour)
+    opacity = None if alpha is None or alpha.getextrema() == (255, 255) else np.array(alpha)
+    if grey_mode:
+        # A grey profile converted through Lab may leave the channels one level apart.
+        pixels[..., 1:] = pixels[..., :1]
+    return Picture(pixels, opacity, grey_mode or _is_grey(pixels))
+
+
+def _is_grey(pixels: NDArray[np.uint8]) -> bool:
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    return bool((red == green).all() and (green == blue).all())

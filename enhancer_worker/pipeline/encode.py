@@ -1,0 +1,105 @@
+"""Writes a finished picture: sRGB, upright, with a truthful origin and nothing private."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from enhancer_worker.pipeline.context import Picture
+from enhancer_worker.pipeline.icc import srgb_profile
+from shopimg.contract import MIME_TYPES, Output, RecipeError
+
+_FULL_CHROMA_QUALITY = 90
+_LARGEST_PROGRESSIVE_PIXELS = 50_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedFile:
+    """A file ready to store."""
+
+    content: bytes
+    """The file."""
+    format: str
+    """One of ``MIME_TYPES``; WebP where JPEG was asked for and there is transparency."""
+
+    @property
+    def mime_type(self) -> str:
+        """Media type."""
+        return MIME_TYPES[self.format]
+
+
+def encode(picture: Picture, output: Output, xmp: bytes) -> EncodedFile:
+    """Write a picture; equal pictures give equal bytes.
+
+    Args:
+        picture: sRGB.
+        output: format and quality.
+        xmp: packet to embed; may be empty.
+
+    Raises:
+        RecipeError: this installation cannot write the format.
+    """
+    kind = output.format
+    if kind == "jpeg" and picture.alpha is not None:
+        kind = "webp"
+    Image.init()
+    if kind.upper() not in Image.SAVE:
+        raise RecipeError(f"This worker cannot write {kind} files.")
+    image = _to_image(picture)
+    options = _OPTIONS[kind](output.quality, image)
+    buffer = io.BytesIO()
+    image.save(buffer, kind.upper(), icc_profile=srgb_profile(), **_embed(kind, xmp), **options)
+    return EncodedFile(buffer.getvalue(), kind)
+
+
+def _to_image(picture: Picture) -> Image.Image:
+    if picture.alpha is None:
+        return Image.fromarray(picture.pixels)
+    return Image.fromarray(np.dstack([picture.pixels, picture.alpha]))
+
+
+def _embed(kind: str, xmp: bytes) -> dict[str, Any]:
+    if not xmp:
+        return {}
+    if kind == "png":
+        info = PngImagePlugin.PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", xmp.decode())
+        return {"pnginfo": info}
+    return {"xmp": xmp}
+
+
+def _jpeg_options(quality: int, image: Image.Image) -> dict[str, Any]:
+    return {
+        "quality": quality,
+        # Fine coloured edges (logos, seams) survive only with full chroma.
+        "subsampling": "4:4:4" if quality >= _FULL_CHROMA_QUALITY else "4:2:0",
+        "optimize": True,
+        # A progressive file keeps all coefficients in memory while it is written.
+        "progressive": image.width * image.height <= _LARGEST_PROGRESSIVE_PIXELS,
+    }
+
+
+def _png_options(_quality: int, _image: Image.Image) -> dict[str, Any]:
+    return {"compress_level": 6}
+
+
+def _webp_options(quality: int, _image: Image.Image) -> dict[str, Any]:
+    return {"quality": quality, "method": 4, "alpha_quality": 100}
+
+
+def _avif_options(quality: int, _image: Image.Image) -> dict[str, Any]:
+    chroma = "4:4:4" if quality >= _FULL_CHROMA_QUALITY else "4:2:0"
+    return {"quality": quality, "speed": 6, "subsampling": chroma}
+
+
+_OPTIONS: Mapping[str, Callable[[int, Image.Image], dict[str, Any]]] = {
+    "jpeg": _jpeg_options,
+    "png": _png_options,
+    "webp": _webp_options,
+    "avif": _avif_options,
+}

@@ -1,0 +1,45 @@
+"""What every step is given and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from enhancer_worker.engine.engine import Engine
+from enhancer_worker.engine.runner import TiledRun
+from enhancer_worker.engine.session import LoadedNet
+from enhancer_worker.pipeline.context import Picture
+from shopimg.contract import Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What steps work with."""
+
+    engine: Engine
+    """Runs networks."""
+    deadline: Deadline
+    """Asked between tiles."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """What one step did."""
+
+    picture: Picture
+    """The very object that went in where nothing was done."""
+    details: Mapping[str, Any]
+    """For the step's report."""
+    weights: Mapping[str, str] = field(default_factory=dict)
+    """Weight name -> sha256 of the networks that ran."""
+
+
+def engine_details(net: LoadedNet, run: TiledRun) -> dict[str, Any]:
+    """Describe one run of a network for a report."""
+    return {
+        "network": net.name,
+        "device": net.session.device,
+        "tiles": run.tile_count,
+        "tile_size": list(run.tile_size),
+    }
