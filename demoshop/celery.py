@@ -2,6 +2,9 @@
 
 from celery import Celery
 
+from shopimg import broker
+
 app = Celery("demoshop", set_as_current=False)
 app.config_from_object("django.conf:settings", namespace="CELERY")
+broker.configure(app)
 app.set_default()
