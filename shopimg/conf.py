@@ -49,18 +49,6 @@ class Settings:
     """Attempts before a job is quarantined."""
     RETRY_SECONDS: int = 20
     """Longest wait before the second attempt; doubles for each further one."""
-    MAX_SOURCE_BYTES: int = 20_000_000
-    """Largest accepted upload."""
-    MAX_SOURCE_PIXELS: int = 50_000_000
-    """Most pixels of an upload."""
-    MAX_OUTPUT_PIXELS: int = 100_000_000
-    """Most pixels of a result; an upload whose recipe would exceed it is refused."""
-    MAX_SIDE_PIXELS: int = 12_000
-    """Longest side of an upload or result."""
-    MIN_SIDE_PIXELS: int = 16
-    """Shortest side of an upload."""
-    MAX_ASPECT_RATIO: int = 20
-    """Longest side divided by the shortest one."""
     ORPHAN_HOURS: int = 24
     """Files that no row refers to are deleted when older than this."""
 

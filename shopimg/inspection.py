@@ -10,13 +10,13 @@ from pathlib import PurePath
 from django.utils.translation import gettext as _
 from PIL import Image, UnidentifiedImageError, features
 
-from shopimg.conf import settings
 from shopimg.contract import (
     Recipe,
     SourceTooLargeError,
     SourceUnreadableError,
     UnsupportedFormatError,
     Upscale,
+    limits,
 )
 
 EXTENSIONS = {
@@ -51,18 +51,16 @@ def inspect(data: bytes, name: str) -> Inspection:
         name: its name; the extension must match the content.
 
     Raises:
-        SourceUnreadableError: empty, damaged or not a picture.
+        SourceUnreadableError: empty or damaged.
         UnsupportedFormatError: animated, another format, or a misleading extension.
-        SourceTooLargeError: too many bytes or pixels.
+        SourceError: too many bytes or pixels, too few, or the picture is too narrow.
     """
     if not data:
         raise SourceUnreadableError(_("The file is empty."))
-    if len(data) > settings.MAX_SOURCE_BYTES:
-        limit = settings.MAX_SOURCE_BYTES // 1_000_000
-        raise SourceTooLargeError(_("The file is larger than %(limit)d MB.") % {"limit": limit})
+    limits.check_source_bytes(len(data))
     found = _read_header(data)
     _check_extension(found.format, name)
-    _check_size(found)
+    limits.check_source_size(found.width, found.height)
     return found
 
 
@@ -70,22 +68,14 @@ def check_output(found: Inspection, recipe: Recipe) -> None:
     """Refuse an upload whose result would be too large, before anybody computes it.
 
     Raises:
-        SourceTooLargeError: a role would exceed ``MAX_OUTPUT_PIXELS`` or ``MAX_SIDE_PIXELS``.
+        SourceTooLargeError: a role would exceed the limits of ``contract.limits``.
     """
     for role in recipe.roles:
         width, height = found.width, found.height
         for step in role.steps:
             if isinstance(step, Upscale):
                 width, height = _upscaled(width, height, step)
-        if width * height > settings.MAX_OUTPUT_PIXELS or max(width, height) > (
-            settings.MAX_SIDE_PIXELS
-        ):
-            raise SourceTooLargeError(
-                _(
-                    "The picture is too large to be enlarged: the result would be %(w)d×%(h)d pixels."
-                )
-                % {"w": width, "h": height}
-            )
+        limits.check_output_size(width, height)
 
 
 def _read_header(data: bytes) -> Inspection:
@@ -115,31 +105,6 @@ def _check_extension(image_format: str, name: str) -> None:
         raise UnsupportedFormatError(
             _("The file is a %(format)s picture, but its name ends in “%(suffix)s”.")
             % {"format": image_format, "suffix": suffix}
-        )
-
-
-def _check_size(found: Inspection) -> None:
-    shorter, longer = sorted((found.width, found.height))
-    size = {"w": found.width, "h": found.height}
-    if found.width * found.height > settings.MAX_SOURCE_PIXELS:
-        limit = settings.MAX_SOURCE_PIXELS // 1_000_000
-        raise SourceTooLargeError(
-            _("The picture has %(w)d×%(h)d pixels; the limit is %(limit)d million.")
-            % {**size, "limit": limit}
-        )
-    if longer > settings.MAX_SIDE_PIXELS:
-        raise SourceTooLargeError(
-            _("The picture has %(w)d×%(h)d pixels; no side may exceed %(limit)d.")
-            % {**size, "limit": settings.MAX_SIDE_PIXELS}
-        )
-    if shorter < settings.MIN_SIDE_PIXELS:
-        raise SourceUnreadableError(
-            _("The picture has only %(w)d×%(h)d pixels; it needs at least %(limit)d on each side.")
-            % {**size, "limit": settings.MIN_SIDE_PIXELS}
-        )
-    if longer > shorter * settings.MAX_ASPECT_RATIO:
-        raise SourceUnreadableError(
-            _("The picture has %(w)d×%(h)d pixels; it is too long and narrow.") % size
         )
 
 

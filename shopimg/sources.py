@@ -10,7 +10,7 @@ from django.db.models import FileField, Model
 from django.db.models.fields.files import FieldFile
 
 from shopimg.conf import settings
-from shopimg.contract import CLEAN, SourceMissingError, SourceTooLargeError
+from shopimg.contract import CLEAN, SourceMissingError, limits
 
 _OPTIONS = {"field", "recipe", "alt"}
 
@@ -91,20 +91,17 @@ def read_bytes(source: Source, instance: Model) -> bytes:
 
     Raises:
         SourceMissingError: the storage does not have it.
-        SourceTooLargeError: it is larger than ``MAX_SOURCE_BYTES``.
+        SourceTooLargeError: it is too heavy; only the allowed length is read.
     """
     file = source.file_of(instance)
     if not file:
         raise SourceMissingError
     try:
         with file.storage.open(file.name or "") as content:
-            data: bytes = content.read(settings.MAX_SOURCE_BYTES + 1)
+            data: bytes = content.read(limits.MAX_SOURCE_BYTES + 1)
     except OSError as err:
         raise SourceMissingError(detail=str(err)) from err
-    if len(data) > settings.MAX_SOURCE_BYTES:
-        raise SourceTooLargeError(
-            f"The file is larger than {settings.MAX_SOURCE_BYTES // 1_000_000} MB."
-        )
+    limits.check_source_bytes(len(data))
     return data
 
 
