@@ -48,18 +48,23 @@ def weights_path() -> Path | None:
 
 @functools.cache
 def weights_manifest() -> Mapping[str, Mapping[str, Any]]:
-    """Return ``weights.json``: weight name -> ``{"step": ..., "sha256": ..., ...}``."""
+    """Return the entries of ``weights.json``: weight name -> ``{"sha256": ..., ...}``."""
     path = weights_path()
     if path is None:
         return {}
     manifest: Mapping[str, Mapping[str, Any]] = json.loads((path / "weights.json").read_text())
-    return manifest
+    return manifest["weights"]
 
 
 def weights_for(steps: frozenset[str]) -> dict[str, str]:
-    """Return the digests of the weights behind some steps, by weight name."""
+    """Return the digests of the weights behind some steps, by weight name.
+
+    The name of a weights file starts with its step: ``upscale_x2_s``.
+    """
     manifest = weights_manifest()
-    return {name: entry["sha256"] for name, entry in manifest.items() if entry["step"] in steps}
+    return {
+        name: entry["sha256"] for name, entry in manifest.items() if name.partition("_")[0] in steps
+    }
 
 
 def _reset(*, setting: str, **_: object) -> None:
