@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -15,7 +17,7 @@ from demoshop.templatetags.money import money
 def thumbnail(image: ProductImage | None, size: int) -> str:
     """Show a photograph in a square of ``size`` CSS pixels."""
     if image is None or not image.original:
-        return "–"
+        return "-"
     return format_html(
         '<img src="{}" alt="{}" width="{}" height="{}" class="demoshop-thumbnail">',
         image.original.url,
@@ -28,8 +30,8 @@ def thumbnail(image: ProductImage | None, size: int) -> str:
 class ProductImageInline(admin.TabularInline):  # type: ignore[type-arg]
     model = ProductImage
     extra = 1
-    fields = ["preview", "original", "alt", "position"]
-    readonly_fields = ["preview"]
+    fields = ("preview", "original", "alt", "position")
+    readonly_fields = ("preview",)
 
     @admin.display(description=_("preview"))
     def preview(self, image: ProductImage) -> str:
@@ -38,15 +40,15 @@ class ProductImageInline(admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(Product)
 class ProductAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ["picture", "name", "category", "amount", "photos"]
-    list_display_links = ["picture", "name"]
-    list_filter = ["category"]
-    search_fields = ["name", "short_description"]
-    prepopulated_fields = {"slug": ["name"]}
-    inlines = [ProductImageInline]
+    list_display = ("picture", "name", "category", "amount", "photos")
+    list_display_links = ("picture", "name")
+    list_filter = ("category",)
+    search_fields = ("name", "short_description")
+    prepopulated_fields: ClassVar = {"slug": ["name"]}
+    inlines = (ProductImageInline,)
 
     class Media:
-        css = {"all": ["demoshop/admin.css"]}
+        css: ClassVar = {"all": ["demoshop/admin.css"]}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Product]:
         products = super().get_queryset(request)

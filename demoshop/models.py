@@ -51,7 +51,7 @@ class Product(models.Model):
     objects = ProductQuerySet.as_manager()
 
     class Meta:
-        ordering = ["position", "id"]
+        ordering = ("position", "id")
         verbose_name = _("product")
         verbose_name_plural = _("products")
 
@@ -78,7 +78,7 @@ class ProductImage(models.Model):
     position = models.PositiveSmallIntegerField(_("position"), default=0)
 
     class Meta:
-        ordering = ["position", "id"]
+        ordering = ("position", "id")
         verbose_name = _("product photo")
         verbose_name_plural = _("product photos")
 

@@ -83,7 +83,7 @@ CELERY_BROKER_URL = _BROKER["CELERY_BROKER_URL"]
 CELERY_BROKER_TRANSPORT_OPTIONS = _BROKER.get("CELERY_BROKER_TRANSPORT_OPTIONS", {})
 
 SHOPIMG = {
-    "SOURCES": {"demoshop.ProductImage": {"field": "original", "recipe": "clean"}},
+    "SOURCES": {"demoshop.ProductImage": {"field": "original", "recipe": "clean", "alt": "alt"}},
     "ENHANCER": "enhancer_worker.backend.NeuralEnhancer",
     "DRAFT_STORAGE": "shopimg_drafts",
     "PUBLISHED_STORAGE": "shopimg_published",

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.files.storage import FileSystemStorage, storages
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, path
 from django.views.static import serve
 
 from demoshop import views
