@@ -1,0 +1,100 @@
+"""The two engines: same results, same promises."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+import torch
+
+from enhancer_worker.engine.loading import convert
+from enhancer_worker.engine.openvino_session import OpenVinoSession
+from enhancer_worker.engine.session import DeviceMemoryError
+from enhancer_worker.engine.torch_session import TorchSession
+from tests.worker.tiny_nets import restorer, upscaler
+
+NETS = {"x2": upscaler(2), "x4": upscaler(4), "restore": restorer()}
+
+
+def batch_of(count: int, height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).random((count, 3, height, width), np.float32)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_openvino_session__equals_torch(name: str) -> None:
+    net = NETS[name]
+    openvino = OpenVinoSession(convert(net, net.multiple_of), threads=1)
+    for shape in ((1, 64, 96), (3, 40, 32), (1, 64, 96), (1, 8, 8)):
+        batch = batch_of(*shape)
+        expected = net(torch.from_numpy(batch)).numpy()
+        result = openvino(batch)
+        assert result.dtype == np.float32
+        assert result.shape == expected.shape
+        assert np.abs(result - expected).max() < 1e-5
+
+
+def test_openvino_session__reads_exported_files(tmp_path: Path) -> None:
+    net = upscaler(2)
+    ov.save_model(convert(net, 1), tmp_path / "net.xml", compress_to_fp16=False)
+    batch = batch_of(1, 20, 30)
+    session = OpenVinoSession(tmp_path / "net.xml")
+    assert np.abs(session(batch) - net(torch.from_numpy(batch)).numpy()).max() < 1e-5
+    assert session.device == "cpu (openvino fp32)"
+    session.close()
+
+
+def test_openvino_session__keeps_few_compiled_shapes() -> None:
+    session = OpenVinoSession(convert(upscaler(2), 1), threads=1)
+    for side in range(16, 24):
+        session(batch_of(1, side, side))
+    assert [shape[2] for shape in session._requests] == [20, 21, 22, 23]
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_torch_session__runs_in_low_precision(precision: str) -> None:
+    batch = batch_of(2, 16, 24)
+    expected = upscaler(2)(torch.from_numpy(batch)).numpy()
+    result = TorchSession(upscaler(2), device="cpu", precision=precision)(batch)
+    assert result.dtype == np.float32
+    # bf16 has 8 significant bits.
+    assert 0 < np.abs(result - expected).max() < 0.05
+
+
+def test_torch_session__tells_when_the_device_is_full() -> None:
+    class Full(torch.nn.Module):
+        def forward(self, _batch: torch.Tensor) -> torch.Tensor:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(DeviceMemoryError, match="CUDA out of memory") as caught:
+        TorchSession(Full(), device="cpu")(batch_of(1, 8, 8))
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", NETS)
+def test_torch_session__equals_the_cpu_on_cuda(name: str) -> None:
+    batch = batch_of(4, 64, 64)
+    expected = TorchSession(NETS[name], device="cpu")(batch)
+    result = TorchSession(NETS[name], device="cuda:0")(batch)
+    assert np.abs(result - expected).max() < 1e-3
+
+
+def test_cpu_engine__does_not_import_torch(tmp_path: Path) -> None:
+    ov.save_model(convert(upscaler(2), 1), tmp_path / "net.xml")
+    code = (
+        "import sys, numpy\n"
+        "from pathlib import Path\n"
+        "import enhancer_worker.backend\n"
+        "from enhancer_worker.engine.openvino_session import OpenVinoSession\n"
+        f"session = OpenVinoSession(Path({str(tmp_path / 'net.xml')!r}), threads=1)\n"
+        "session(numpy.zeros((1, 3, 16, 16), numpy.float32))\n"
+        "print(sorted({'torch', 'django', 'celery', 'lightning'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "[]\n"

@@ -1,0 +1,83 @@
+"""Small networks with random weights, and a weights folder of them, for tests of the engine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from enhancer_worker.engine.session import LoadedNet, Session
+from enhancer_worker.engine.tiling import Geometry
+from enhancer_worker.engine.torch_session import TorchSession
+from enhancer_worker.nets.srvgg import SRVGG, SRVGGConfig
+from enhancer_worker.nets.unet_restorer import UNetRestorer, UNetRestorerConfig
+from enhancer_worker.nets.zoo import ZooEntry
+
+
+def upscaler(scale: int = 2) -> SRVGG:
+    """Return a net whose output depends visibly on its whole receptive field."""
+    torch.manual_seed(scale)
+    net = SRVGG(SRVGGConfig(scale=scale, channels=16, convolutions=2))
+    return net.eval().requires_grad_(False)
+
+
+def restorer() -> UNetRestorer:
+    """Return a net that changes pixels, unlike a freshly initialised one."""
+    torch.manual_seed(1)
+    net = UNetRestorer(UNetRestorerConfig(channels=(16, 16), blocks=(1, 1)))
+    nn.init.normal_(net.tail.weight, std=0.02)
+    return net.eval().requires_grad_(False)
+
+
+def geometry_of(net: SRVGG | UNetRestorer) -> Geometry:
+    """Return what the net demands."""
+    return Geometry(net.scale, net.halo, net.multiple_of)
+
+
+def loaded(net: SRVGG | UNetRestorer, session: Session | None = None) -> LoadedNet:
+    """Return the net as the engine wants it."""
+    session = session or TorchSession(net, device="cpu")
+    return LoadedNet("tiny", "0" * 64, geometry_of(net), session)
+
+
+def _entry(name: str, kind: str, build: Callable[[], SRVGG | UNetRestorer]) -> ZooEntry:
+    net = build()
+    return ZooEntry(name, kind, net.scale, net.halo, net.multiple_of, build)
+
+
+TINY_ZOO = {
+    entry.name: entry
+    for entry in (
+        _entry("upscale_x2_s", "upscale", lambda: upscaler(2)),
+        _entry("upscale_x4_s", "upscale", lambda: upscaler(4)),
+        _entry("restore_s", "restore", restorer),
+    )
+}
+"""Stands in for the networks that ship."""
+
+
+def write_weights(folder: Path) -> Path:
+    """Write the weights of the tiny nets and their manifest; without exported files."""
+    folder.mkdir(exist_ok=True)
+    records = {}
+    for name, entry in TINY_ZOO.items():
+        path = folder / f"{name}.safetensors"
+        save_file(entry.build().state_dict(), path)
+        records[name] = {
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "openvino_sha256": {},
+            "parameters": 1,
+            "net": {},
+            "command": "",
+            "data": [],
+            "licence": "BSD-3-Clause",
+            "metrics": {},
+            "date": "2026-01-01",
+        }
+    (folder / "weights.json").write_text(json.dumps({"weights": records}))
+    return folder
