@@ -1,0 +1,46 @@
+"""Which permissions each action on variants and jobs needs: one table for admin and API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from shopimg.conf import settings
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+VIEW = "shopimg.view_enhancedvariant"
+REVIEW = "shopimg.review_enhancedvariant"
+PUBLISH = "shopimg.publish_enhancedvariant"
+OPERATE = "shopimg.change_enhancementjob"
+
+_NEEDED: Mapping[str, tuple[str, ...]] = {
+    "approve": (REVIEW,),
+    "reject": (REVIEW,),
+    "publish": (PUBLISH,),
+    "withdraw": (PUBLISH,),
+    "rollback": (PUBLISH,),
+    "retry": (OPERATE,),
+    "cancel": (OPERATE,),
+}
+
+
+def needed_for(action: str) -> tuple[str, ...]:
+    """Return the permissions that an action needs, all of them.
+
+    Approving needs the permission to publish as well where an approval publishes: nobody puts a
+    picture in front of shoppers without being allowed to.
+
+    Args:
+        action: ``approve``, ``reject``, ``publish``, ``withdraw``, ``rollback``, ``retry`` or
+            ``cancel``.
+    """
+    if action == "approve" and settings.PUBLISH_ON_APPROVAL:
+        return (REVIEW, PUBLISH)
+    return _NEEDED[action]
+
+
+def allows(user: AbstractBaseUser | AnonymousUser, action: str) -> bool:
+    """Tell whether a user may do something to the rows that they see."""
+    return bool(user.has_perms(needed_for(action)))  # type: ignore[union-attr]
