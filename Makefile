@@ -13,6 +13,9 @@ COMPILE := uv pip compile pyproject.toml --extra dev --universal --fork-strategy
 	--python-version 3.11 --quiet --output-file requirements.txt
 DATA ?=
 
+# The networks' packages are large: a slow line is not a failure.
+export UV_HTTP_TIMEOUT := 180
+
 .PHONY: help
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
