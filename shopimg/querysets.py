@@ -49,6 +49,10 @@ class EnhancementJobQuerySet(models.QuerySet["EnhancementJob"]):
         """Jobs of one image."""
         return self.filter(**source_key(instance))
 
+    def for_sources(self, instances: Iterable[Model]) -> Self:
+        """Jobs of several images."""
+        return self.filter(_of_sources(instances))
+
     def unfinished(self) -> Self:
         """Jobs that still have something to do."""
         return self.filter(state__in=OPEN_JOBS)

@@ -52,6 +52,14 @@ def visible_to(user: User, rows: _Rows) -> _Rows:
     return rows.filter(match)
 
 
+def images_visible_to(user: User, images: QuerySet[Any]) -> QuerySet[Any]:
+    """Narrow the images of a watched model to those that a user may see."""
+    if settings.SCOPE is None:
+        return images
+    scope: Scope = import_string(settings.SCOPE)
+    return scope(user, images)
+
+
 def rows_of(images: QuerySet[Any]) -> Q:
     """Match the jobs or variants of the images in a queryset, without fetching them."""
     keys = images.order_by().values_list(_key_as_text(images), flat=True)
