@@ -1,0 +1,157 @@
+"""What a storefront shows for an image, described once for the template tag and the API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.db.models import Model
+
+from shopimg import renditions, sources, storage
+from shopimg.models import EnhancedVariant, EnhancementJob
+from shopimg.querysets import source_key
+from shopimg.services import publishing
+
+_ATTRIBUTE = "shopimg_pictures"
+_Size = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFile:
+    """One file of a ``srcset``."""
+
+    url: str
+    """Public address."""
+    width: int
+    """Pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSource:
+    """One ``<source>``: the same picture in several sizes of one format."""
+
+    mime_type: str
+    """Media type of every file."""
+    files: tuple[PictureFile, ...]
+    """Smallest first."""
+
+    @property
+    def srcset(self) -> str:
+        """Value of the HTML attribute."""
+        return ", ".join(f"{file.url} {file.width}w" for file in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One image as shoppers see it: the published variant, else the original."""
+
+    original_url: str
+    """Address of the uploaded file; empty where there is none."""
+    alt: str
+    """Text for people who cannot see the picture."""
+    variant: EnhancedVariant | None
+    """The published variant, or None: then the original is shown."""
+    url: str
+    """Address of the file to show; empty where there is none."""
+    width: int | None
+    """Pixels, or None where nobody has measured the original yet."""
+    height: int | None
+    """Pixels, or None where nobody has measured the original yet."""
+    sources: tuple[PictureSource, ...] = ()
+    """Responsive sizes, best format first; none before the worker has written them."""
+
+
+def pictures_of(instances: Iterable[Model], role: str | None = None) -> list[Picture]:
+    """Describe what a storefront shows for several images, in their order.
+
+    One query, and a second one for the sizes of the originals where nothing is published.
+
+    Args:
+        instances: rows of watched models.
+        role: role of the recipe; by default the one that was published last.
+    """
+    instances = list(instances)
+    shown = publishing.images_to_show(instances, role)
+    unpublished = [
+        instance
+        for instance, what in zip(instances, shown, strict=True)
+        if what.variant is None and what.original_url
+    ]
+    sizes = _sizes_of_originals(unpublished)
+    return [
+        _published(what, what.variant) if what.variant else _original(what, sizes.get(id(instance)))
+        for instance, what in zip(instances, shown, strict=True)
+    ]
+
+
+def prefetch(instances: Iterable[Model | None], role: str | None = None) -> None:
+    """Describe many images at once and keep the descriptions on the instances.
+
+    ``picture_of`` and ``{% product_picture %}`` then need no query for them. Missing images are
+    passed over, so that ``[product.main_image for product in products]`` may be given.
+    """
+    existing = [instance for instance in instances if instance is not None]
+    for instance, picture in zip(existing, pictures_of(existing, role), strict=True):
+        instance.__dict__.setdefault(_ATTRIBUTE, {})[role] = picture
+
+
+def picture_of(instance: Model, role: str | None = None) -> Picture:
+    """Describe what a storefront shows for one image, without a query after ``prefetch``."""
+    known: dict[str | None, Picture] = instance.__dict__.get(_ATTRIBUTE, {})
+    return known[role] if role in known else pictures_of([instance], role)[0]
+
+
+def _published(shown: publishing.Shown, variant: EnhancedVariant) -> Picture:
+    return Picture(
+        original_url=shown.original_url,
+        alt=shown.alt,
+        variant=variant,
+        url=variant.published_url or "",
+        width=variant.width,
+        height=variant.height,
+        sources=_responsive(variant),
+    )
+
+
+def _original(shown: publishing.Shown, size: _Size | None) -> Picture:
+    width, height = size or (None, None)
+    return Picture(shown.original_url, shown.alt, None, shown.original_url, width, height)
+
+
+def _responsive(variant: EnhancedVariant) -> tuple[PictureSource, ...]:
+    if variant.renditions_at is None:
+        # The worker has yet to write the files, and an address that answers 404 shows nothing.
+        return ()
+    files = storage.published()
+    return tuple(
+        PictureSource(mime_type, tuple(PictureFile(files.url(f.name), f.width) for f in found))
+        for mime_type, found in renditions.sources(variant).items()
+    )
+
+
+def _sizes_of_originals(instances: Sequence[Model]) -> dict[int, _Size]:
+    """Return ``id(instance) -> pixels`` from the job rows.
+
+    The job row knows the size as people see it. A host's ``width_field`` does not: it ignores the
+    EXIF orientation, and would distort a photograph that was taken with a turned camera.
+    """
+    if not instances:
+        return {}
+    rows = EnhancementJob.objects.for_sources(instances).filter(source_width__gt=0)
+    measured = {
+        (source_type, source_id, name): (width, height)
+        for source_type, source_id, name, width, height in rows.order_by().values_list(
+            "source_type_id", "source_id", "source_name", "source_width", "source_height"
+        )
+    }
+    return {
+        id(instance): measured[_upload_key(instance)]
+        for instance in instances
+        if _upload_key(instance) in measured
+    }
+
+
+def _upload_key(instance: Model) -> tuple[int, str, str]:
+    key = source_key(instance)
+    file = sources.source_for(type(instance)).file_of(instance)
+    return key["source_type"].pk, key["source_id"], str(file.name)

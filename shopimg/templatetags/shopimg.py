@@ -1,0 +1,54 @@
+"""Template tags for storefronts: ``{% product_picture %}`` and ``{% prefetch_pictures %}``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import template
+from django.db.models import Model
+from django.forms.utils import flatatt
+
+from shopimg.services import pictures
+
+register = template.Library()
+
+
+@register.inclusion_tag("shopimg/picture.html")
+def product_picture(
+    image: Model | None,
+    role: str | None = None,
+    sizes: str = "100vw",
+    alt: str | None = None,
+    **attributes: Any,
+) -> dict[str, Any]:
+    """Show what is published for an image, else the original.
+
+    Args:
+        image: a row of a watched model; nothing is shown for None.
+        role: role of the recipe; by default the one that was published last.
+        sizes: how wide the picture is laid out, as in HTML.
+        alt: text for people who cannot see the picture; the host's own by default.
+        attributes: further attributes of ``<img>``, such as ``class`` and ``loading``.
+    """
+    if not image:
+        return {"picture": None}
+    picture = pictures.picture_of(image, role)
+    return {
+        "picture": picture,
+        "sizes": sizes,
+        "alt": picture.alt if alt is None else alt,
+        "attributes": flatatt({"loading": "lazy", "decoding": "async", **attributes}),
+    }
+
+
+@register.simple_tag
+def prefetch_pictures(images: Iterable[Model], role: str | None = None) -> str:
+    """Look up all pictures of a list at once, so that showing each of them costs no query.
+
+    Args:
+        images: a list, or a queryset that the template goes on to loop over.
+        role: role of the recipe, as given to ``product_picture``.
+    """
+    pictures.prefetch(images, role)
+    return ""
