@@ -1,0 +1,66 @@
+"""Validators of reads (ETag, Last-Modified -> 304) and preconditions of writes (If-Match)."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from functools import partial
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.cache import get_conditional_response
+from django.utils.http import http_date, parse_etags
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+_KEPT_HEADERS = ("X-Request-ID", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+
+
+def add_validators(
+    response: Response, request: HttpRequest, *, version: int | None, changed_at: datetime | None
+) -> None:
+    """Give a read its validators, and answer 304 where the client has it already.
+
+    Args:
+        response: not rendered yet.
+        request: of the client.
+        version: of the row, for ``If-Match`` on a later write.
+        changed_at: when the row changed last; None where nobody knows.
+    """
+    # A second date cannot tell two changes within one second apart: say nothing until it is over.
+    dated = changed_at is not None and int(changed_at.timestamp()) < int(timezone.now().timestamp())
+    moment = int(changed_at.timestamp()) if changed_at is not None and dated else None
+    if moment is not None:
+        response["Last-Modified"] = http_date(moment)
+    prefix = "" if version is None else f"{version}-"
+    response.add_post_render_callback(partial(_validate, request, prefix, moment))
+
+
+def matching_version(request: Request) -> int | None:
+    """Return the version that ``If-Match`` insists on; -1 for one that was never given out.
+
+    Only the version counts, not the whole tag: a draft is the same draft when the worker has
+    meanwhile written its smaller sizes.
+    """
+    header = request.headers.get("If-Match", "").strip()
+    if header in {"", "*"}:
+        return None
+    tags = parse_etags(header)
+    versions = [tag.strip('"').partition("-")[0] for tag in tags]
+    numbers = [int(text) for text in versions if text.isdecimal() and text.isascii()]
+    return max(numbers, default=-1)
+
+
+def _validate(
+    request: HttpRequest, prefix: str, moment: int | None, response: Response
+) -> HttpResponse | None:
+    digest = hashlib.sha256(response.content).hexdigest()[:32]
+    etag = f'"{prefix}{digest}"'
+    response["ETag"] = etag
+    answer = get_conditional_response(request, etag, moment, response)
+    if answer is None or answer is response:
+        return None
+    for name in _KEPT_HEADERS:
+        if name in response:
+            answer[name] = response[name]
+    return answer

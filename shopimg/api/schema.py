@@ -1,0 +1,102 @@
+"""The OpenAPI document: its settings, its common parts, and the problems of every operation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from rest_framework.serializers import Serializer
+
+from shopimg.api.exceptions import PROBLEM_TYPE
+from shopimg.api.serializers.problems import ProblemSerializer
+from shopimg.states import Decision, JobState, RejectReason, ReviewState, RunState
+
+SETTINGS: Mapping[str, Any] = {
+    "TITLE": "shopimg",
+    "DESCRIPTION": "Product photos: enhanced by workers, approved by people, then published.",
+    "VERSION": "1",
+    "TAGS": [
+        {"name": "images", "description": "What shoppers see. Public."},
+        {"name": "jobs", "description": "Ask for an image to be enhanced, and follow the work."},
+        {"name": "variants", "description": "Review drafts, publish them, take them back."},
+        {"name": "bulk-runs", "description": "Progress of whole-catalogue runs."},
+    ],
+    "SCHEMA_PATH_PREFIX": "/",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "JobStatus": JobState.choices,
+        "VariantStatus": ReviewState.choices,
+        "RunStatus": RunState.choices,
+        "Decision": Decision.choices,
+        "RejectReason": RejectReason.choices,
+    },
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "PREPROCESSING_HOOKS": [],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
+}
+"""The document does not depend on the host's ``SPECTACULAR_SETTINGS``."""
+
+REQUEST_ID = OpenApiParameter(
+    "X-Request-ID", str, OpenApiParameter.HEADER, description="Echoed; made up where missing."
+)
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match", str, OpenApiParameter.HEADER, description="An `ETag`: 304 where it still fits."
+)
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The `ETag` of the variant that was looked at: 412 where it has changed.",
+)
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="Chosen by the client; sending the same again gives the same job.",
+)
+
+
+class ShopimgAutoSchema(AutoSchema):
+    """Common parameters of every operation."""
+
+    def get_override_parameters(self) -> list[Any]:
+        """Return the headers that every operation understands."""
+        reads = self.method == "GET"
+        return [REQUEST_ID, IF_NONE_MATCH] if reads else [REQUEST_ID]
+
+
+def problems(
+    *statuses: int, special: Mapping[int, type[Serializer[Any]]] | None = None
+) -> dict[Any, OpenApiResponse]:
+    """Describe the errors of a public operation.
+
+    Args:
+        statuses: HTTP statuses, besides those of every operation.
+        special: statuses whose problem has further members.
+    """
+    serializers = {
+        **dict.fromkeys((404, 406, 429, 500, *statuses), ProblemSerializer),
+        **(special or {}),
+    }
+    return {
+        (status, PROBLEM_TYPE): OpenApiResponse(serializer, HTTPStatus(status).phrase)
+        for status, serializer in sorted(serializers.items())
+    }
+
+
+def private_problems(
+    *statuses: int, special: Mapping[int, type[Serializer[Any]]] | None = None
+) -> dict[Any, OpenApiResponse]:
+    """Describe the errors of an operation that needs permissions."""
+    return problems(401, 403, *statuses, special=special)
+
+
+def write_problems(
+    *statuses: int, special: Mapping[int, type[Serializer[Any]]] | None = None
+) -> dict[Any, OpenApiResponse]:
+    """Describe the errors of an operation that needs permissions and takes a body."""
+    return private_problems(400, 413, 415, *statuses, special=special)

@@ -1,0 +1,129 @@
+"""Variants as reviewers see them, and what they decide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
+from rest_framework import serializers
+
+from shopimg.api.serializers.base import Moment, RowSerializer, SourceReference
+from shopimg.models import EnhancedVariant, ReviewDecision
+from shopimg.states import RejectReason, ReviewState
+
+
+class ReviewDecisionSerializer(RowSerializer[ReviewDecision]):
+    """One line of a variant's history."""
+
+    by = serializers.SerializerMethodField(help_text="User name; null for the system.")
+
+    class Meta:
+        model = ReviewDecision
+        fields = ("decision", "by", "at", "reason", "note", "digest")
+        read_only_fields = fields
+
+    def get_by(self, decision: ReviewDecision) -> str | None:
+        """Return who decided."""
+        return decision.by.get_username() if decision.by else None
+
+
+class VariantSerializer(RowSerializer[EnhancedVariant]):
+    """One produced file."""
+
+    status = serializers.ChoiceField(ReviewState.choices, source="state")
+    url = serializers.HyperlinkedIdentityField(view_name="shopimg_api:variant-detail")
+    before_url = serializers.HyperlinkedIdentityField(
+        view_name="shopimg_api:variant-before", help_text="The upload; for reviewers."
+    )
+    after_url = serializers.HyperlinkedIdentityField(
+        view_name="shopimg_api:variant-after", help_text="The result; for reviewers, never public."
+    )
+    published_url = serializers.SerializerMethodField(help_text="Null while it is not published.")
+    source = SourceReference(source="*")  # type: ignore[assignment]  # a field
+    recipe = serializers.CharField(source="job.recipe")
+    approved_by = serializers.SerializerMethodField(help_text="User name.")
+
+    class Meta:
+        model = EnhancedVariant
+        fields: tuple[str, ...] = (
+            "id", "status", "version", "url", "before_url", "after_url", "published_url", "source",
+            "job", "recipe", "role", "width", "height", "size_bytes", "mime_type", "digest",
+            "quality", "provenance", "approved_by", "approved_at", "published_at", "created_at",
+            "updated_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+    @extend_schema_field(OpenApiTypes.URI)
+    def get_published_url(self, variant: EnhancedVariant) -> str | None:
+        """Return the address of the public file, or None while there is none."""
+        url = variant.published_url
+        return self.context["request"].build_absolute_uri(url) if url else None
+
+    def get_approved_by(self, variant: EnhancedVariant) -> str | None:
+        """Return who approved."""
+        return variant.approved_by.get_username() if variant.approved_by else None
+
+
+class VariantDetailSerializer(VariantSerializer):
+    """One produced file and its history."""
+
+    decisions = ReviewDecisionSerializer(many=True, help_text="Newest first.")
+
+    class Meta(VariantSerializer.Meta):
+        fields = (*VariantSerializer.Meta.fields, "decisions")
+        read_only_fields = fields
+
+
+class RollbackSerializer(serializers.Serializer[Any]):
+    """What a rollback did."""
+
+    rolled_back = VariantDetailSerializer(help_text="What shoppers saw before.")
+    shown = VariantDetailSerializer(
+        allow_null=True, help_text="What shoppers see now; null for the original."
+    )
+
+
+class VersionSerializer(serializers.Serializer[Any]):
+    """What a transition is about."""
+
+    version = serializers.IntegerField(
+        min_value=1,
+        max_value=2**31 - 1,
+        required=False,
+        help_text="The version that was looked at: another one answers 409.",
+    )
+
+
+class ApprovalSerializer(VersionSerializer):
+    """What a reviewer approves."""
+
+    note = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Colour", {"reason": "colour", "note": "The red is orange now.", "version": 1}
+        )
+    ]
+)
+class RejectionSerializer(ApprovalSerializer):
+    """What a reviewer rejects, and why."""
+
+    reason = serializers.ChoiceField(RejectReason.choices)
+
+
+def current_state(variant: EnhancedVariant) -> dict[str, Any]:
+    """Tell how a variant really is, for somebody who believed otherwise."""
+    last = variant.decisions.select_related("by").first()
+    return {
+        "status": variant.state,
+        "version": variant.version,
+        "last_decision": last
+        and {
+            "decision": last.decision,
+            "by": last.by.get_username() if last.by else None,
+            "at": Moment().to_representation(last.at),
+        },
+    }

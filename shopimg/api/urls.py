@@ -1,0 +1,34 @@
+"""Addresses of the API: ``path("api/shopimg/v1/", include("shopimg.api.urls"))``."""
+
+from __future__ import annotations
+
+from django.urls import path, re_path
+from rest_framework.routers import SimpleRouter
+
+from shopimg.api.views.base import NotFoundView
+from shopimg.api.views.bulk_runs import BulkRunViewSet
+from shopimg.api.views.documents import DocumentationView, SchemaView
+from shopimg.api.views.images import ImageViewSet
+from shopimg.api.views.jobs import JobViewSet
+from shopimg.api.views.variants import VariantViewSet
+
+app_name = "shopimg_api"
+
+_router = SimpleRouter()
+_router.register("jobs", JobViewSet, basename="job")
+_router.register("variants", VariantViewSet, basename="variant")
+_router.register("bulk-runs", BulkRunViewSet, basename="bulk-run")
+
+urlpatterns = [
+    path("images/<str:model>/", ImageViewSet.as_view({"get": "list"}), name="image-list"),
+    path(
+        "images/<str:model>/<str:id>/",
+        ImageViewSet.as_view({"get": "retrieve"}),
+        name="image-detail",
+    ),
+    *_router.urls,
+    path("schema/", SchemaView.as_view(), name="schema"),
+    path("docs/", DocumentationView.as_view(), name="docs"),
+    # Only with a slash at the end, so that Django can still append a missing one.
+    re_path(r"^.+/$", NotFoundView.as_view()),
+]

@@ -1,0 +1,170 @@
+"""Jobs: ask for an image to be enhanced, follow the work, retry, cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from typing import ClassVar
+
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from django.utils import timezone
+from django_filters.rest_framework import DjangoFilterBackend  # type: ignore[import-untyped]
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework.decorators import action
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from shopimg import sources, wakeup
+from shopimg.api import keys
+from shopimg.api.exceptions import KeyReused, RefusedUpload
+from shopimg.api.filters import JobFilter
+from shopimg.api.pagination import NewestFirst, Ordering
+from shopimg.api.permissions import Rule, as_in_admin, permitted
+from shopimg.api.schema import IDEMPOTENCY_KEY, private_problems, write_problems
+from shopimg.api.serializers.jobs import JobSerializer, NewJobSerializer
+from shopimg.api.serializers.problems import RefusedUploadSerializer
+from shopimg.api.throttling import JOBS
+from shopimg.api.views.base import ShopimgViewSet
+from shopimg.models import EnhancementJob
+from shopimg.scope import images_visible_to, visible_to
+from shopimg.services import idempotency, jobs, requests
+from shopimg.states import JobState
+
+MAX_KEY_LENGTH = 255
+"""Longest accepted ``Idempotency-Key``."""
+
+_VIEW = "shopimg.view_enhancementjob"
+
+
+@extend_schema(tags=["jobs"])
+@extend_schema_view(
+    list=extend_schema(responses={200: JobSerializer(many=True), **private_problems(400)}),
+    retrieve=extend_schema(responses={200: JobSerializer, **private_problems()}),
+)
+class JobViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
+    """Jobs of the images that the user may see."""
+
+    queryset = EnhancementJob.objects.all()
+    serializer_class = JobSerializer
+    pagination_class = NewestFirst
+    filter_backends = (DjangoFilterBackend, Ordering)
+    filterset_class = JobFilter
+    ordering_fields = ("created_at",)
+    throttle_scope = JOBS
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "list": permitted(_VIEW),
+        "retrieve": permitted(_VIEW),
+        "create": permitted("shopimg.add_enhancementjob"),
+        **as_in_admin(_VIEW, "retry", "cancel"),
+    }
+
+    def get_queryset(self) -> QuerySet[EnhancementJob]:
+        """Return the jobs that the user may see, with what their representation needs."""
+        rows = EnhancementJob.objects.select_related("source_type").prefetch_related("variants")
+        return visible_to(self.user, rows)
+
+    def get_object(self) -> EnhancementJob:
+        """Return one job, and note when it changed."""
+        job: EnhancementJob = super().get_object()
+        self.changed_at = _changed_at(job)
+        return job
+
+    @extend_schema(
+        request=NewJobSerializer,
+        parameters=[IDEMPOTENCY_KEY],
+        responses={
+            202: JobSerializer,
+            **write_problems(special={422: RefusedUploadSerializer}),
+        },
+    )
+    def create(self, request: Request) -> Response:
+        """Ask for an image to be enhanced.
+
+        The same upload, recipe and weights give the same job, however often they are asked for.
+        """
+        wanted = NewJobSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        body: dict[str, str] = wanted.validated_data
+        image = self._image(body)
+        make = partial(self._request, image, body.get("recipe"))
+        job, headers = self._once(body, make)
+        _refuse_if_refused(job)
+        return self._accepted(job, headers)
+
+    @extend_schema(request=None, responses={202: JobSerializer, **private_problems(409)})
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, pk: str) -> Response:
+        """Run a job that is over once more, with all its attempts."""
+        job = self.get_object()
+        with transaction.atomic():
+            jobs.retry(job)
+            wake = partial(wakeup.send, job.pk, bulk=job.bulk_run_id is not None)
+            transaction.on_commit(wake, robust=True)
+        return self._accepted(job, {})
+
+    @extend_schema(request=None, responses={200: JobSerializer, **private_problems(409)})
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """Stop a job that is not over."""
+        job = self.get_object()
+        jobs.cancel(job)
+        return Response(self.get_serializer(job).data)
+
+    def _image(self, body: Mapping[str, str]) -> Model:
+        """Return the image that a body names, if the user may see it."""
+        try:
+            model = sources.find(body["source"]).model
+        except LookupError as err:
+            raise ValidationError({"source": "There is no such watched model."}) from err
+        try:
+            key = keys.parse(model, body["id"])
+        except ValueError as err:
+            raise ValidationError({"id": str(err)}) from err
+        images = images_visible_to(self.user, model._default_manager.all())
+        image: Model | None = images.filter(pk=key).first()
+        if image is None:
+            raise NotFound("There is no such image.")
+        return image
+
+    def _request(self, image: Model, recipe: str | None) -> EnhancementJob:
+        order = requests.Order(recipe=recipe, requested_by=self.user)
+        return requests.request_enhancement(image, order).job
+
+    def _once(
+        self, body: Mapping[str, str], make: Callable[[], EnhancementJob]
+    ) -> tuple[EnhancementJob, dict[str, str]]:
+        """Make the job, or find the one that the request's ``Idempotency-Key`` stands for."""
+        key = self.request.headers.get("Idempotency-Key")
+        if key is None:
+            return make(), {}
+        if not (0 < len(key) <= MAX_KEY_LENGTH and key.isprintable()):
+            message = f"1 to {MAX_KEY_LENGTH} printable characters."
+            raise ValidationError({"Idempotency-Key": message})
+        try:
+            outcome = idempotency.once(self.user, key, body, make)
+        except idempotency.KeyReusedError as err:
+            raise KeyReused from err
+        return outcome.job, {"Idempotency-Replayed": "true"} if outcome.replayed else {}
+
+    def _accepted(self, job: EnhancementJob, headers: Mapping[str, str]) -> Response:
+        data = self.get_serializer(job).data
+        return Response(data, 202, headers={"Location": data["result_url"], **headers})
+
+
+def _changed_at(job: EnhancementJob) -> datetime:
+    """Return when anything that is shown of a job has changed last."""
+    moments = [job.created_at, job.sent_at, job.started_at, job.finished_at]
+    moments += [variant.updated_at for variant in job.variants.all()]
+    if job.run_after <= timezone.now():
+        moments.append(job.run_after)
+    return max(moment for moment in moments if moment is not None)
+
+
+def _refuse_if_refused(job: EnhancementJob) -> None:
+    """Say so at once where the upload was refused before any worker saw it."""
+    if job.state == JobState.FAILED and not job.attempts:
+        raise RefusedUpload(job)
