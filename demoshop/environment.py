@@ -110,12 +110,22 @@ def _buckets(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     }
     server = {key: value for key, value in server.items() if value is not None}
 
-    def bucket(name: str, **options: Any) -> dict[str, Any]:
-        options["bucket_name"] = environ.get(f"S3_BUCKET_{name.upper()}", f"shopimg-{name}")
-        return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": {**server, **options}}
+    def bucket(name: str, options: dict[str, Any]) -> dict[str, Any]:
+        named = {"bucket_name": environ.get(f"S3_BUCKET_{name.upper()}", f"shopimg-{name}")}
+        options = {**server, **named, **options}
+        return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+
+    def public_bucket(name: str) -> dict[str, Any]:
+        found = bucket(name, {"querystring_auth": False})
+        public_url = environ.get("S3_PUBLIC_URL")
+        if public_url:
+            protocol, _, host = public_url.rstrip("/").partition("//")
+            domain = f"{host}/{found['OPTIONS']['bucket_name']}"
+            found["OPTIONS"] |= {"url_protocol": protocol, "custom_domain": domain}
+        return found
 
     return {
-        "default": bucket("media", querystring_auth=False),
-        "shopimg_drafts": bucket("drafts", default_acl="private", querystring_expire=60),
-        "shopimg_published": bucket("published", querystring_auth=False),
+        "default": public_bucket("media"),
+        "shopimg_drafts": bucket("drafts", {"default_acl": "private", "querystring_expire": 60}),
+        "shopimg_published": public_bucket("published"),
     }

@@ -5,7 +5,8 @@
 ``REDIS_URL``               Celery's broker; a folder of messages under ``var/demo`` when unset
 ``S3_ENDPOINT_URL``         an S3 server; with ``S3_ACCESS_KEY_ID``, ``S3_SECRET_ACCESS_KEY``,
                             ``S3_REGION_NAME``, ``S3_ADDRESSING_STYLE`` and the buckets
-                            ``S3_BUCKET_MEDIA``, ``S3_BUCKET_DRAFTS``, ``S3_BUCKET_PUBLISHED``
+                            ``S3_BUCKET_MEDIA``, ``S3_BUCKET_DRAFTS``, ``S3_BUCKET_PUBLISHED``;
+                            ``S3_PUBLIC_URL`` when browsers reach the buckets elsewhere
 ``DJANGO_DEBUG``            1 shows Django's error pages; off when unset
 ``DJANGO_SECRET_KEY``       made once and kept under ``var/demo`` when unset
 ``DJANGO_ALLOWED_HOSTS``    comma-separated; this machine only when unset

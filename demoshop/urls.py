@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.files.storage import FileSystemStorage, storages
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 from django.views.static import serve
 
 from demoshop import views
@@ -40,5 +40,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("cart/<slug:slug>/add/", views.cart_add, name="cart_add"),
     path("cart/<slug:slug>/change/", views.cart_change, name="cart_change"),
     path("admin/", admin.site.urls),
+    path("api/shopimg/v1/", include("shopimg.api.urls")),
     *_file_routes(),
 ]

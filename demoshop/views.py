@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import Case, When
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -12,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from django.views.generic import DetailView, ListView
 
 from demoshop.cart import MAX_QUANTITY, Cart
-from demoshop.models import Category, Product, ProductQuerySet
+from demoshop.models import Category, Product, ProductImage, ProductQuerySet
 
 
 class ProductList(ListView):  # type: ignore[type-arg]
@@ -30,8 +32,13 @@ class ProductList(ListView):  # type: ignore[type-arg]
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         category = self.kwargs.get("category")
-        label = Category(category).label if category else None
-        return super().get_context_data(category=category, category_label=label, **kwargs)
+        return super().get_context_data(
+            category=category,
+            category_label=Category(category).label if category else None,
+            all_products=category is None,
+            main_images=_main_images(self.object_list),
+            **kwargs,
+        )
 
 
 class ProductPage(DetailView):  # type: ignore[type-arg]
@@ -42,13 +49,20 @@ class ProductPage(DetailView):  # type: ignore[type-arg]
         return Product.objects.with_images()
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        others = Product.objects.exclude(pk=self.object.pk).with_images()
-        return super().get_context_data(others=_nearest(others, self.object), **kwargs)
+        others = _nearest(Product.objects.exclude(pk=self.object.pk), self.object)
+        shown_images = [*self.object.images.all(), *_main_images(others)]
+        return super().get_context_data(others=others, shown_images=shown_images, **kwargs)
 
 
 def _nearest(products: ProductQuerySet, product: Product) -> list[Product]:
     """Return four more products, those of the same category first."""
-    return sorted(products, key=lambda other: other.category != product.category)[:4]
+    foreign = Case(When(category=product.category, then=0), default=1)
+    return list(products.with_images().order_by(foreign, "position", "id")[:4])
+
+
+def _main_images(products: Iterable[Product]) -> list[ProductImage | None]:
+    """Return what a list of products shows, for the template to look up at once."""
+    return [product.main_image for product in products]
 
 
 @require_GET
@@ -56,6 +70,7 @@ def cart_page(request: HttpRequest) -> HttpResponse:
     lines = Cart(request.session).lines()
     context = {
         "lines": lines,
+        "main_images": _main_images(line.product for line in lines),
         "total": sum(line.total for line in lines),
         "currency": lines[0].product.currency if lines else "",
         "max_quantity": MAX_QUANTITY,

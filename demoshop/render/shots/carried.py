@@ -33,7 +33,7 @@ def watch(folder: Path) -> Studio:
     """A steel watch with a white dial on a stitched leather strap."""
     studio = Studio(folder, Camera((0.3, -25, 46), (0, 0, 0.5), 13.2, aperture=0.1))
     stone = textures.clouds((1400, 1400), 3, 7, 14)
-    slate = textures.blend((0.30, 0.32, 0.34), (0.22, 0.235, 0.25), stone * 0.3 + 0.5)
+    slate = textures.blend((0.70, 0.67, 0.62), (0.56, 0.535, 0.49), stone * 0.3 + 0.5)
     studio.put(plate(120, 120), embossed(solid(slate, 0.55), stone * 0.1 + 0.5, 0.05))
     studio.softbox((-45, 20, 60), (0, 0, 0), (50, 50), 8.5, (1, 0.98, 0.95))
     studio.softbox((50, -10, 40), (0, 0, 0), (25, 60), 4.0, (0.95, 0.98, 1))
@@ -64,7 +64,7 @@ def _case(studio: Studio) -> None:
     studio.put(disc(1.72).moved((0, 0, 0.86)), solid(_dial().pixels(), 0.35))
     for x, y in ((-1.12, 1), (1.12, 1), (-1.12, -1), (1.12, -1)):
         horn = spline(
-            [(x, y * 1.4, 0.72), (x * 1.02, y * 2.15, 0.66), (x * 1.02, y * 2.5, 0.36)], 10
+            [(x, y * 1.4, 0.72), (x * 1.02, y * 2.0, 0.66), (x * 1.02, y * 2.32, 0.38)], 10
         )
         studio.put(sweep(horn, superellipse(0.42, 0.42)), steel)
     knob = rounded([(0, 0, 0), (0.27, 0, 0.03), (0.3, 0.05, 0.03), (0.3, 0.42, 0.06), (0, 0.46, 0)])
@@ -111,7 +111,7 @@ def _hands(studio: Studio) -> None:
 
 def _strap(studio: Studio) -> None:
     grain = textures.leather((2600, 700), seed=31)
-    tone = np.array(TAN) * (1 + 0.05 * textures.clouds((2600, 700), 6, 5, 33))[..., None]
+    tone = np.array(TAN) * (1 + 0.03 * textures.clouds((2600, 700), 12, 5, 33))[..., None]
     leather = embossed(solid(np.clip(tone, 0, 1), 0.5), grain, 0.012)
     thread = solid((0.93, 0.88, 0.76), 0.7)
     for side in (1, -1):

@@ -17,7 +17,7 @@ KRAFT = (0.72, 0.55, 0.38)
 
 def shoe_box(folder: Path) -> Studio:
     """A sturdy kraft shoe box with a printed label."""
-    studio = Studio(folder, Camera((0, -150, 62), (0, 0, 5.6), 17.6))
+    studio = Studio(folder, Camera((0, -150, 62), (0.2, 0, 5.8), 19.4))
     studio.cove(solid((0.86, 0.87, 0.88), 0.9), back=60)
     studio.daylight(key=9, fill=2.6)
     turn = 27.0

@@ -81,8 +81,8 @@ def toy_car(folder: Path) -> Studio:
     turn = -24.0
     for mesh, material in _car_parts():
         studio.put(mesh.moved((-0.6, -1, 0), turn_z=turn), material)
-    blocks = (("A", (-6.6, 12.5, 0), 14, (44, 96, 150)), ("B", (-0.9, 13.2, 0), -9, (196, 74, 44)),
-              ("C", (-4.2, 12.9, 4.6), 22, (60, 122, 84)))  # fmt: skip
+    blocks = (("A", (1.6, 11.5, 0), 14, (44, 96, 150)), ("B", (7.4, 10.6, 0), -9, (196, 74, 44)),
+              ("C", (4.4, 11.2, 4.6), 22, (60, 122, 84)))  # fmt: skip
     for letter, place, angle, colour in blocks:
         _letter_block(studio, letter, place, angle, colour)
     return studio

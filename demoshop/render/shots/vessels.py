@@ -63,7 +63,7 @@ def _flask_print() -> Print:
 def mug(folder: Path) -> Studio:
     """A stoneware mug, glazed above, bare clay below, on an oak table."""
     studio = Studio(
-        folder, Camera((0, -64, 27), (0.9, 0, 4.6), 18.5, aperture=0.5, focus=(0, -4, 5))
+        folder, Camera((0, -64, 27), (0.9, 0, 4.6), 18.5, aperture=0.35, focus=(0, -4, 5))
     )
     _oak_table(studio)
     studio.softbox((-60, -20, 55), (0, 0, 5), (55, 55), 9.5, (1, 0.97, 0.92))
@@ -84,7 +84,7 @@ def mug(folder: Path) -> Studio:
     grit = textures.clouds((700, 2400), 90, 3, 9) * 0.2 + 0.5
     studio.put(revolve(base, segments=256), embossed(solid(clay, 0.85), grit, 0.02))
     coffee = rounded([(3.86, 7.72, 0), (3.8, 7.66, 0.1), (0, 7.66, 0)])
-    studio.put(revolve(coffee), solid((0.17, 0.085, 0.045), 0.08, specular=0.5))
+    studio.put(revolve(coffee), solid((0.20, 0.10, 0.05), 0.2, specular=0.2))
     handle = spline(
         [(3.9, 0, 7.9), (5.6, 0, 8.1), (6.9, 0, 6.7), (6.7, 0, 4.7), (5.2, 0, 3.3), (3.9, 0, 3.1)]
     )

@@ -1,0 +1,30 @@
+"""How close a photograph is to the clean one."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PIL import Image
+
+
+def psnr(picture: Image.Image, reference: Image.Image) -> float:
+    """Peak signal-to-noise ratio in dB over all RGB values, levels of 255.
+
+    Args:
+        picture: resized bicubically where its size is not the reference's.
+        reference: the clean photograph.
+
+    Returns:
+        ``math.inf`` where both are equal.
+
+    >>> grey = Image.new("RGB", (4, 4), (100, 100, 100))
+    >>> round(psnr(Image.new("RGB", (4, 4), (110, 110, 110)), grey), 4)
+    28.1308
+    """
+    if picture.size != reference.size:
+        picture = picture.resize(reference.size, Image.Resampling.BICUBIC)
+    first = np.asarray(picture.convert("RGB"), np.float64)
+    second = np.asarray(reference.convert("RGB"), np.float64)
+    error = float(np.mean((first - second) ** 2))
+    return math.inf if error == 0 else 10 * math.log10(255**2 / error)
