@@ -1,0 +1,84 @@
+"""Opens an upload with Pillow alone: bounded, upright, one picture, sRGB."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+
+from PIL import Image, ImageCms, ImageOps
+
+from shopimg.contract import (
+    EnhancementError,
+    SourceTooLargeError,
+    SourceUnreadableError,
+    UnsupportedFormatError,
+)
+from shopimg.contract.formats import sniff
+from shopimg.contract.limits import check_source_bytes, check_source_size
+from shopimg.contract.provenance import declared_source_type
+
+
+def read_upload(content: bytes) -> tuple[Image.Image, str]:
+    """Decode an upload.
+
+    Args:
+        content: the file, up to 20 MB.
+
+    Returns:
+        The upright picture, RGB or RGBA in sRGB, and the IPTC origin it states about itself. The
+        picture's ``info`` is empty.
+
+    Raises:
+        SourceError: the file cannot be used; the subclass says why.
+    """
+    check_source_bytes(len(content))
+    kind = sniff(content[:64])
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return _decode(content, kind)
+    except EnhancementError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as err:
+        raise SourceTooLargeError(detail=str(err)) from err
+    except Exception as err:
+        # Decoders raise whatever comes to their mind on a damaged file.
+        raise SourceUnreadableError(detail=f"{type(err).__name__}: {err}") from err
+
+
+def _decode(content: bytes, kind: str) -> tuple[Image.Image, str]:
+    image = Image.open(io.BytesIO(content), formats=(kind.upper(),))
+    check_source_size(*image.size)
+    # A phone's JPEG may carry a second picture (a gain map) and is no animation.
+    if kind != "jpeg" and getattr(image, "n_frames", 1) > 1:
+        raise UnsupportedFormatError(
+            "Animated pictures are not supported. Upload a single picture.", detail=kind
+        )
+    Image.open(io.BytesIO(content), formats=(kind.upper(),)).verify()
+    image.load()
+    xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
+    statement = declared_source_type(xmp.encode() if isinstance(xmp, str) else xmp)
+    upright = ImageOps.exif_transpose(image)
+    result = _to_srgb(upright)
+    result.info = {}
+    return result, statement
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    profile = image.info.get("icc_profile")
+    if profile and image.mode in ("RGB", "RGBA", "CMYK"):
+        # A broken profile is ignored, as browsers do.
+        with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            converted = ImageCms.profileToProfile(
+                image,
+                ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+                ImageCms.createProfile("sRGB"),
+                outputMode=mode,
+            )
+            return converted or image.convert(mode)
+    if image.mode.startswith("I"):
+        return image.point(lambda level: level / 257).convert("L").convert("RGB")
+    return image.convert(mode)
