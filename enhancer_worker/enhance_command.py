@@ -1,0 +1,111 @@
+"""The `enhance` command: files and folders in, files out, without a shop."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from enhancer_worker.backend import NeuralEnhancer
+from enhancer_worker.config import WorkerConfig
+from enhancer_worker.folder import Job, Options, find_jobs, run_job
+from shopimg.contract import CLEAN, EnhancementError, Recipe
+
+
+@click.command()
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--recipe", "name", default=CLEAN.name, show_default=True, help="Recipe to run.")
+@click.option(
+    "--recipes",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON file with recipes: name -> role -> steps and output.",
+)
+@click.option("--device", help="auto, cpu, cuda, cuda:N or torch-cpu.")
+@click.option("--timeout", default=math.inf, help="Seconds allowed for one picture.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per picture.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
+@click.option("--dry-run", is_flag=True, help="Say what would be enhanced, and do nothing.")
+def enhance(source: Path, target: Path, **options: Any) -> None:
+    """Enhance the picture SOURCE, or all pictures below the folder SOURCE, into TARGET.
+
+    TARGET is a folder where SOURCE is one; folders below it are kept. A file's ending is that of
+    the format that is written. With several roles, the role's name becomes part of the file name.
+
+    Exit status: 0 all done, 1 some pictures failed, 2 the command was not understood.
+    """
+    recipe = _read_recipe(options["recipes"], options["name"])
+    config = _read_config(options["device"])
+    jobs = find_jobs(source, target)
+    if not jobs:
+        raise click.ClickException(f"There are no pictures in {source}.")
+    if options["dry_run"]:
+        _print_plan(jobs, recipe)
+        return
+    run_options = Options(recipe, options["timeout"], options["overwrite"])
+    failed = _run_all(NeuralEnhancer(config), jobs, run_options, as_json=options["as_json"])
+    if failed:
+        click.echo(f"{failed} of {len(jobs)} pictures failed.", err=True)
+        sys.exit(1)
+
+
+def _run_all(enhancer: NeuralEnhancer, jobs: list[Job], options: Options, *, as_json: bool) -> int:
+    """Enhance all, report each, and count the failures."""
+    results = []
+    hidden = as_json or len(jobs) == 1
+    with click.progressbar(jobs, label="Enhancing", file=sys.stderr, hidden=hidden) as bar:
+        for job in bar:
+            result = run_job(enhancer, job, options)
+            results.append(result)
+            if as_json:
+                click.echo(json.dumps(result))
+    enhancer.close()
+    if not as_json:
+        for result in results:
+            _print_result(result)
+    return sum("error" in result for result in results)
+
+
+def _print_plan(jobs: list[Job], recipe: Recipe) -> None:
+    roles = ", ".join(role.name for role in recipe.roles)
+    for job in jobs:
+        click.echo(f"{job.source} -> {job.target}")
+    click.echo(f"{len(jobs)} pictures, recipe {recipe.name}, roles: {roles}. Nothing was written.")
+
+
+def _print_result(result: dict[str, Any]) -> None:
+    if "error" in result:
+        click.echo(f"{result['source']}: {result['error']} [{result['code']}]", err=True)
+        return
+    for output in result["outputs"]:
+        size = f"{output['width']}x{output['height']}"
+        click.echo(f"{output['path']}  {size}  {result['seconds']:.1f} s")
+
+
+def _read_recipe(path: Path | None, name: str) -> Recipe:
+    if path is None:
+        if name == CLEAN.name:
+            return CLEAN
+        raise click.UsageError(f"There is no recipe {name!r}; name a file with --recipes.")
+    try:
+        tables = json.loads(path.read_text())
+        if name not in tables:
+            raise click.UsageError(f"{path} has no recipe {name!r}, only {', '.join(tables)}.")
+        return Recipe.parse(name, tables[name])
+    except (ValueError, TypeError) as err:
+        raise click.UsageError(f"{path} is not a JSON table of recipes: {err}") from err
+    except EnhancementError as err:
+        raise click.UsageError(str(err)) from err
+
+
+def _read_config(device: str | None) -> WorkerConfig:
+    try:
+        config = WorkerConfig.from_environment()
+        return dataclasses.replace(config, device=device) if device else config
+    except EnhancementError as err:
+        raise click.UsageError(err.detail) from err

@@ -1,0 +1,130 @@
+"""Enhances picture files into other files: names, folders, failures of single files."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shopimg.contract import Deadline, EnhancedImage, EnhancementError, Enhancer, Recipe
+
+_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif"})
+_ENDINGS = {
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/webp": ".webp",
+    "image/avif": ".avif",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One file to enhance."""
+
+    source: Path
+    """The picture."""
+    target: Path
+    """Where the result belongs; the ending follows the format that is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What applies to every file of one run."""
+
+    recipe: Recipe
+    """What to make."""
+    timeout_seconds: float
+    """Time allowed for one file."""
+    overwrite: bool
+    """Whether files that are there already are replaced."""
+
+
+def find_jobs(source: Path, target: Path) -> list[Job]:
+    """List what is to be done.
+
+    Args:
+        source: a picture, or a folder that is searched with all folders below it.
+        target: a file or folder; a folder where the source is one, and then folders are kept.
+
+    Returns:
+        Jobs in the order of their paths.
+    """
+    if source.is_file():
+        return [Job(source, target / source.name if target.is_dir() else target)]
+    found = sorted(path for path in source.rglob("*") if path.suffix.lower() in _SUFFIXES)
+    return [Job(path, target / path.relative_to(source)) for path in found if path.is_file()]
+
+
+def run_job(enhancer: Enhancer, job: Job, options: Options) -> dict[str, Any]:
+    """Enhance one file and write its results.
+
+    Args:
+        enhancer: does the work.
+        job: from where to where.
+        options: of the run.
+
+    Returns:
+        JSON-serialisable: ``source``, ``seconds`` and either ``outputs``, one table per role, or
+        ``error`` and ``code``.
+    """
+    started = time.perf_counter()
+    result: dict[str, Any] = {"source": str(job.source)}
+    try:
+        if not options.overwrite:
+            _refuse_existing(job, options.recipe)
+        images = enhancer.enhance(
+            job.source.read_bytes(), options.recipe, deadline=Deadline(options.timeout_seconds)
+        )
+        result["outputs"] = [_write(image, job, options) for image in images]
+    except EnhancementError as err:
+        result |= {"error": str(err), "code": err.code}
+    except OSError as err:
+        result |= {"error": f"{err.strerror}: {err.filename}", "code": "file_error"}
+    result["seconds"] = round(time.perf_counter() - started, 3)
+    return result
+
+
+def output_path(job: Job, recipe: Recipe, role: str, ending: str) -> Path:
+    """Name the file of one role.
+
+    Args:
+        job: from where to where.
+        recipe: with more than one role, the role's name becomes part of the file name.
+        role: the role's name.
+        ending: with its dot.
+
+    >>> from shopimg.contract import CLEAN
+    >>> output_path(Job(Path("a.png"), Path("out/a.png")), CLEAN, "main", ".jpg").as_posix()
+    'out/a.jpg'
+    """
+    stem = job.target.stem if len(recipe.roles) == 1 else f"{job.target.stem}-{role}"
+    return job.target.with_name(stem + ending)
+
+
+def _refuse_existing(job: Job, recipe: Recipe) -> None:
+    """Look before the work is done; any picture of that name counts, whatever its ending."""
+    for role in recipe.roles:
+        for ending in _ENDINGS.values():
+            path = output_path(job, recipe, role.name, ending)
+            if path.exists():
+                raise FileExistsError(0, "there already (use --overwrite)", str(path))
+
+
+def _write(image: EnhancedImage, job: Job, options: Options) -> dict[str, Any]:
+    path = output_path(job, options.recipe, image.role, _ENDINGS[image.mime_type])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.part")
+    unfinished.write_bytes(image.content)
+    unfinished.replace(path)
+    return {
+        "role": image.role,
+        "path": str(path),
+        "width": image.width,
+        "height": image.height,
+        "mime_type": image.mime_type,
+        "digital_source_type": image.digital_source_type,
+        "quality": dict(image.quality),
+        "weights": dict(image.weights),
+        "steps": {report.name: round(report.seconds, 3) for report in image.steps},
+    }
