@@ -42,7 +42,7 @@ check: install ## lint, types, import contracts, migrations, Dockerfiles, compos
 	$(BIN)/hadolint docker/*.Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose*.yaml
 	@if docker compose version >/dev/null 2>&1; \
-	then docker compose --file docker/compose.yaml --file docker/compose.gpu.yaml config --quiet; \
+	then SECRETS=secrets.example.env docker compose --file docker/compose.yaml --file docker/compose.gpu.yaml config --quiet; \
 	else echo "docker compose is not installed: only the schema of the compose files was checked"; fi
 
 .PHONY: format

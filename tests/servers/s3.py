@@ -79,14 +79,20 @@ def s3(folder: Path) -> Iterator[S3Server]:
         (server.folder / name).mkdir(parents=True)
     with (
         _rclone("s3", server.port, server, f"--auth-key={server.access_key},{server.secret_key}"),
-        _rclone("http", server.public_port, server, f"--exclude=/{BUCKETS['drafts']}/**"),
+        _rclone(
+            "http",
+            server.public_port,
+            server,
+            f"--exclude=/{BUCKETS['drafts']}/**",
+            "--disable-dir-list",
+        ),
     ):
         yield server
 
 
 @contextmanager
-def _rclone(protocol: str, port: int, server: S3Server, option: str) -> Iterator[None]:
-    command: list[str | Path] = [RCLONE, "serve", protocol, server.folder, option]
+def _rclone(protocol: str, port: int, server: S3Server, *options: str) -> Iterator[None]:
+    command: list[str | Path] = [RCLONE, "serve", protocol, server.folder, *options]
     # Both look at the same folder, so neither may remember what it has seen there.
     address = [f"--addr=127.0.0.1:{port}", "--dir-cache-time=0", "--config="]
     with running(
