@@ -12,6 +12,7 @@
 ``DJANGO_ALLOWED_HOSTS``    comma-separated; this machine only when unset
 ``DJANGO_HTTPS``            1 when the site is behind TLS: secure cookies, HSTS, redirect
 ``DEMO_DIR``                where the demo keeps its files; ``var/demo`` when unset
+``DEMO_ENHANCER``           dotted path of another enhancer, for trying one out
 ==========================  ====================================================================
 """
 
@@ -85,7 +86,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = _BROKER.get("CELERY_BROKER_TRANSPORT_OPTIONS",
 
 SHOPIMG = {
     "SOURCES": {"demoshop.ProductImage": {"field": "original", "recipe": "clean", "alt": "alt"}},
-    "ENHANCER": "enhancer_worker.backend.NeuralEnhancer",
+    "ENHANCER": os.environ.get("DEMO_ENHANCER", "enhancer_worker.backend.NeuralEnhancer"),
     "DRAFT_STORAGE": "shopimg_drafts",
     "PUBLISHED_STORAGE": "shopimg_published",
 }

@@ -28,6 +28,8 @@ class Sample:
     """Paragraphs, separated by empty lines."""
     alt: str
     """The photograph in words."""
+    focus: tuple[float, float]
+    """What to look at first: shares of width and height."""
 
     @property
     def clean_path(self) -> Path:
@@ -38,4 +40,7 @@ class Sample:
 def samples() -> list[Sample]:
     """Read the catalogue, in the order in which the shop shows it."""
     rows = json.loads((FOLDER / "catalogue.json").read_text())
-    return [Sample(**{**row, "price": Decimal(row["price"])}) for row in rows]
+    return [
+        Sample(**{**row, "price": Decimal(row["price"]), "focus": tuple(row["focus"])})
+        for row in rows
+    ]

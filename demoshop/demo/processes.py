@@ -1,0 +1,71 @@
+"""Starts the site and its workers as real processes, and always stops them again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from django.conf import settings
+
+STOP_SECONDS = 20
+"""Time that a process gets to finish what it is doing."""
+WORKER = ("-m", "celery", "-A", "enhancer_worker", "worker", "-Q", "shopimg,shopimg-bulk")
+WORKER_OPTIONS = ("--concurrency", "1", "--loglevel", "INFO", "--hostname", "demo@%h")
+BEAT = ("-m", "celery", "-A", "enhancer_worker", "beat", "--loglevel", "INFO", "--schedule")
+
+
+@contextmanager
+def running(arguments: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run ``python ARGUMENTS`` in a process group of its own while the block runs.
+
+    Args:
+        arguments: what follows the interpreter.
+        log: takes what the process says; an earlier log is replaced.
+    """
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - arguments of our own
+            [sys.executable, *arguments],
+            cwd=settings.BASE_DIR,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask politely, then end the whole group."""
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):  # then it is ended with its children
+            process.wait(STOP_SECONDS)
+    with suppress(ProcessLookupError):  # nothing of it is left
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def worker() -> Sequence[str]:
+    """Arguments of one worker process for all queues."""
+    return (*WORKER, *WORKER_OPTIONS)
+
+
+def beat(folder: Path) -> Sequence[str]:
+    """Arguments of the clock that starts the sweeper."""
+    return (*BEAT, str(folder / "beat-schedule"))
+
+
+def tail(log: Path, lines: int = 30) -> str:
+    """Return the last lines of a log."""
+    with log.open(errors="replace") as file:
+        return "".join(deque(file, lines))

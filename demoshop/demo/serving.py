@@ -1,0 +1,75 @@
+"""Runs the shop: the site, one worker and the sweeper's clock, until somebody stops them."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import click
+from django.core.management import CommandError, call_command
+
+from demoshop.demo import accounts, processes, seeding, workspace
+from demoshop.models import Product
+
+POLL_SECONDS = 0.5
+
+
+def run(address: str) -> None:
+    """Serve the shop at ``host:port`` until Ctrl-C.
+
+    Raises:
+        CommandError: one of the processes ended by itself.
+    """
+    with workspace.reserved() as folder, ExitStack() as stack:
+        call_command("migrate", verbosity=0)
+        accounts.create_users(folder)
+        commands = {
+            "worker": processes.worker(),
+            "beat": processes.beat(folder),
+            "site": ("manage.py", "runserver", "--noreload", "--insecure", address),
+        }
+        stack.enter_context(_stopped_politely())
+        started = {
+            name: stack.enter_context(processes.running(command, folder / f"{name}.log"))
+            for name, command in commands.items()
+        }
+        if not Product.objects.exists():
+            for sample, product in seeding.seed_products():
+                seeding.upload(sample, product)
+        _introduce(address, accounts.logins(folder), folder)
+        _watch(started, folder)
+
+
+@contextmanager
+def _stopped_politely() -> Iterator[None]:
+    """Let a termination signal do what Ctrl-C does, so that nothing stays behind."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("\nStopped.")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _introduce(address: str, logins: Mapping[str, str], folder: Path) -> None:
+    click.echo(f"Shop     http://{address}/")
+    click.echo(f"Admin    http://{address}/admin/")
+    click.echo(f"API      http://{address}/api/shopimg/v1/")
+    for name, password in logins.items():
+        click.echo(f"Login    {name} / {password}")
+    click.echo(f"Logs     {folder}\nCtrl-C stops everything.")
+
+
+def _watch(started: Mapping[str, subprocess.Popen[bytes]], folder: Path) -> None:
+    while True:
+        for name, process in started.items():
+            if process.poll() is not None:
+                log = folder / f"{name}.log"
+                message = f"The {name} ended by itself. The end of {log}:\n\n{processes.tail(log)}"
+                raise CommandError(message)
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,88 @@
+"""The whole path in one go: upload, enhance, review, publish, look at the storefront, measure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from django.contrib.auth.models import AbstractUser
+from django.core.management import CommandError, call_command
+from django.test import Client
+
+from demoshop.demo import accounts, contact_sheet, processes, report, seeding, waiting, workspace
+from demoshop.demo.seeding import Upload
+from shopimg.models import EnhancedVariant
+from shopimg.services import reviews
+
+RENDITION_SECONDS = 120
+
+
+def run(*, approve: int, timeout_seconds: float) -> None:
+    """Run the demo from an empty shop.
+
+    Args:
+        approve: how many drafts the reviewer approves; the others wait in the review queue.
+        timeout_seconds: time for all photographs together.
+
+    Raises:
+        CommandError: a job failed, or a photograph did not get better; says which.
+    """
+    start = time.monotonic()
+    with workspace.reserved() as folder:
+        workspace.clear()
+        call_command("migrate", verbosity=0)
+        reviewer = accounts.create_users(folder)
+        uploads, rows = _with_worker(folder, reviewer, approve, timeout_seconds)
+        report.write_json(rows, folder / "report.json")
+        contact_sheet.write(uploads, rows, folder / "contact-sheet.png")
+        click.echo(report.table(rows))
+        click.echo(f"\n{folder / 'report.json'}\n{folder / 'contact-sheet.png'}")
+    _judge(rows)
+    seconds = round(time.monotonic() - start)
+    click.echo(f"All {len(rows)} photographs are better than their uploads ({seconds} s in all).")
+
+
+def _with_worker(
+    folder: Path, reviewer: AbstractUser, approve: int, timeout_seconds: float
+) -> tuple[list[Upload], list[report.Row]]:
+    log = folder / "worker.log"
+    click.echo("Starting one worker")
+    with processes.running(processes.worker(), log) as worker:
+        try:
+            products = seeding.seed_products()
+            with click.progressbar(products, label="Uploading", show_pos=True) as bar:
+                uploads = [seeding.upload(sample, product) for sample, product in bar]
+            waiting.wait_for_jobs(uploads, worker, timeout_seconds=timeout_seconds)
+            for upload in uploads[:approve]:
+                variant = _approve(upload, reviewer)
+                waiting.wait_for_renditions(variant, worker, timeout_seconds=RENDITION_SECONDS)
+                _check_storefront(upload, variant)
+            rows = [report.measure(upload) for upload in uploads]
+        except waiting.WaitingError as err:
+            raise CommandError(f"{err} The end of {log}:\n\n{processes.tail(log)}") from err
+    return uploads, rows
+
+
+def _approve(upload: Upload, reviewer: AbstractUser) -> EnhancedVariant:
+    """Approve the draft of an upload as the review screen does."""
+    variant = EnhancedVariant.objects.for_source(upload.image).awaiting_review().first()
+    if variant is None:
+        raise waiting.WaitingError(f"There is no draft of {upload.sample.name} to approve.")
+    return reviews.approve(variant, by=reviewer, note="Approved by the demo.")
+
+
+def _check_storefront(upload: Upload, variant: EnhancedVariant) -> None:
+    """Look at the product page as a customer: the new picture has to be there."""
+    response = Client(SERVER_NAME="localhost").get(upload.image.product.get_absolute_url())
+    url = variant.published_url or ""
+    if response.status_code != 200 or url not in response.text:
+        raise CommandError(f"The product page of {upload.sample.name} does not show {url}.")
+    click.echo(f"{upload.sample.name}: approved, published, and on its product page")
+
+
+def _judge(rows: Sequence[report.Row]) -> None:
+    worse = [f"{row.name} ({row.status})" for row in rows if not row.improved]
+    if worse:
+        raise CommandError(f"Not better than the upload: {', '.join(worse)}.")
