@@ -34,7 +34,7 @@ def damage_for(seed: int) -> Damage:
     return Damage(
         shrink=2,
         blur_pixels=float(rng.uniform(0.25, 0.45)),
-        noise=float(rng.uniform(5.0, 9.0)),
+        noise=float(rng.uniform(7.0, 11.0)),
         dimming=float(rng.uniform(0.01, 0.03)),
         jpeg_quality=int(rng.integers(55, 76)),
     )

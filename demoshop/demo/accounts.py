@@ -27,7 +27,6 @@ def logins(folder: Path) -> dict[str, str]:
         path.touch(mode=0o600)
         passwords = {name: secrets.token_urlsafe(9) for name in NAMES}
         path.write_text(json.dumps(passwords))
-        )
     found: dict[str, str] = json.loads(path.read_text())
     return found
 
