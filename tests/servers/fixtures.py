@@ -11,6 +11,8 @@ from tests.servers.chromium import chromium
 from tests.servers.postgres import PostgresServer, postgres
 from tests.servers.redis import RedisServer, redis
 from tests.servers.s3 import S3Server, s3
+from tests.servers.stack import Stack
+from tests.servers.stack import stack as running_stack
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +42,19 @@ def django_db_modify_db_settings(postgres_server: PostgresServer) -> None:
     from django.db import connections
 
     connections["default"].settings_dict |= {"HOST": "127.0.0.1", "PORT": postgres_server.port}
+
+
+@pytest.fixture(scope="session")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory,
+    postgres_server: PostgresServer,
+    redis_server: RedisServer,
+    s3_server: S3Server,
+) -> Iterator[Stack]:
+    """The demo shop, its worker and beat on all servers; ``.url``, ``.manage()``, ``.rows()``."""
+    folder = tmp_path_factory.mktemp("stack")
+    with running_stack(folder, postgres_server, redis_server, s3_server) as shop:
+        yield shop
 
 
 @pytest.fixture(scope="session")
