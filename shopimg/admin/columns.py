@@ -1,0 +1,146 @@
+"""The columns of the queue and of the job list; they know the request whose permissions count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
+from django.utils.formats import number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from shopimg.admin.answers import moment
+from shopimg.admin.decisions import title_of
+from shopimg.admin.facts import pixels
+from shopimg.admin.line import Line, page_url, review_url
+from shopimg.admin.places import admin_url_of
+from shopimg.conf import settings
+from shopimg.models import EnhancedVariant, EnhancementJob
+
+
+def age(at: datetime) -> SafeString:
+    """Write how long ago something was, with the exact time on demand."""
+    text = _("%(time)s ago") % {"time": timesince(at, depth=1)}
+    return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), moment(at), text)
+
+
+def badge(state: str, label: Any) -> SafeString:
+    """Write a state in its colour."""
+    return format_html('<span class="shopimg-badge" data-state="{}">{}</span>', state, label)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What both lists show of the photo behind a row."""
+
+    request: HttpRequest
+    site: AdminSite
+
+    @admin.display(description=gettext_lazy("photo"))
+    def photo(self, row: Any) -> SafeString:
+        """Name the photo, as a link to the page of the host's admin where it is edited."""
+        name = str(row.source) if row.source else _("deleted photo")
+        url = admin_url_of(row.source, self.request, self.site) if row.source else None
+        kind = row.source_type.name
+        if url is None:
+            return format_html('<b>{}</b><br><span class="quiet">{}</span>', name, kind)
+        return format_html('<a href="{}">{}</a><br><span class="quiet">{}</span>', url, name, kind)
+
+
+class VariantColumns(Columns):
+    """The queue's columns."""
+
+    @admin.display(description=gettext_lazy("before and after"))
+    def pair(self, variant: EnhancedVariant) -> SafeString:
+        """Show both pictures, as a link to the review page."""
+        return format_html(
+            '<a class="shopimg-pair" href="{}" aria-label="{}">'
+            '<img src="{}" alt="" loading="lazy" width="96" height="96">'
+            '<img src="{}" alt="" loading="lazy" width="96" height="96"></a>',
+            review_url(variant, Line(self.request).query, site=self.site.name),
+            _("Review %(variant)s") % {"variant": title_of(variant)},
+            page_url("picture", variant, "before-thumbnail", site=self.site.name),
+            page_url("picture", variant, "after-thumbnail", site=self.site.name),
+        )
+
+    @admin.display(description=gettext_lazy("made as"), ordering="role")
+    def made_as(self, variant: EnhancedVariant) -> SafeString:
+        """Name the role and the recipe."""
+        recipe = variant.job.recipe
+        return format_html('{}<br><span class="quiet">{}</span>', variant.role, recipe)
+
+    @admin.display(description=gettext_lazy("size"), ordering="size_bytes")
+    def size(self, variant: EnhancedVariant) -> SafeString:
+        """Compare pixels and bytes."""
+        job = variant.job
+        return format_html(
+            '{} → {}<br><span class="quiet">{} → {}</span>',
+            pixels(job.source_width, job.source_height),
+            pixels(variant.width, variant.height),
+            filesizeformat(job.source_bytes),
+            filesizeformat(variant.size_bytes),
+        )
+
+    @admin.display(description=gettext_lazy("state and age"), ordering="created_at")
+    def state(self, variant: EnhancedVariant) -> SafeString:
+        """Say where the variant is, and since when it exists."""
+        return format_html(
+            '{}<br><span class="quiet">{}</span>',
+            badge(variant.state, variant.get_state_display()),
+            age(variant.created_at),
+        )
+
+
+class JobColumns(Columns):
+    """The job list's columns."""
+
+    @admin.display(description=gettext_lazy("state"), ordering="state")
+    def state(self, job: EnhancementJob) -> SafeString:
+        """Say where the job is, as a link to its page."""
+        url = reverse(
+            "admin:shopimg_enhancementjob_change", args=[job.pk], current_app=self.site.name
+        )
+        return format_html('<a href="{}">{}</a>', url, badge(job.state, job.get_state_display()))
+
+    @admin.display(description=gettext_lazy("attempts"), ordering="attempts")
+    def attempts(self, job: EnhancementJob) -> str:
+        """Say how many of the attempts are used up."""
+        limit = settings.MAX_ATTEMPTS
+        return _("%(attempts)d of %(limit)d") % {"attempts": job.attempts, "limit": limit}
+
+    @admin.display(description=gettext_lazy("error"), ordering="error_code")
+    def error(self, job: EnhancementJob) -> SafeString | str:
+        """Say why it failed: words for people, the code for support."""
+        if not job.error_code:
+            return ""
+        return format_html("{}<br><code>{}</code>", job.error_message, job.error_code)
+
+    @admin.display(description=gettext_lazy("took"))
+    def took(self, job: EnhancementJob) -> str:
+        """Say how long the last attempt took."""
+        if job.seconds is None:
+            return ""
+        return _("%(seconds)s s") % {"seconds": number_format(job.seconds, 1)}
+
+    @admin.display(description=gettext_lazy("created"), ordering="created_at")
+    def created(self, job: EnhancementJob) -> SafeString:
+        """Say since when the job exists."""
+        return age(job.created_at)
+
+    @admin.display(description=gettext_lazy("results"))
+    def results(self, job: EnhancementJob) -> SafeString | str:
+        """Link to the variants, by role."""
+        links = [
+            format_html('<a href="{}">{}</a>', review_url(v, site=self.site.name), v.role)
+            for v in job.variants.all()
+        ]
+        return SafeString("<br>".join(links))

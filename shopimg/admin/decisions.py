@@ -1,0 +1,140 @@
+"""What the buttons of the review page do: one POST, one service, one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.utils.translation import gettext as _
+
+from shopimg import permissions, wakeup
+from shopimg.admin.answers import Answer
+from shopimg.admin.readonly import person
+from shopimg.contract import CapacityError, EnhancementError
+from shopimg.models import EnhancedVariant, EnhancementJob
+from shopimg.services import jobs, publishing, reviews
+from shopimg.states import RejectReason, ReviewState
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+    from shopimg.admin.queue import EnhancedVariantAdmin
+
+Perform = Callable[["AbstractBaseUser", EnhancedVariant, int, Mapping[str, str]], str]
+"""(who, variant, version that was looked at, form) -> what to tell people."""
+
+
+def act(
+    model_admin: EnhancedVariantAdmin, request: HttpRequest, pk: UUID, *, action: str
+) -> HttpResponse:
+    """Carry out one of ``ACTIONS`` on a variant.
+
+    Raises:
+        Http404: there is no such variant, or it is none of the user's business.
+    """
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    variant = model_admin.get_queryset(request).filter(pk=pk).first()
+    if variant is None:
+        raise Http404
+    answer = Answer(
+        request, variant, model_admin.admin_site.name, model_admin.admin_site.each_context(request)
+    )
+    may_view = model_admin.has_view_permission(request, variant)
+    if not may_view or not permissions.allows(request.user, action):
+        return answer.forbidden()
+    return _perform(answer, action)
+
+
+def _perform(answer: Answer, action: str) -> HttpResponse:
+    form = answer.request.POST
+    try:
+        version = int(form.get("version", ""))
+    except ValueError:
+        return answer.invalid(_("The form is incomplete: the version is missing."))
+    if action == "reject" and form.get("reason") not in RejectReason.values:
+        return answer.invalid(_("Choose a reason."))
+    try:
+        message = ACTIONS[action](person(answer.request), answer.variant, version, form)
+    except EnhancementError as err:
+        answer.variant.refresh_from_db()
+        return answer.refused(_explain(err, answer.variant, action))
+    return answer.decided(message) if action in {"approve", "reject"} else answer.stayed(message)
+
+
+def _explain(error: EnhancementError, variant: EnhancedVariant, action: str) -> EnhancementError:
+    half_done = isinstance(error, CapacityError) and variant.state == ReviewState.APPROVED
+    if action == "approve" and half_done:
+        message = _("Approved, but the storage did not take the file. Publish it from its page.")
+        return CapacityError(message, detail=error.detail)
+    return error
+
+
+def _approve(
+    by: AbstractBaseUser, variant: EnhancedVariant, version: int, form: Mapping[str, str]
+) -> str:
+    reviews.approve(variant, by=by, version=version, note=form.get("note", ""))
+    if variant.state == ReviewState.PUBLISHED:
+        return _("Approved and published: %(variant)s.") % {"variant": title_of(variant)}
+    return _("Approved: %(variant)s.") % {"variant": title_of(variant)}
+
+
+def _reject(
+    by: AbstractBaseUser, variant: EnhancedVariant, version: int, form: Mapping[str, str]
+) -> str:
+    note = form.get("note", "")
+    reviews.reject(variant, by=by, version=version, reason=form["reason"], note=note)
+    return _("Rejected: %(variant)s.") % {"variant": title_of(variant)}
+
+
+def _publish(by: AbstractBaseUser, variant: EnhancedVariant, version: int, _form: Any) -> str:
+    publishing.publish(variant, by=by, version=version)
+    return _("Published. Shoppers see this picture now.")
+
+
+def _withdraw(by: AbstractBaseUser, variant: EnhancedVariant, version: int, _form: Any) -> str:
+    publishing.withdraw(variant, by=by, version=version)
+    return _("Withdrawn. Shoppers see the original again.")
+
+
+def _rollback(by: AbstractBaseUser, variant: EnhancedVariant, version: int, _form: Any) -> str:
+    if publishing.rollback(variant, by=by, version=version) is None:
+        return _("Rolled back. Shoppers see the original again.")
+    return _("Rolled back. Shoppers see the previous picture again.")
+
+
+def _retry(_by: Any, variant: EnhancedVariant, _version: int, _form: Any) -> str:
+    run_again(variant.job)
+    return _("Queued again. This draft stays until there is a new one.")
+
+
+def run_again(job: EnhancementJob) -> None:
+    """Queue a job once more and wake a worker for it.
+
+    Raises:
+        InvalidTransitionError: it is not over yet.
+    """
+    with transaction.atomic():
+        jobs.retry(job)
+        wake = partial(wakeup.send, job.pk, bulk=job.bulk_run_id is not None)
+        transaction.on_commit(wake, robust=True)
+
+
+def title_of(variant: EnhancedVariant) -> str:
+    """Name a variant by its photo, as people know it."""
+    return f"{variant.source or variant.job.source_name} · {variant.role}"
+
+
+ACTIONS: Mapping[str, Perform] = {
+    "approve": _approve,
+    "reject": _reject,
+    "publish": _publish,
+    "withdraw": _withdraw,
+    "rollback": _rollback,
+    "retry": _retry,
+}
+"""Every button, by the last word of its address."""

@@ -1,0 +1,174 @@
+"""The job list: what runs, what failed and why, and the buttons to run it again or stop it."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils.formats import number_format
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from shopimg import permissions
+from shopimg.admin.columns import JobColumns
+from shopimg.admin.facts import STEP_LABELS
+from shopimg.admin.filters import ErrorFilter, JobStateFilter, ModelFilter, RecipeFilter
+from shopimg.admin.line import review_url
+from shopimg.admin.operations import OPERATIONS, offered, press, press_all
+from shopimg.admin.readonly import ScopedAdmin
+from shopimg.admin.search import matching
+from shopimg.admin.workers import worker_notice
+from shopimg.models import EnhancementJob
+
+
+@admin.register(EnhancementJob)
+class EnhancementJobAdmin(ScopedAdmin[EnhancementJob]):
+    """Jobs, with what went wrong and how long it took."""
+
+    list_display_links = None
+    list_filter = (
+        JobStateFilter,
+        RecipeFilter,
+        ModelFilter,
+        ErrorFilter,
+        ("created_at", admin.DateFieldListFilter),
+    )
+    list_select_related = ("source_type",)
+    list_per_page = 50
+    list_max_show_all = 100
+    show_full_result_count = False
+    search_fields = ("id", "source_id", "source_name", "source_digest", "error_code")
+    search_help_text = _("Photo, file name, error code or sha256")
+    change_list_template = "shopimg/admin/jobs.html"
+    change_form_template = "shopimg/admin/job.html"
+    actions = ("retry_selected", "cancel_selected")
+    fieldsets = (
+        (None, {"fields": ("state", "recipe", "photo", "source_name", "results")}),
+        (_("Attempts"), {"fields": ("attempts", "created_at", "started_at", "finished_at")}),
+        (_("Seconds by step"), {"fields": ("seconds_by_step",)}),
+        (_("Error"), {"fields": ("error_code", "error_message", "error_detail")}),
+        (
+            _("Technical"),
+            {
+                "classes": ("collapse",),
+                "fields": (
+                    "id",
+                    "source_digest",
+                    "fingerprint",
+                    "recipe_as_asked",
+                    "requested_by",
+                    "bulk_run",
+                    "run_after",
+                    "sent_at",
+                    "lease_owner",
+                    "lease_until",
+                ),
+            },
+        ),
+    )
+
+    class Media:
+        """Badges."""
+
+        css: ClassVar = {"all": ["shopimg/admin.css"]}
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the buttons of a job's page."""
+        pages = [
+            path(
+                f"<uuid:pk>/{name}/",
+                self.admin_site.admin_view(partial(press, self, name=name)),
+                name=f"shopimg_enhancementjob_{name}",
+            )
+            for name in OPERATIONS
+        ]
+        return [*pages, *super().get_urls()]
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Return the columns, which know whose permissions count."""
+        show = JobColumns(request, self.admin_site)
+        columns = [show.state, show.photo, "recipe", show.attempts, show.error]
+        return [*columns, show.took, show.created, show.results]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Return every field: nothing is edited by hand."""
+        return [name for _title, options in self.fieldsets for name in options["fields"]]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[EnhancementJob]:
+        """Return what the user may see, with photos and variants."""
+        return super().get_queryset(request).prefetch_related("source", "variants")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[EnhancementJob], search_term: str
+    ) -> tuple[QuerySet[EnhancementJob], bool]:
+        """Search the photos' own words as well."""
+        found, duplicates = super().get_search_results(request, queryset, search_term)
+        if search_term:
+            found = found | queryset.filter(matching(search_term))
+        return found, duplicates
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Say whether anybody works."""
+        context = {"title": _("Jobs"), "worker_notice": worker_notice(), **(extra_context or {})}
+        return super().changelist_view(request, context)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Offer what the state and the user's permissions allow."""
+        job: EnhancementJob = context["original"]
+        context["operations"] = offered(job, request)
+        context["worker_notice"] = worker_notice()
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Tell whether the user may run jobs again and stop them."""
+        return permissions.allows(request.user, "retry")
+
+    @admin.action(description=_("Run again"), permissions=["operate"])
+    def retry_selected(self, request: HttpRequest, selected: QuerySet[EnhancementJob]) -> None:
+        """Queue jobs that are over once more."""
+        press_all(request, selected, "retry")
+
+    @admin.action(description=_("Cancel"), permissions=["operate"])
+    def cancel_selected(self, request: HttpRequest, selected: QuerySet[EnhancementJob]) -> None:
+        """Stop jobs that are not over."""
+        press_all(request, selected, "cancel")
+
+    @admin.display(description=_("photo"))
+    def photo(self, job: EnhancementJob) -> str:
+        """Name the photo."""
+        return str(job.source or _("deleted photo"))
+
+    @admin.display(description=_("results"))
+    def results(self, job: EnhancementJob) -> SafeString:
+        """Link to the variants."""
+        return format_html_join(
+            ", ",
+            '<a href="{}">{}</a> ({})',
+            [
+                (review_url(v, site=self.admin_site.name), v, v.get_state_display())
+                for v in job.variants.all()
+            ],
+        ) or SafeString("-")
+
+    @admin.display(description=_("seconds by step"))
+    def seconds_by_step(self, job: EnhancementJob) -> SafeString:
+        """List how long each step took."""
+        rows = [
+            (STEP_LABELS.get(step, step), number_format(s, 2)) for step, s in job.timings.items()
+        ]
+        return format_html_join("", "<div>{}: {} s</div>", rows) or SafeString("-")
+
+    @admin.display(description=_("recipe as it was asked for"))
+    def recipe_as_asked(self, job: EnhancementJob) -> SafeString:
+        """Show the table of roles and steps."""
+        return format_html("<pre>{}</pre>", json.dumps(job.recipe_table, indent=2))

@@ -1,0 +1,148 @@
+"""The review page of one variant, and the pictures on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+
+from shopimg import permissions, previews
+from shopimg.admin import facts
+from shopimg.admin.decisions import ACTIONS, title_of
+from shopimg.admin.line import Line, page_url, queue_url, review_url
+from shopimg.admin.places import admin_url_of
+from shopimg.conf import settings
+from shopimg.models import EnhancedVariant
+from shopimg.services import publishing
+from shopimg.states import RejectReason, ReviewState
+
+if TYPE_CHECKING:
+    from shopimg.admin.queue import EnhancedVariantAdmin
+
+_STRIP_BEHIND = 3
+_STRIP_AHEAD = 12
+
+_OFFERED = {
+    ReviewState.AWAITING_REVIEW: ("approve", "reject", "retry"),
+    ReviewState.APPROVED: ("publish", "retry"),
+    ReviewState.PUBLISHED: ("rollback", "withdraw", "retry"),
+    ReviewState.REJECTED: ("retry",),
+    ReviewState.SUPERSEDED: (),
+}
+"""Buttons by state."""
+
+_PICTURES: dict[str, tuple[Callable[..., HttpResponse], previews.Side]] = {
+    "before": (previews.picture_response, previews.Side.BEFORE),
+    "after": (previews.picture_response, previews.Side.AFTER),
+    "before-thumbnail": (previews.thumbnail_response, previews.Side.BEFORE),
+    "after-thumbnail": (previews.thumbnail_response, previews.Side.AFTER),
+}
+"""Last word of an address -> picture."""
+
+PICTURE_NAMES = tuple(_PICTURES)
+"""Every picture that a variant's pages show."""
+
+
+def picture(
+    model_admin: EnhancedVariantAdmin, request: HttpRequest, pk: UUID, name: str
+) -> HttpResponse:
+    """Serve one of the pictures of a variant.
+
+    Raises:
+        Http404: there is none, or it is none of the user's business.
+    """
+    if request.method not in {"GET", "HEAD"}:
+        return HttpResponseNotAllowed(["GET", "HEAD"])
+    variant = _visible(model_admin, request, pk)
+    if name not in _PICTURES:
+        raise Http404
+    respond, side = _PICTURES[name]
+    return respond(variant, side)
+
+
+def page(model_admin: EnhancedVariantAdmin, request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show a variant beside its upload, with everything that can be done about it.
+
+    Raises:
+        Http404: there is none, or it is none of the user's business.
+    """
+    if request.method not in {"GET", "HEAD"}:
+        return HttpResponseNotAllowed(["GET", "HEAD"])
+    variant = _visible(model_admin, request, pk)
+    site = model_admin.admin_site
+    title = title_of(variant)
+    context = {
+        **site.each_context(request),
+        "is_nav_sidebar_enabled": False,
+        "opts": model_admin.opts,
+        "title": _("Review %(variant)s") % {"variant": title},
+        "name": str(variant.source or variant.job.source_name),
+        "variant": variant,
+        **_navigation(variant, Line(request), site.name),
+        **_facts(variant),
+        "source_url": variant.source and admin_url_of(variant.source, request, site),
+        "history": variant.decisions.select_related("by"),
+        "actions": _actions(variant, request),
+        "reasons": RejectReason.choices,
+        "publishes": settings.PUBLISH_ON_APPROVAL,
+        "previous_published": _previous(variant),
+    }
+    return TemplateResponse(request, "shopimg/admin/review.html", context)
+
+
+def _visible(model_admin: EnhancedVariantAdmin, request: HttpRequest, pk: UUID) -> EnhancedVariant:
+    rows = model_admin.get_queryset(request).select_related("job", "source_type")
+    variant = rows.filter(pk=pk).first()
+    if variant is None or not model_admin.has_view_permission(request, variant):
+        raise Http404
+    return variant
+
+
+def _navigation(variant: EnhancedVariant, line: Line, site: str) -> dict[str, Any]:
+    behind = line.before(variant, _STRIP_BEHIND)
+    ahead = line.after(variant, _STRIP_AHEAD)
+    following = ahead[0] if ahead else line.oldest_but(variant)
+    strip = [*reversed(behind), variant, *ahead]
+    return {
+        "query": line.query,
+        "queue_url": queue_url(line.query, site=site),
+        "own_url": review_url(variant, line.query, site=site),
+        "next_url": following and review_url(following, line.query, site=site),
+        "previous_url": behind and review_url(behind[0], line.query, site=site),
+        "progress": line.progress(),
+        "strip": [
+            (other, review_url(other, line.query, site=site), _thumbnail(other, site))
+            for other in strip
+        ],
+    }
+
+
+def _thumbnail(variant: EnhancedVariant, site: str) -> str:
+    return page_url("picture", variant, "after-thumbnail", site=site)
+
+
+def _facts(variant: EnhancedVariant) -> dict[str, Any]:
+    return {
+        "before_size": facts.pixels(variant.job.source_width, variant.job.source_height),
+        "after_size": facts.pixels(variant.width, variant.height),
+        "warnings": facts.warnings(variant),
+        "sizes": facts.sizes(variant),
+        "figures": facts.figures(variant),
+        "steps": facts.steps(variant),
+        "provenance": list(facts.provenance(variant)),
+    }
+
+
+def _actions(variant: EnhancedVariant, request: HttpRequest) -> dict[str, bool]:
+    """Return which buttons there are, and whether the user may press them."""
+    offered = _OFFERED[ReviewState(variant.state)]
+    return {name: permissions.allows(request.user, name) for name in ACTIONS if name in offered}
+
+
+def _previous(variant: EnhancedVariant) -> EnhancedVariant | None:
+    published = variant.state == ReviewState.PUBLISHED
+    return publishing.previous_of(variant) if published else None

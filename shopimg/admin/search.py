@@ -1,0 +1,33 @@
+"""Search of the photos' own words, which no join reaches: photos are of several models."""
+
+from __future__ import annotations
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import CharField, Q, TextField
+
+from shopimg import sources
+from shopimg.scope import rows_of
+
+
+def matching(words: str) -> Q:
+    """Match rows of photos whose alternative text holds all the words.
+
+    Args:
+        words: what was typed into the search box.
+    """
+    match = Q(pk__in=[])
+    for source in sources.all_sources():
+        if _is_text(source):
+            conditions = Q()
+            for word in words.split():
+                conditions &= Q(**{f"{source.alt}__icontains": word})
+            match |= rows_of(source.model._default_manager.filter(conditions))
+    return match
+
+
+def _is_text(source: sources.Source) -> bool:
+    """Tell whether the text is a column; it may be a property of the host's model."""
+    try:
+        return isinstance(source.model._meta.get_field(source.alt), CharField | TextField)
+    except FieldDoesNotExist:
+        return False

@@ -1,0 +1,112 @@
+// Decisions, sent while the next pair is already on the screen. What could not be saved is said
+// aloud, with a way back to the picture.
+
+import { currentPage } from "./pages.js";
+
+const decided = new Map(); // address of the variant's page -> "approved" or "rejected"
+const pending = new Set();
+let pages = null;
+
+export function installDecisions(navigation) {
+  pages = navigation;
+  addEventListener("beforeunload", (event) => {
+    if (pending.size) event.preventDefault();
+  });
+}
+
+export async function decide(form) {
+  const page = currentPage();
+  const { url, next, pk } = page.dataset;
+  const outcome = form.dataset.decision;
+  const saving = send(form, url);
+  pending.add(saving);
+  decided.set(url, outcome);
+  mark(pk, outcome);
+  // What was prepared before this decision may lead back to it: then the answer knows better.
+  const ahead = next && !decided.has(next);
+  if (ahead) pages.open(next).then(markAll);
+  const answer = await saving;
+  pending.delete(saving);
+  pages.forget(url);
+  if (!answer) {
+    decided.delete(url);
+    mark(pk, null);
+  } else if (ahead) {
+    update(answer.progress);
+  } else {
+    leave(answer);
+  }
+}
+
+function leave(answer) {
+  if (answer.next) pages.open(answer.next).then(markAll);
+  else location.assign(answer.queue);
+}
+
+async function send(form, url) {
+  const texts = document.querySelector("#notices").dataset;
+  try {
+    const response = await fetch(form.action, {
+      method: "POST",
+      body: new FormData(form),
+      headers: { Accept: "application/json" },
+      keepalive: true,
+    });
+    const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
+    if (!isJson) {
+      notify(response.redirected ? texts.signedOut : texts.failed, url, "bad");
+      return null;
+    }
+    const answer = await response.json();
+    notify(answer.message, url, response.ok ? "ok" : "bad");
+    return response.ok ? answer : null;
+  } catch {
+    notify(texts.failed, url, "bad");
+    return null;
+  }
+}
+
+function update(progress) {
+  const text = document.querySelector("#progress-text");
+  if (text) text.textContent = progress.text;
+  const bar = document.querySelector("#progress");
+  if (bar) {
+    bar.max = progress.total;
+    bar.value = progress.decided;
+  }
+}
+
+function markAll() {
+  for (const link of document.querySelectorAll("#strip a[data-pk]")) {
+    const outcome = decided.get(link.getAttribute("href"));
+    if (outcome) link.dataset.decided = outcome;
+  }
+}
+
+function mark(pk, outcome) {
+  const link = document.querySelector(`#strip a[data-pk="${pk}"]`);
+  if (link && outcome) link.dataset.decided = outcome;
+  else if (link) delete link.dataset.decided;
+}
+
+function notify(message, url, level) {
+  const notices = document.querySelector("#notices");
+  const notice = document.createElement("p");
+  const link = document.createElement("a");
+  notice.dataset.level = level;
+  link.href = url;
+  link.textContent = notices.dataset.again;
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    notice.remove();
+    pages.forget(url);
+    pages.open(url);
+  });
+  notice.append(`${message} `, link);
+  // A failure stays until somebody has seen to it; good news makes room for the next.
+  if (level === "ok") {
+    notices.querySelector('[data-level="ok"]')?.remove();
+    setTimeout(() => notice.remove(), 6000);
+  }
+  notices.append(notice);
+}

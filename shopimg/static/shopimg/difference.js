@@ -1,0 +1,61 @@
+// The heat map: how far each pixel of the result is from the enlarged upload.
+
+const LONGEST_PIXELS = 1400; // enough for any screen, quick enough for one key press
+const HOTTEST = 64; // levels of 255 that are shown in the brightest colour
+const STOPS = ["000004", "420a68", "932667", "dd513a", "fca50a", "fcffa4"];
+const COLOURS = ramp(STOPS.map((stop) => [0, 2, 4].map((at) => parseInt(stop.slice(at, at + 2), 16))));
+
+// Paints the map and returns the mean and the 95th percentile, in levels of 255.
+export function paintDifference(before, after, canvas) {
+  const factor = Math.min(1, LONGEST_PIXELS / Math.max(after.naturalWidth, after.naturalHeight));
+  canvas.width = Math.round(after.naturalWidth * factor);
+  canvas.height = Math.round(after.naturalHeight * factor);
+  const [old, produced] = [before, after].map((image) => pixelsOf(image, canvas));
+  const context = canvas.getContext("2d");
+  const picture = context.createImageData(canvas.width, canvas.height);
+  const counts = new Uint32Array(256);
+  for (let at = 0; at < old.length; at += 4) {
+    const level = Math.max(
+      Math.abs(old[at] - produced[at]),
+      Math.abs(old[at + 1] - produced[at + 1]),
+      Math.abs(old[at + 2] - produced[at + 2]),
+    );
+    counts[level] += 1;
+    const colour = COLOURS[Math.min(level, HOTTEST)];
+    picture.data[at] = colour[0];
+    picture.data[at + 1] = colour[1];
+    picture.data[at + 2] = colour[2];
+    picture.data[at + 3] = 255;
+  }
+  context.putImageData(picture, 0, 0);
+  return summarise(counts);
+}
+
+function pixelsOf(image, { width, height }) {
+  const scratch = new OffscreenCanvas(width, height);
+  const context = scratch.getContext("2d", { willReadFrequently: true });
+  context.imageSmoothingQuality = "high";
+  // Both on the same ground, so that transparent parts are compared as shoppers see them.
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, width, height);
+  const scale = Math.min(width / image.naturalWidth, height / image.naturalHeight);
+  const [w, h] = [image.naturalWidth * scale, image.naturalHeight * scale];
+  context.drawImage(image, (width - w) / 2, (height - h) / 2, w, h);
+  return context.getImageData(0, 0, width, height).data;
+}
+
+function summarise(counts) {
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  const sum = counts.reduce((all, count, level) => all + count * level, 0);
+  let seen = 0;
+  const p95 = counts.findIndex((count) => (seen += count) >= 0.95 * total);
+  return { mean: sum / total, p95 };
+}
+
+function ramp(stops) {
+  return Array.from({ length: HOTTEST + 1 }, (_, level) => {
+    const at = (level / HOTTEST) * (stops.length - 1);
+    const from = Math.min(Math.floor(at), stops.length - 2);
+    return stops[from].map((start, c) => Math.round(start + (at - from) * (stops[from + 1][c] - start)));
+  });
+}

@@ -1,0 +1,70 @@
+// The review page: connects keys, buttons, pictures and decisions. Everything on the page also
+// works as plain links and forms; this only makes it fast.
+
+import { decide, installDecisions } from "./decisions.js";
+import { installKeys } from "./keys.js";
+import { currentPage, forget, open, prepare, startHistory } from "./pages.js";
+import { Stage } from "./stage.js";
+
+let stage = null;
+
+function arrange(page) {
+  stage?.disconnect();
+  stage = new Stage(page.querySelector("#stage"));
+  connectDialogs(page);
+  page.querySelector("#strip [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  prepareNeighbours(page);
+}
+
+function prepareNeighbours(page) {
+  const { next, previous } = page.dataset;
+  // One after the other: the pictures of the next page are wanted first.
+  prepare(next)
+    .then((following) => prepare(following?.dataset.next))
+    .then(() => prepare(previous));
+}
+
+function connectDialogs(page) {
+  const reject = page.querySelector("#reject-dialog");
+  page.querySelector("#open-reject")?.addEventListener("click", () => reject?.showModal());
+  reject?.querySelector("[data-close]")?.addEventListener("click", () => reject.close());
+  page.querySelector("#open-help")?.addEventListener("click", showHelp);
+  for (const form of page.querySelectorAll("form[data-decision]")) {
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      reject?.close();
+      decide(form);
+    });
+  }
+  for (const link of page.querySelectorAll("#strip a")) {
+    link.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      open(link.href);
+    });
+  }
+}
+
+function showHelp() {
+  document.querySelector("#help").showModal();
+}
+
+function go(direction) {
+  const url = currentPage().dataset[direction];
+  if (url) open(url);
+}
+
+installKeys({
+  approve: () => currentPage().querySelector("#approve:enabled")?.click(),
+  reject: () => currentPage().querySelector("#open-reject:enabled")?.click(),
+  next: () => go("next"),
+  previous: () => go("previous"),
+  zoom: () => stage.toggleZoom(),
+  difference: () => stage.toggleDifference(),
+  peek: (on) => stage.peek(on),
+  move: (x, y) => stage.move(x, y),
+  help: showHelp,
+});
+installDecisions({ open, forget });
+startHistory(arrange);
+arrange(currentPage());

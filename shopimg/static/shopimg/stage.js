@@ -1,0 +1,199 @@
+// Both pictures over the same pixels: divider, one to one with panning, blink, difference.
+
+import { paintDifference } from "./difference.js";
+
+const HANDLE_PIXELS = 24;
+const MARGIN_PIXELS = 16;
+const STEP_PIXELS = 80;
+
+export class Stage {
+  constructor(root) {
+    this.root = root;
+    this.view = root.querySelector(".view");
+    this.pair = root.querySelector(".pair");
+    this.divider = root.querySelector(".divider");
+    this.cut = root.querySelector("#cut");
+    this.heat = root.querySelector(".heat");
+    this.size = [Number(root.dataset.width), Number(root.dataset.height)];
+    this.zoomed = false;
+    this.centre = [0.5, 0.5]; // point of the picture in the middle of the view
+    this.connectPointer();
+    this.connectTools();
+    this.observer = new ResizeObserver(() => this.draw());
+    this.observer.observe(this.view);
+    this.watchPictures();
+    this.draw();
+  }
+
+  disconnect() {
+    this.observer.disconnect();
+  }
+
+  // Places the pair and the divider. The divider stays where it is in the view while the
+  // pictures are moved below it.
+  draw() {
+    const view = [this.view.clientWidth, this.view.clientHeight];
+    const scale = this.zoomed ? 1 / devicePixelRatio : this.fittingScale(view);
+    const shown = this.size.map((side) => side * scale);
+    this.origin = shown.map((side, axis) => this.place(side, view[axis], axis));
+    this.shown = shown;
+    Object.assign(this.pair.style, {
+      width: `${shown[0]}px`,
+      height: `${shown[1]}px`,
+      transform: `translate(${this.origin[0]}px, ${this.origin[1]}px)`,
+    });
+    this.drawDivider(view);
+  }
+
+  drawDivider(view) {
+    const [left, top] = this.origin.map((start) => Math.max(0, start));
+    const right = Math.min(view[0], this.origin[0] + this.shown[0]);
+    const bottom = Math.min(view[1], this.origin[1] + this.shown[1]);
+    this.span = [left, right - left];
+    const share = this.root.dataset.peek === undefined ? this.cut.value / 100 : 1;
+    const at = left + share * (right - left);
+    const inPair = (100 * (at - this.origin[0])) / this.shown[0];
+    this.pair.style.setProperty("--cut", `${inPair}%`);
+    this.divider.style.setProperty("--at", `${this.cut.value}%`);
+    Object.assign(this.divider.style, {
+      left: `${left}px`,
+      top: `${top}px`,
+      width: `${right - left}px`,
+      height: `${bottom - top}px`,
+    });
+    this.root.dataset.only = { 0: "after", 100: "before" }[this.cut.value] ?? "";
+  }
+
+  fittingScale(view) {
+    const room = view.map((side) => Math.max(1, side - 2 * MARGIN_PIXELS));
+    return Math.min(room[0] / this.size[0], room[1] / this.size[1]);
+  }
+
+  // Returns where a side of the pair starts: centred where it fits, else within its limits.
+  place(side, room, axis) {
+    if (side <= room) return (room - side) / 2;
+    const half = room / 2 / side;
+    this.centre[axis] = Math.min(1 - half, Math.max(half, this.centre[axis]));
+    return room / 2 - this.centre[axis] * side;
+  }
+
+  toggleZoom(point = [0.5, 0.5]) {
+    this.zoomed = !this.zoomed;
+    this.centre = [...point];
+    this.root.toggleAttribute("data-zoomed", this.zoomed);
+    this.setPressed("#tool-zoom", this.zoomed);
+    this.draw();
+  }
+
+  move(x, y) {
+    this.pan(x * STEP_PIXELS, y * STEP_PIXELS);
+  }
+
+  pan(x, y) {
+    if (!this.zoomed) return;
+    this.centre[0] -= x / this.shown[0];
+    this.centre[1] -= y / this.shown[1];
+    this.draw();
+  }
+
+  // While held the upload is seen whole; afterwards the result is, so that the two alternate.
+  peek(on) {
+    if (on === (this.root.dataset.peek !== undefined)) return;
+    this.root.toggleAttribute("data-peek", on);
+    this.heat.hidden = on || this.root.dataset.heat === undefined;
+    this.cut.value = 0;
+    this.setPressed("#tool-blink", on);
+    this.draw();
+  }
+
+  toggleDifference() {
+    const on = this.root.toggleAttribute("data-heat");
+    this.setPressed("#tool-difference", on);
+    const legend = this.root.querySelector(".legend");
+    this.heat.hidden = legend.hidden = !on;
+    if (!on || this.measured) return;
+    const [after, before] = this.pair.querySelectorAll("img");
+    this.measured = paintDifference(before, after, this.heat);
+    const text = legend.querySelector("output");
+    text.textContent = text.dataset.text
+      .replace("{mean}", this.measured.mean.toFixed(1))
+      .replace("{p95}", this.measured.p95);
+  }
+
+  watchPictures() {
+    const failure = this.root.querySelector(".failure");
+    for (const picture of this.pair.querySelectorAll("img")) {
+      picture.decode().catch(() => {
+        failure.hidden = false;
+        this.root.querySelector("#tool-difference").disabled = true;
+      });
+    }
+  }
+
+  connectTools() {
+    const blink = this.root.querySelector("#tool-blink");
+    blink.addEventListener("pointerdown", (event) => {
+      blink.setPointerCapture(event.pointerId);
+      this.peek(true);
+    });
+    for (const end of ["pointerup", "pointercancel", "keyup", "blur"]) {
+      blink.addEventListener(end, () => this.peek(false));
+    }
+    blink.addEventListener("keydown", (event) => {
+      if (event.key === " " || event.key === "Enter") this.peek(true);
+    });
+    this.root.querySelector("#tool-zoom").addEventListener("click", () => this.toggleZoom());
+    this.root
+      .querySelector("#tool-difference")
+      .addEventListener("click", () => this.toggleDifference());
+    this.cut.addEventListener("input", () => this.draw());
+  }
+
+  connectPointer() {
+    let last = null;
+    this.view.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      const panning = this.zoomed && !this.isOnHandle(event);
+      last = { panning, x: event.clientX, y: event.clientY };
+      this.view.setPointerCapture(event.pointerId);
+      this.root.toggleAttribute("data-dragging", panning);
+      if (!panning) this.cutAt(event);
+    });
+    this.view.addEventListener("pointermove", (event) => {
+      if (last === null) return;
+      if (last.panning) this.pan(event.clientX - last.x, event.clientY - last.y);
+      else this.cutAt(event);
+      last = { ...last, x: event.clientX, y: event.clientY };
+    });
+    for (const end of ["pointerup", "pointercancel"]) {
+      this.view.addEventListener(end, () => {
+        last = null;
+        this.root.removeAttribute("data-dragging");
+      });
+    }
+    this.view.addEventListener("dblclick", (event) => this.toggleZoom(this.pointAt(event)));
+  }
+
+  isOnHandle(event) {
+    const at = this.span[0] + (this.cut.value / 100) * this.span[1];
+    return Math.abs(this.offset(event)[0] - at) < HANDLE_PIXELS;
+  }
+
+  cutAt(event) {
+    this.cut.value = (100 * (this.offset(event)[0] - this.span[0])) / this.span[1];
+    this.draw();
+  }
+
+  pointAt(event) {
+    return this.offset(event).map((at, axis) => (at - this.origin[axis]) / this.shown[axis]);
+  }
+
+  offset(event) {
+    const box = this.view.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  }
+
+  setPressed(selector, on) {
+    this.root.querySelector(selector).setAttribute("aria-pressed", String(on));
+  }
+}
