@@ -1,0 +1,109 @@
+"""A plain 3x3 convolution upscaler: all work at low resolution, then one pixel shuffle."""
+
+from dataclasses import asdict, dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+LAST_CONV_INIT_GAIN = 0.1
+
+
+@dataclass(frozen=True)
+class SRVGGConfig:
+    """Size of one plain upscaler; the defaults are tier S (about 175 thousand parameters)."""
+
+    scale: int = 2
+    """Output pixels per input pixel along one axis: 2, 3 or 4."""
+    channels: int = 48
+    """Feature channels, a multiple of 16 so that vector units stay full."""
+    convolutions: int = 8
+    """Hidden 3x3 convolutions between the first and the last one."""
+
+
+class ZeroSlope(nn.Module):
+    """ReLU that is stored as a PReLU of slope zero.
+
+    The exchange format of this architecture has one PReLU slope per channel after every
+    convolution. Keeping zeros there makes our files load elsewhere unchanged, while the engine
+    still runs a plain ReLU.
+
+    Args:
+        channels: number of feature channels.
+    """
+
+    weight: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Clip (B, C, H, W) at zero."""
+        return functional.relu(x)
+
+
+class SRVGG(nn.Module):
+    """Upscaler with the key layout of SRVGGNetCompact (Real-ESRGAN, arXiv 2107.10833).
+
+    What we changed: ReLU instead of PReLU, fewer channels, and a small first residual.
+
+    Args:
+        config: the size of the net.
+    """
+
+    multiple_of = 1
+
+    def __init__(self, config: SRVGGConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.channels
+        layers: list[nn.Module] = [_conv(3, width), ZeroSlope(width)]
+        for _ in range(config.convolutions):
+            layers += [_conv(width, width), ZeroSlope(width)]
+        layers.append(_conv(width, 3 * config.scale**2))
+        self.body = nn.ModuleList(layers)
+        self._damp_last_convolution()
+
+    @property
+    def scale(self) -> int:
+        """Output pixels per input pixel along one axis."""
+        return self.config.scale
+
+    @property
+    def halo(self) -> int:
+        """Receptive-field radius in source pixels: one per 3x3 convolution."""
+        return self.config.convolutions + 2
+
+    def forward(self, lq: Tensor) -> Tensor:
+        """Upscale a batch.
+
+        Args:
+            lq: (B, 3, H, W), float32, [0, 1], RGB.
+
+        Returns:
+            (B, 3, scale * H, scale * W), float32, about [0, 1] (not clipped), RGB.
+        """
+        features = lq
+        for layer in self.body:
+            features = layer(features)
+        detail = functional.pixel_shuffle(features, self.scale)
+        base = functional.interpolate(lq, scale_factor=float(self.scale), mode="nearest")
+        return base + detail
+
+    @torch.no_grad()
+    def _damp_last_convolution(self) -> None:
+        last = cast(nn.Conv2d, self.body[-1])
+        last.weight.mul_(LAST_CONV_INIT_GAIN)
+
+    def describe(self) -> dict[str, object]:
+        """Net name and config as plain values, for `weights.json`."""
+        return {"net": "srvgg", **asdict(self.config)}
+
+
+def _conv(channels_in: int, channels_out: int) -> nn.Conv2d:
+    conv = nn.Conv2d(channels_in, channels_out, 3, padding=1)
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    nn.init.zeros_(cast(Tensor, conv.bias))
+    return conv

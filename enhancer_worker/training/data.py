@@ -1,0 +1,155 @@
+"""Training photographs held in memory as uint8, and endless, reproducible streams of batches."""
+
+import itertools
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+Tile = NDArray[np.uint8]
+Pair = tuple[Tensor, Tensor]
+
+TRAIN_PATTERNS = ("photos/*/*.jpg", "photos/*/*.png", "photos/*/*.webp")
+HELD_OUT_ONE_IN = 40
+
+
+class NoTrainingImagesError(ValueError):
+    """The data folder holds no training photographs."""
+
+
+def find_photos(root: Path) -> list[Path]:
+    """Paths of the training photographs below a data folder, sorted.
+
+    Benchmarks lie in another folder of the same layout and are never returned.
+    """
+    photos = sorted(path for pattern in TRAIN_PATTERNS for path in root.glob(pattern))
+    if not photos:
+        raise NoTrainingImagesError(f"no image matches {TRAIN_PATTERNS} below {root}")
+    return photos
+
+
+def is_held_out(path: Path) -> bool:
+    """Whether a tile serves validation; tiles cut from one photograph stay together."""
+    photograph = path.stem.rpartition("_")[0] or path.stem
+    return zlib.crc32(photograph.encode()) % HELD_OUT_ONE_IN == 0
+
+
+def split_photos(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Divide photographs into training and validation, at least one in each.
+
+    Returns:
+        (training, validation).
+    """
+    held_out = [path for path in paths if is_held_out(path)] or [paths[-1]]
+    kept = set(held_out)
+    return [path for path in paths if path not in kept] or list(paths), held_out
+
+
+def read_tile(path: Path) -> Tile:
+    """Decode one photograph: (H, W, 3), uint8, RGB."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def read_tiles(paths: Sequence[Path]) -> list[Tile]:
+    """Decode all photographs into memory."""
+    return [read_tile(path) for path in paths]
+
+
+def cut_to_multiple(photo: Tile, multiple: int) -> Tile:
+    """Drop the last rows and columns of (H, W, 3) that do not fill a multiple."""
+    height, width = (side - side % multiple for side in photo.shape[:2])
+    return photo[:height, :width]
+
+
+def to_tensor(tiles: Sequence[NDArray[np.generic]]) -> Tensor:
+    """Stack patches of one size.
+
+    Args:
+        tiles: each (H, W, 3); uint8 in [0, 255] or float32 in [0, 1].
+
+    Returns:
+        (B, 3, H, W), float32, [0, 1], channels-last in memory.
+    """
+    batch = torch.from_numpy(np.stack(tiles)).permute(0, 3, 1, 2)
+    scaled = batch.float() / 255 if batch.dtype == torch.uint8 else batch.float()
+    return scaled.contiguous(memory_format=torch.channels_last)
+
+
+def random_turn(rng: np.random.Generator) -> Callable[[Tile], Tile]:
+    """One of the eight flips and rotations, to be applied alike to both images of a pair."""
+    quarters, flip = int(rng.integers(4)), bool(rng.integers(2))
+
+    def turn(image: Tile) -> Tile:
+        turned = np.rot90(image, quarters)
+        return turned[:, ::-1] if flip else turned
+
+    return turn
+
+
+class RunClock:
+    """How much of a run has passed, by wall clock or by steps, whichever is further.
+
+    The schedule follows the clock, not a step count, so a run that shares its machine still ends
+    fully annealed.
+
+    Args:
+        budget_seconds: length of the run over all its resumed parts, seconds.
+        max_steps: optimiser steps at most; 0: no limit.
+    """
+
+    def __init__(self, budget_seconds: float, max_steps: int = 0) -> None:
+        self.budget_seconds = budget_seconds
+        self.max_steps = max_steps
+        self.step = 0
+        self._earlier_seconds = 0.0
+        self._started = time.monotonic()
+
+    def start(self, earlier_seconds: float) -> None:
+        """Begin counting, after `earlier_seconds` in previous parts of the run."""
+        self._earlier_seconds = earlier_seconds
+        self._started = time.monotonic()
+
+    def elapsed_seconds(self) -> float:
+        """Seconds spent in all parts of the run."""
+        return self._earlier_seconds + time.monotonic() - self._started
+
+    def progress(self) -> float:
+        """Fraction of the run that has passed, [0, 1]."""
+        by_time = self.elapsed_seconds() / self.budget_seconds
+        by_steps = self.step / self.max_steps if self.max_steps else 0.0
+        return min(1.0, max(by_time, by_steps))
+
+
+class BatchStream(IterableDataset[Pair]):
+    """Endless batches; the one of step n depends on the seed, n and the patch size alone.
+
+    Args:
+        make_batch: draws one (lq, gt) batch of a patch size, pixels.
+        patch_now: the patch size wanted at this moment of the run, pixels.
+        seed: seed of the run.
+        first_step: number of the first batch, so that a resumed run goes on where it stopped.
+    """
+
+    def __init__(
+        self,
+        make_batch: Callable[[np.random.Generator, int], Pair],
+        patch_now: Callable[[], int],
+        seed: int,
+        first_step: int = 0,
+    ) -> None:
+        self._make_batch = make_batch
+        self._patch_now = patch_now
+        self._seed = seed
+        self._first_step = first_step
+
+    def __iter__(self) -> Iterator[Pair]:
+        for step in itertools.count(self._first_step):
+            yield self._make_batch(np.random.default_rng((self._seed, step)), self._patch_now())

@@ -1,0 +1,108 @@
+"""Trains the blind restorer on photographs with noise, JPEG artefacts and slight blur."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from enhancer_worker.nets.unet_restorer import UNetRestorer, UNetRestorerConfig
+from enhancer_worker.training.args import RestorerArgs
+from enhancer_worker.training.data import (
+    Pair,
+    RunClock,
+    Tile,
+    find_photos,
+    random_turn,
+    read_tiles,
+    split_photos,
+    to_tensor,
+)
+from enhancer_worker.training.degradations import (
+    MARGIN_PIXELS,
+    FloatImage,
+    RestorationMix,
+    add_gaussian_noise,
+    compress_jpeg,
+    degrade,
+    luma_image,
+    random_upload,
+    to_float,
+)
+from enhancer_worker.training.loop import HeldOut, TrainingModule
+from enhancer_worker.training.losses import charbonnier
+from enhancer_worker.training.metrics import as_eight_bits, psnr
+from enhancer_worker.training.runs import run, warm_start
+
+MOST_HELD_OUT = 12
+HELD_OUT_SIDE_PIXELS = 192
+
+
+class RestorerPairs:
+    """Photographs from which patches are cut and damaged.
+
+    Args:
+        photos: each (H, W, 3), uint8.
+        batch: pairs per step at the smaller patch size.
+        patch: the smaller patch size, pixels; larger patches come in smaller batches, so that a
+            step never takes more than about twice as long.
+        mix: how often each damage is drawn.
+    """
+
+    def __init__(self, photos: Sequence[Tile], batch: int, patch: int, mix: RestorationMix) -> None:
+        self._photos = photos
+        self._batch = batch
+        self._patch = patch
+        self._mix = mix
+
+    def __call__(self, rng: np.random.Generator, patch: int) -> Pair:
+        """Draw a batch: lq and gt, both (B, 3, patch, patch), float32; gt in [0, 1]."""
+        count = self._batch if patch <= self._patch else max(1, self._batch // 2)
+        pairs = [self._draw(rng, patch) for _ in range(count)]
+        return to_tensor([lq for lq, _ in pairs]), to_tensor([gt for _, gt in pairs])
+
+    def _draw(self, rng: np.random.Generator, patch: int) -> tuple[FloatImage, FloatImage]:
+        photo = self._photos[int(rng.integers(len(self._photos)))]
+        side = patch + 2 * MARGIN_PIXELS
+        top = int(rng.integers(photo.shape[0] - side + 1))
+        left = int(rng.integers(photo.shape[1] - side + 1))
+        turned = random_turn(rng)(photo[top : top + side, left : left + side])
+        return degrade(to_float(turned), rng, self._mix)
+
+
+def held_out_pairs(photos: Sequence[Tile]) -> list[HeldOut]:
+    """The same held-out photographs, damaged in the ways that benchmarks and uploads are."""
+    damages: dict[str, Callable[[FloatImage, np.random.Generator], FloatImage]] = {
+        "clean": lambda image, _: image,
+        "sigma25": lambda image, rng: add_gaussian_noise(image, rng, 25 / 255),
+        "q20": lambda image, _: compress_jpeg(image, 20, "4:2:0"),
+        "grey_q20": lambda image, _: compress_jpeg(image, 20),
+        "upload": random_upload,
+    }
+    pairs = []
+    for number, photo in enumerate(photos[:MOST_HELD_OUT]):
+        image = to_float(photo[:HELD_OUT_SIDE_PIXELS, :HELD_OUT_SIDE_PIXELS])
+        for kind, damage in damages.items():
+            gt = luma_image(image) if kind.startswith("grey") else image
+            lq = damage(gt, np.random.default_rng(number))
+            pairs.append(HeldOut(kind, to_tensor([lq]), to_tensor([gt])))
+    return pairs
+
+
+def score(result: Tensor, gt: Tensor) -> dict[str, float]:
+    """PSNR over all three channels, after rounding to eight bits."""
+    return {"psnr_rgb": psnr(as_eight_bits(result), gt)}
+
+
+def fit(args: RestorerArgs) -> TrainingModule:
+    """Run one training of the restorer and write `restore_s.safetensors`."""
+    torch.manual_seed(args.seed)
+    torch.set_num_threads(args.threads)
+    training, held_out = split_photos(find_photos(args.data))
+
+    def build(clock: RunClock) -> TrainingModule:
+        net = warm_start(UNetRestorer(UNetRestorerConfig()), args)
+        return TrainingModule(net, charbonnier, score, args, clock)
+
+    pairs = RestorerPairs(read_tiles(training), args.batch, args.patch, RestorationMix())
+    return run("restore_s", build, pairs, held_out_pairs(read_tiles(held_out)), args)

@@ -1,0 +1,26 @@
+"""Pixel losses, each a small named function of a result and its ground truth."""
+
+import torch
+from torch import Tensor
+
+
+def l1(result: Tensor, gt: Tensor) -> Tensor:
+    """Mean absolute difference; robust, and sharper than the squared one."""
+    return (result - gt).abs().mean()
+
+
+def charbonnier(result: Tensor, gt: Tensor, epsilon: float = 1e-3) -> Tensor:
+    """L1 with a rounded tip (LapSRN, arXiv 1710.01992).
+
+    Args:
+        result: (B, C, H, W), float32.
+        gt: same shape.
+        epsilon: half-width of the rounding, in units of the values.
+    """
+    return torch.sqrt((result - gt).square() + epsilon**2).mean()
+
+
+def fft_l1(result: Tensor, gt: Tensor) -> Tensor:
+    """Mean absolute difference of the orthonormal 2-D spectra; weighs fine texture more."""
+    difference = torch.fft.rfft2(result - gt, norm="ortho")
+    return torch.view_as_real(difference).abs().mean()

@@ -1,0 +1,130 @@
+"""Starts and resumes a training run: seeds, Lightning trainer, checkpoints, logs."""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from safetensors.torch import load_file
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from enhancer_worker.training.args import TrainingArgs
+from enhancer_worker.training.data import BatchStream, Pair, RunClock
+from enhancer_worker.training.loop import (
+    AverageWriter,
+    HeldOut,
+    TrainingModule,
+    copy_matching,
+    patch_at,
+    write_average,
+)
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_NAME = "last.ckpt"
+LOG_EVERY_STEPS = 50
+MakeBatch = Callable[[np.random.Generator, int], Pair]
+
+
+class HeldOutPairs(Dataset[HeldOut]):
+    """Validation pairs, one at a time.
+
+    Args:
+        pairs: the pairs, made once.
+    """
+
+    def __init__(self, pairs: Sequence[HeldOut]) -> None:
+        self._pairs = pairs
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __getitem__(self, index: int) -> HeldOut:
+        return self._pairs[index]
+
+
+def warm_start(net: nn.Module, args: TrainingArgs) -> nn.Module:
+    """Copy what fits from `args.init_from`, if given."""
+    if args.init_from is not None:
+        kept = copy_matching(net, load_file(args.init_from))
+        logger.info("warm start from %s; fresh: %s", args.init_from.name, ", ".join(kept) or "-")
+    return net
+
+
+def run(
+    name: str,
+    build_module: Callable[[RunClock], TrainingModule],
+    make_batch: MakeBatch,
+    held_out: Sequence[HeldOut],
+    args: TrainingArgs,
+) -> TrainingModule:
+    """Train until the budget is spent and write the averaged weights.
+
+    Args:
+        name: weight name; the result is `args.out / f"{name}.safetensors"`.
+        build_module: makes the module around the run's clock.
+        make_batch: draws one (lq, gt) batch.
+        held_out: validation pairs.
+        args: the run's arguments.
+
+    Returns:
+        The trained module.
+    """
+    args.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(args.threads)
+    clock = RunClock(args.hours * 3600, args.max_steps)
+    module = build_module(clock)
+    checkpoint = args.out / CHECKPOINT_NAME
+    resumed = checkpoint if args.resume and checkpoint.exists() else None
+    first_step = _step_of(checkpoint) if resumed else 0
+    stream = BatchStream(
+        make_batch, lambda: patch_at(clock.progress(), args), args.seed, first_step
+    )
+    weights = args.out / f"{name}.safetensors"
+    trainer = _trainer(args, [_checkpoints(args), AverageWriter(weights)])
+    trainer.fit(
+        module,
+        DataLoader(stream, batch_size=None),
+        DataLoader(HeldOutPairs(held_out), batch_size=None),
+        ckpt_path=resumed,
+        weights_only=True if resumed else None,
+    )
+    trainer.save_checkpoint(checkpoint)
+    write_average(module, weights)
+    return module
+
+
+def _trainer(args: TrainingArgs, callbacks: list[Callback]) -> lightning.Trainer:
+    return lightning.Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_steps=args.max_steps or -1,
+        max_epochs=-1,
+        val_check_interval=timedelta(minutes=args.validate_minutes),
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        gradient_clip_val=args.clip_norm,
+        log_every_n_steps=LOG_EVERY_STEPS,
+        logger=TensorBoardLogger(args.out, name="logs", version=""),
+        callbacks=callbacks,
+        enable_model_summary=False,
+    )
+
+
+def _checkpoints(args: TrainingArgs) -> ModelCheckpoint:
+    return ModelCheckpoint(
+        dirpath=args.out,
+        filename=Path(CHECKPOINT_NAME).stem,
+        train_time_interval=timedelta(minutes=args.checkpoint_minutes),
+        enable_version_counter=False,
+    )
+
+
+def _step_of(checkpoint: Path) -> int:
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
