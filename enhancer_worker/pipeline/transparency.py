@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+_FAINTEST_LEVEL = 48
+
 
 def fill_transparent(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Replace the invisible colours of fully transparent pixels.
@@ -31,6 +33,12 @@ def _fill(image: Image.Image) -> Image.Image:
         return opaque
     half = ((image.width + 1) // 2, (image.height + 1) // 2)
     smaller = image.convert("RGBa").resize(half, Image.Resampling.BOX).convert("RGBA")
+    smaller.putalpha(smaller.getchannel("A").point(_saturate))
     around = _fill(smaller).resize(image.size, Image.Resampling.BILINEAR)
     visible = image.getchannel("A").point(lambda level: 255 if level else 0)
     return Image.composite(opaque, around, visible)
+
+
+def _saturate(level: int) -> int:
+    """Trust a quarter of coverage fully, and traces, whose 8-bit colour is a guess, not at all."""
+    return min(255, 4 * level) if level >= _FAINTEST_LEVEL else 0

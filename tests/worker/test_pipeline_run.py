@@ -1,0 +1,311 @@
+"""Recipes from upload to results, through small networks."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from enhancer_worker.config import WorkerConfig
+from enhancer_worker.engine.engine import Engine
+from enhancer_worker.nets import zoo
+from enhancer_worker.pipeline import run as run_module
+from enhancer_worker.pipeline.run import run_recipe
+from enhancer_worker.pipeline.steps.upscale import UpscalePlan, plan_upscale
+from shopimg.contract import (
+    Deadline,
+    DeadlineExceededError,
+    EnhancedImage,
+    Output,
+    Recipe,
+    RecipeError,
+    Restore,
+    Role,
+    SourceTooLargeError,
+    Step,
+    Upscale,
+)
+from shopimg.contract.provenance import (
+    ALGORITHMICALLY_ENHANCED,
+    GENERATED,
+    UNKNOWN,
+    declared_source_type,
+    xmp_packet,
+)
+from tests.worker.tiny_nets import TINY_ZOO, write_weights
+
+NO_LIMIT = Deadline(math.inf)
+PNG = Output("png")
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    folder = write_weights(tmp_path_factory.mktemp("weights"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zoo, "ZOO", TINY_ZOO)
+        yield Engine(WorkerConfig(device="torch-cpu", weights_dir=folder), TINY_ZOO)
+
+
+def photo(width: int = 48, height: int = 40) -> NDArray[np.uint8]:
+    return np.random.default_rng(5).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def png(pixels: NDArray[np.uint8], **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
+def pixels_of(image: EnhancedImage) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(image.content)))
+
+
+def recipe_of(*steps: Step, output: Output = PNG) -> Recipe:
+    return Recipe("test", (Role("main", steps, output),))
+
+
+def run_one(engine: Engine, content: bytes, *steps: Step, output: Output = PNG) -> EnhancedImage:
+    (image,) = run_recipe(
+        content, recipe_of(*steps, output=output), engine=engine, deadline=NO_LIMIT
+    )
+    return image
+
+
+# --- restore --------------------------------------------------------------------------------
+
+
+def test_restore__strength_zero_is_the_identity(engine: Engine) -> None:
+    result = run_one(engine, png(photo()), Restore(0))
+    assert np.array_equal(pixels_of(result), photo())
+    assert result.digital_source_type == UNKNOWN
+    assert result.weights == {}
+    assert result.steps[1].details["skipped"] == "strength is 0"
+
+
+def test_restore__strength_blends_towards_the_whole_correction(engine: Engine) -> None:
+    before = photo().astype(float)
+    whole = pixels_of(run_one(engine, png(photo()), Restore(1.0))).astype(float)
+    half = pixels_of(run_one(engine, png(photo()), Restore(0.5))).astype(float)
+    assert np.abs(whole - before).max() > 10
+    inside = (whole > 0) & (whole < 255)
+    # Each side is rounded once to whole levels.
+    assert np.abs(half - (before + whole) / 2)[inside].max() <= 1.0
+
+
+# --- upscale --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("step", "size"),
+    [
+        (Upscale(scale=2), (96, 80)),
+        (Upscale(scale=4), (192, 160)),
+        (Upscale(to=96), (96, 80)),
+        (Upscale(to=131), (131, 109)),
+        (Upscale(to=300), (300, 250)),
+        (Upscale(to=48), (48, 40)),
+        (Upscale(to=20), (48, 40)),
+    ],
+)
+def test_upscale__reaches_the_exact_size(
+    engine: Engine, step: Upscale, size: tuple[int, int]
+) -> None:
+    result = run_one(engine, png(photo()), step)
+    assert (result.width, result.height) == size
+    assert pixels_of(result).shape == (size[1], size[0], 3)
+
+
+def test_upscale__leaves_a_large_picture_alone(engine: Engine) -> None:
+    result = run_one(engine, png(photo()), Upscale(to=48))
+    assert np.array_equal(pixels_of(result), photo())
+    assert result.digital_source_type == UNKNOWN
+    assert result.weights == {}
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "to", "plan"),
+    [
+        (1000, 500, 1000, UpscalePlan((), 1000, 500)),
+        (1000, 500, 1001, UpscalePlan((2,), 1001, 500)),
+        (1000, 500, 2000, UpscalePlan((2,), 2000, 1000)),
+        (500, 1000, 4000, UpscalePlan((4,), 2000, 4000)),
+        (1000, 10, 4001, UpscalePlan((4, 2), 4001, 40)),
+        (100, 100, 1600, UpscalePlan((4, 4), 1600, 1600)),
+        (100, 100, 12_000, UpscalePlan((4, 4), 12_000, 12_000)),
+        # On the way to 2 x 8000 there would be 192 megapixels.
+        (8000, 6000, 9000, UpscalePlan((), 9000, 6750)),
+        (3000, 3000, 9000, UpscalePlan((2,), 9000, 9000)),
+    ],
+)
+def test_plan_upscale__takes_the_smallest_factor_that_suffices(
+    width: int, height: int, to: int, plan: UpscalePlan
+) -> None:
+    assert plan_upscale(width, height, Upscale(to=to)) == plan
+
+
+def test_run_recipe__refuses_too_large_results_before_any_work(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "decode", lambda source: pytest.fail("decoded"))
+    content = png(np.zeros((2000, 6100, 3), np.uint8))
+    with pytest.raises(SourceTooLargeError, match="12200x4000"):
+        run_one(engine, content, Upscale(scale=2))
+    with pytest.raises(SourceTooLargeError, match="12000x12000"):
+        run_one(engine, png(photo(48, 48)), Upscale(to=12_000))
+
+
+# --- promises -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", [(Restore(),), (Upscale(scale=2),), (Upscale(to=131),)])
+def test_white__stays_white(engine: Engine, steps: tuple[Step, ...]) -> None:
+    pixels = np.full((64, 64, 3), 255, np.uint8)
+    pixels[24:40, 24:40] = photo(16, 16)
+    result = pixels_of(run_one(engine, png(pixels), *steps))
+    border = int(20 * result.shape[0] / 64)
+    outside = np.ones(result.shape[:2], bool)
+    outside[border:-border, border:-border] = False
+    assert (result[outside] == 255).all()
+    assert (result[~outside] != 255).any()
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "webp", "png"])
+def test_white__stays_white_in_every_format(engine: Engine, kind: str) -> None:
+    white = png(np.full((64, 64, 3), 255, np.uint8))
+    result = run_one(engine, white, Restore(), Upscale(scale=2), output=Output(kind))
+    assert (pixels_of(result) == 255).all()
+
+
+def test_grey__stays_neutral(engine: Engine) -> None:
+    grey = photo()[..., 0]
+    result = pixels_of(run_one(engine, png(grey), Restore(), Upscale(scale=2)))
+    assert (result[..., :1] == result).all()
+    colour = pixels_of(run_one(engine, png(photo()), Restore(), Upscale(scale=2)))
+    assert (colour[..., :1] != colour).any()
+
+
+def test_alpha__comes_back_without_dark_fringes(engine: Engine) -> None:
+    y, x = np.mgrid[:64, :64]
+    alpha = np.clip((24 - np.hypot(y - 32, x - 32)) * 64 + 128, 0, 255).astype(np.uint8)
+    rgba = np.dstack([np.full((64, 64, 3), (230, 200, 180), np.uint8), alpha])
+    rgba[alpha == 0] = 0
+    flat = np.full((64, 64, 3), (230, 200, 180), np.uint8)
+    result = pixels_of(run_one(engine, png(rgba), Restore(), Upscale(scale=2)))
+    expected = pixels_of(run_one(engine, png(flat), Restore(), Upscale(scale=2)))
+    assert result.shape == (128, 128, 4)
+    visible = result[..., 3] > 0
+    # The colours are those of the same picture without any transparency, up to the very edge:
+    # three levels from 8-bit premultiplication, a little more after two networks of noise.
+    difference = np.abs(result[..., :3].astype(int) - expected)[visible]
+    assert difference.max() <= 6
+    assert result[64, 64, 3] == 255
+    assert result[0, 0, 3] == 0
+
+
+def test_alpha__turns_jpeg_into_webp(engine: Engine) -> None:
+    rgba = np.dstack([photo(), np.full((40, 48), 128, np.uint8)])
+    result = run_one(engine, png(rgba), Restore(), output=Output("jpeg"))
+    assert result.mime_type == "image/webp"
+    assert pixels_of(result)[..., 3].tolist() == [[128] * 48] * 40
+
+
+def test_origin__is_algorithmically_enhanced(engine: Engine) -> None:
+    result = run_one(engine, png(photo()), Restore())
+    assert result.digital_source_type == ALGORITHMICALLY_ENHANCED
+    assert declared_source_type(result.content) == ALGORITHMICALLY_ENHANCED
+
+
+def test_origin__of_a_generated_upload_stays_generated(engine: Engine) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(photo()).save(buffer, "WEBP", xmp=xmp_packet(GENERATED))
+    result = run_one(engine, buffer.getvalue(), Restore())
+    assert result.digital_source_type == GENERATED
+    assert declared_source_type(result.content) == GENERATED
+
+
+# --- reports, sharing, failures -------------------------------------------------------------
+
+
+def test_run_recipe__reports_what_ran(engine: Engine) -> None:
+    result = run_one(engine, png(photo()), Restore(0.5), Upscale(scale=2))
+    assert [report.name for report in result.steps] == ["decode", "restore", "upscale", "encode"]
+    assert all(report.seconds > 0 for report in result.steps)
+    assert result.steps[1].details == {
+        "strength": 0.5,
+        "network": "restore_s",
+        "device": "cpu (torch fp32)",
+        "tiles": 1,
+        "tile_size": [40, 48],
+    }
+    assert sorted(result.weights) == ["restore_s", "upscale_x2_s"]
+    assert all(len(digest) == 64 for digest in result.weights.values())
+    assert set(result.quality) == {"colour_shift_mean", "colour_shift_p95"}
+
+
+def test_run_recipe__shares_work_between_roles(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+    for step_type, function in run_module.STEP_FUNCTIONS.items():
+
+        def counted(picture, step, tools, function=function):  # type: ignore[no-untyped-def]
+            ran.append(step.name)
+            return function(picture, step, tools)
+
+        monkeypatch.setitem(run_module.STEP_FUNCTIONS, step_type, counted)
+    recipe = Recipe(
+        "test",
+        (
+            Role("large", (Restore(), Upscale(scale=2)), PNG),
+            Role("small", (Restore(),), PNG),
+            Role("feed", (Restore(), Upscale(scale=2)), Output("jpeg")),
+            Role("plain", (Upscale(scale=2),), PNG),
+        ),
+    )
+    images = run_recipe(png(photo()), recipe, engine=engine, deadline=NO_LIMIT)
+    assert ran == ["restore", "upscale", "upscale"]
+    assert [image.role for image in images] == ["large", "small", "feed", "plain"]
+    assert [image.width for image in images] == [96, 48, 96, 96]
+    seconds = [[report.seconds > 0 for report in image.steps] for image in images]
+    assert seconds == [
+        [True, True, True, True],
+        [False, False, True],
+        [False, False, False, True],
+        [False, True, True],
+    ]
+    alone = run_one(engine, png(photo()), Restore())
+    assert alone.content == images[1].content
+
+
+def test_run_recipe__asks_the_deadline_between_steps(engine: Engine) -> None:
+    asked: list[int] = []
+
+    def stop_at(count: int) -> Deadline:
+        def check() -> None:
+            asked.append(1)
+            if len(asked) == count:
+                raise DeadlineExceededError
+
+        return Deadline(math.inf, checks=[check])
+
+    steps = (Restore(), Upscale(scale=2))
+    run_recipe(png(photo()), recipe_of(*steps), engine=engine, deadline=stop_at(1000))
+    total = len(asked)
+    assert total >= 8
+    for count in range(1, total + 1):
+        asked.clear()
+        with pytest.raises(DeadlineExceededError):
+            run_recipe(png(photo()), recipe_of(*steps), engine=engine, deadline=stop_at(count))
+
+
+def test_run_recipe__refuses_unknown_steps_before_it_opens_the_upload(engine: Engine) -> None:
+    class Sharpen(Step):
+        name = "sharpen"
+
+    with pytest.raises(RecipeError, match="does not know the step 'sharpen'"):
+        run_one(engine, b"", Sharpen())
