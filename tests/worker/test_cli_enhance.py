@@ -1,0 +1,230 @@
+"""The worker's command line, with a stand-in for the networks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from enhancer_worker import enhance_command
+from enhancer_worker.__main__ import main
+from enhancer_worker.config import WorkerConfig
+from shopimg.backends.pillow import PillowEnhancer
+from tests.worker.tiny_nets import write_weights
+
+RECIPES = {
+    "zoom": {"main": {"steps": [{"step": "upscale", "scale": 4}], "output": {"format": "webp"}}},
+    "pair": {
+        "large": {"steps": [{"step": "upscale", "to": 100}], "output": {"format": "png"}},
+        "small": {"steps": [{"step": "restore"}]},
+    },
+}
+
+
+class LightEnhancer(PillowEnhancer):
+    """Takes the place of the networks."""
+
+    configs: ClassVar[list[WorkerConfig]] = []
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self.configs.append(config)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def light_enhancer(monkeypatch: pytest.MonkeyPatch) -> type[LightEnhancer]:
+    monkeypatch.setattr(enhance_command, "NeuralEnhancer", LightEnhancer)
+    monkeypatch.setattr(LightEnhancer, "configs", [])
+    return LightEnhancer
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two pictures, one of them in a folder below, and a file that is no picture."""
+    source = tmp_path / "in"
+    (source / "deeper").mkdir(parents=True)
+    Image.new("RGB", (32, 24), (200, 30, 40)).save(source / "a.jpg")
+    Image.new("RGB", (24, 32), (20, 30, 240)).save(source / "deeper" / "b.PNG")
+    (source / "notes.txt").write_text("not a picture")
+    (tmp_path / "recipes.json").write_text(json.dumps(RECIPES))
+    return source
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["enhance", *map(str, arguments)])
+
+
+def files(folder: Path) -> list[str]:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path.relative_to(folder).as_posix() for path in found)
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
+def test_enhance__writes_one_file(folder: Path, tmp_path: Path) -> None:
+    result = run(folder / "a.jpg", tmp_path / "out.jpg")
+    assert result.exit_code == 0, result.output
+    assert size_of(tmp_path / "out.jpg") == (64, 48)
+    assert f"{tmp_path / 'out.jpg'}  64x48" in result.output
+
+
+def test_enhance__writes_into_a_folder_that_is_there(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    assert run(folder / "a.jpg", tmp_path / "out").exit_code == 0
+    assert files(tmp_path / "out") == ["a.jpg"]
+
+
+def test_enhance__gives_files_the_ending_of_their_format(folder: Path, tmp_path: Path) -> None:
+    recipes = tmp_path / "recipes.json"
+    result = run(folder, tmp_path / "out", "--recipes", recipes, "--recipe", "zoom")
+    assert result.exit_code == 0, result.output
+    assert files(tmp_path / "out") == ["a.webp", "deeper/b.webp"]
+
+
+def test_enhance__names_files_after_roles(folder: Path, tmp_path: Path) -> None:
+    run(folder / "a.jpg", tmp_path / "x.jpg", "--recipes", tmp_path / "recipes.json",
+        "--recipe", "pair")  # fmt: skip
+    assert size_of(tmp_path / "x-large.png") == (100, 75)
+    assert size_of(tmp_path / "x-small.jpg") == (32, 24)
+
+
+def test_enhance__goes_on_after_a_bad_file(folder: Path, tmp_path: Path) -> None:
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 broken")
+    result = run(folder, tmp_path / "out")
+    assert result.exit_code == 1
+    assert files(tmp_path / "out") == ["a.jpg", "deeper/b.jpg"]
+    assert "broken.jpg: The uploaded file is damaged" in result.output
+    assert "[source_unreadable]" in result.output
+    assert "1 of 3 pictures failed." in result.output
+
+
+def test_enhance__prints_json(folder: Path, tmp_path: Path) -> None:
+    (folder / "empty.png").write_bytes(b"")
+    result = run(folder, tmp_path / "out", "--json")
+    first, second, third = [json.loads(line) for line in result.stdout.splitlines()]
+    assert first["source"].endswith("a.jpg")
+    assert first["outputs"][0]["width"] == 64
+    assert first["outputs"][0]["digital_source_type"].endswith("/algorithmicallyEnhanced")
+    assert list(first["outputs"][0]["steps"]) == ["decode", "restore", "upscale", "encode"]
+    assert second["outputs"][0]["path"].endswith("deeper/b.jpg")
+    assert third["code"] == "source_unreadable"
+    assert result.exit_code == 1
+
+
+def test_enhance__does_not_overwrite(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "out.jpg").write_bytes(b"precious")
+    result = run(folder / "a.jpg", tmp_path / "out.jpg")
+    assert result.exit_code == 1
+    assert "there already (use --overwrite)" in result.output
+    assert (tmp_path / "out.jpg").read_bytes() == b"precious"
+    assert run(folder / "a.jpg", tmp_path / "out.jpg", "--overwrite").exit_code == 0
+    assert size_of(tmp_path / "out.jpg") == (64, 48)
+
+
+def test_enhance__dry_run_writes_nothing(folder: Path, tmp_path: Path) -> None:
+    result = run(folder, tmp_path / "out", "--dry-run")
+    assert result.exit_code == 0
+    assert f"{folder / 'a.jpg'} -> {tmp_path / 'out' / 'a.jpg'}" in result.output
+    assert "2 pictures, recipe clean, roles: main. Nothing was written." in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_enhance__stops_a_picture_that_takes_too_long(folder: Path, tmp_path: Path) -> None:
+    result = run(folder / "a.jpg", tmp_path / "out.jpg", "--timeout", -1)
+    assert result.exit_code == 1
+    assert "[deadline_exceeded]" in result.output
+
+
+def test_enhance__hands_the_device_on(
+    folder: Path, tmp_path: Path, light_enhancer: type[LightEnhancer]
+) -> None:
+    run(folder / "a.jpg", tmp_path / "out.jpg", "--device", "torch-cpu")
+    assert [config.device for config in light_enhancer.configs] == ["torch-cpu"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--device", "gpu"], "ENHANCER_DEVICE='gpu'"),
+        (["--recipe", "zoom"], "name a file with --recipes"),
+        (["--recipes", "recipes.json", "--recipe", "none"], "only zoom, pair"),
+        (["--recipes", "broken.json"], "not a JSON table"),
+        (["--recipes", "wrong.json", "--recipe", "bad"], "upscale.scale must be 2 or 4, not 3."),
+    ],
+)
+def test_enhance__explains_a_wrong_command(
+    arguments: Sequence[str],
+    words: str,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wrong = {"bad": {"main": {"steps": [{"step": "upscale", "scale": 3}]}}}
+    (tmp_path / "wrong.json").write_text(json.dumps(wrong))
+    (tmp_path / "broken.json").write_text("{")
+    monkeypatch.chdir(tmp_path)
+    result = run(folder, tmp_path / "out", *arguments)
+    assert result.exit_code == 2
+    assert words in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_enhance__says_that_a_folder_is_empty(tmp_path: Path) -> None:
+    result = run(tmp_path, tmp_path / "out")
+    assert result.exit_code == 1
+    assert "There are no pictures" in result.output
+
+
+def test_main__lists_all_commands() -> None:
+    result = CliRunner().invoke(main, ["--help"])
+    for command in ("enhance", "evaluate", "export", "train", "weights"):
+        assert f"\n  {command} " in result.output
+
+
+def test_weights__checks_digests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_weights(tmp_path / "weights")
+    monkeypatch.setenv("ENHANCER_WEIGHTS_DIR", str(folder))
+    result = CliRunner().invoke(main, ["weights"])
+    assert result.exit_code == 0, result.output
+    assert "restore_s.safetensors" in result.output
+    (folder / "restore_s.safetensors").write_bytes(b"altered")
+    (folder / "upscale_x2_s.safetensors").unlink()
+    result = CliRunner().invoke(main, ["weights"])
+    assert result.exit_code == 1
+    assert "altered" in result.output
+    assert "missing" in result.output
+
+
+def test_weights__says_that_there_is_no_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENHANCER_WEIGHTS_DIR", str(tmp_path))
+    result = CliRunner().invoke(main, ["weights"])
+    assert result.exit_code == 1
+    assert "weights.json" in result.output
+
+
+def test_command_line__imports_neither_django_nor_training() -> None:
+    code = (
+        "import sys\n"
+        "from enhancer_worker.__main__ import main\n"
+        "main(['enhance', '--help'], standalone_mode=False)\n"
+        "found = {'django', 'celery', 'torch', 'lightning', 'openvino'} & set(sys.modules)\n"
+        "sys.exit(str(sorted(found)) if found else 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
