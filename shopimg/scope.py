@@ -43,11 +43,10 @@ def visible_to(user: User, rows: _Rows) -> _Rows:
     """
     if settings.SCOPE is None:
         return rows
-    scope: Scope = import_string(settings.SCOPE)
     match = Q(pk__in=[])
     for source in sources.all_sources():
         images = source.model._default_manager.all()
-        narrowed = scope(user, images)
+        narrowed = images_visible_to(user, images)
         match |= _all_of(source.model) if narrowed is images else rows_of(narrowed)
     return rows.filter(match)
 
@@ -70,14 +69,22 @@ def _all_of(model: type[Model]) -> Q:
     return Q(source_type=ContentType.objects.get_for_model(model))
 
 
+def hyphenated(digits: Any) -> Concat:
+    """Write 32 hexadecimal digits in SQL as ``str(uuid)`` does in Python.
+
+    Args:
+        digits: a text expression.
+    """
+    first, *others = (Substr(digits, start, length) for start, length in _UUID_GROUPS)
+    return Concat(first, *(part for group in others for part in (Value("-"), group)))
+
+
 def _key_as_text(images: QuerySet[Any]) -> Any:
     """Write primary keys in SQL as ``str(instance.pk)`` does in Python."""
     text = Cast("pk", CharField())
     native = connections[images.db].features.has_native_uuid_field
-    if native or not isinstance(_key_field(images.model), UUIDField):
-        return text
-    first, *others = (Substr(text, start, length) for start, length in _UUID_GROUPS)
-    return Concat(first, *(part for group in others for part in (Value("-"), group)))
+    is_uuid = isinstance(_key_field(images.model), UUIDField)
+    return hyphenated(text) if is_uuid and not native else text
 
 
 def _key_field(model: type[Model]) -> Field[Any, Any]:
