@@ -30,7 +30,7 @@ class SourceRow(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     source_type = models.ForeignKey(ContentType, on_delete=models.CASCADE, related_name="+")
     # Text, so that any kind of primary key fits.
-    source_id = models.CharField(_("source"), max_length=64)
+    source_id = models.CharField(_("source"), max_length=255)
     source = GenericForeignKey("source_type", "source_id")
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
@@ -66,7 +66,8 @@ class BulkRun(models.Model):
 class EnhancementJob(SourceRow):
     """One recipe to run on one uploaded file. The row is the job; messages are only hints."""
 
-    source_name = models.CharField(_("file"), max_length=255)
+    # As long as an object storage allows: the host's own field may allow more than 255.
+    source_name = models.CharField(_("file"), max_length=1024)
     source_digest = models.CharField(_("sha256 of the upload"), max_length=64)
     source_bytes = models.PositiveBigIntegerField(_("upload bytes"), default=0)
     source_width = models.PositiveIntegerField(_("upload width"), default=0)
@@ -116,6 +117,17 @@ class EnhancementJob(SourceRow):
         ]
         indexes = [
             models.Index(fields=["state", "run_after"], name="shopimg_job_due"),
+            # The sweeper asks for these every few seconds, also while a million bulk jobs wait.
+            models.Index(
+                fields=["sent_at", "run_after"],
+                condition=Q(state=JobState.QUEUED, bulk_run__isnull=True),
+                name="shopimg_job_unsent",
+            ),
+            models.Index(
+                fields=["sent_at", "run_after"],
+                condition=Q(state=JobState.QUEUED, bulk_run__isnull=False),
+                name="shopimg_bulk_job_unsent",
+            ),
             models.Index(fields=["source_type", "source_id"], name="shopimg_job_source"),
             models.Index(fields=["-created_at", "id"], name="shopimg_job_newest"),
         ]
@@ -213,7 +225,7 @@ class EnhancedVariant(SourceRow):
 class ReviewDecision(models.Model):
     """What somebody decided about exact bytes. Written once, never changed."""
 
-    variant = models.ForeignKey(EnhancedVariant, on_delete=models.CASCADE, related_name="decisions")
+    variant = models.ForeignKey(EnhancedVariant, on_delete=models.PROTECT, related_name="decisions")
     decision = models.CharField(_("decision"), max_length=16, choices=Decision)
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"

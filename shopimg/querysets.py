@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from django.contrib.contenttypes.models import ContentType
-from django.db import models
-from django.db.models import Model, Q
+from django.db import connections, models
+from django.db.models import F, Model, Q, Value
+from django.db.models.functions import Cast, Concat, Substr
 from django.utils import timezone
 
 from shopimg.conf import settings
@@ -23,11 +24,31 @@ if TYPE_CHECKING:
         WorkerHeartbeat,
     )
 
+# First character (from 1) and length of the groups of a UUID in hexadecimal.
+_UUID_GROUPS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+
 
 def source_key(instance: Model) -> dict[str, Any]:
     """Return the lookup by which rows refer to ``instance``."""
     source_type = ContentType.objects.get_for_model(instance, for_concrete_model=True)
     return {"source_type": source_type, "source_id": str(instance.pk)}
+
+
+def key_as_text(rows: models.QuerySet[Any]) -> Any:
+    """Write the primary keys of a queryset in SQL as ``str(instance.pk)`` does in Python."""
+    text = Cast("pk", models.CharField())
+    native = connections[rows.db].features.has_native_uuid_field
+    if native or not isinstance(_key_field(rows.model), models.UUIDField):
+        return text
+    first, *others = (Substr(text, start, length) for start, length in _UUID_GROUPS)
+    return Concat(first, *(part for group in others for part in (Value("-"), group)))
+
+
+def _key_field(model: type[Model]) -> models.Field[Any, Any]:
+    field: Any = model._meta.pk
+    while field.remote_field is not None:  # a child of another model shares its parent's key
+        field = field.target_field
+    return field  # type: ignore[no-any-return]
 
 
 def _of_sources(instances: Iterable[Model]) -> Q:
@@ -61,10 +82,14 @@ class EnhancementJobQuerySet(models.QuerySet["EnhancementJob"]):
         """Jobs that a worker may start now."""
         return self.filter(state=JobState.QUEUED, run_after__lte=now or timezone.now())
 
-    def unsent(self, now: datetime) -> Self:
-        """Claimable jobs whose last wake-up message is missing or old."""
-        before = now - timedelta(seconds=settings.RESEND_SECONDS)
-        return self.claimable(now).filter(Q(sent_at=None) | Q(sent_at__lt=before))
+    def never_sent(self) -> Self:
+        """Jobs without a message, those that have been due longest first."""
+        return self.filter(sent_at=None).order_by("run_after")
+
+    def sent_long_ago(self) -> Self:
+        """Jobs whose message should have been consumed by now, the oldest message first."""
+        before = timezone.now() - timedelta(seconds=settings.RESEND_SECONDS)
+        return self.filter(sent_at__lt=before).order_by("sent_at")
 
     def expired(self, now: datetime) -> Self:
         """Running jobs whose worker has given no sign of life."""
@@ -103,6 +128,14 @@ class EnhancedVariantQuerySet(models.QuerySet["EnhancedVariant"]):
         """Variants that compete for the same place in the storefront."""
         return self.filter(
             source_type=variant.source_type_id, source_id=variant.source_id, role=variant.role
+        )
+
+    def supersede(self) -> int:
+        """Let these variants give way; what was published before keeps its date for a rollback."""
+        # Locked in one order everywhere, so that no two writers wait for each other in a circle.
+        locked = list(self.select_for_update().order_by("pk").values_list("pk", flat=True))
+        return self.filter(pk__in=locked).update(
+            state=ReviewState.SUPERSEDED, version=F("version") + 1, updated_at=timezone.now()
         )
 
 

@@ -7,10 +7,13 @@ import io
 import logging
 import mimetypes
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
+from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile, File
-from django.core.files.storage import Storage, storages
+from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.utils.crypto import get_random_string
 
 from shopimg.conf import settings
@@ -23,6 +26,28 @@ _SUFFIXES = {mime_type: name.replace("jpeg", "jpg") for name, mime_type in MIME_
 
 class StorageVerificationError(OSError):
     """A file does not hold the bytes that were written."""
+
+
+class StorageFailedError(OSError):
+    """A storage failed with an error of its own library."""
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Translate what the libraries of cloud storages raise, so that callers catch ``OSError``.
+
+    Raises:
+        FileNotFoundError: a name that leads out of the storage.
+        StorageFailedError: anything else that is not an ``OSError`` already.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except SuspiciousFileOperation as err:
+        raise FileNotFoundError(str(err)) from err
+    except Exception as err:
+        raise StorageFailedError(f"{type(err).__name__}: {err}") from err
 
 
 def drafts() -> Storage:
@@ -45,12 +70,11 @@ def save_draft(content: bytes, mime_type: str) -> str:
     """Write a draft once under a name that cannot be guessed, and return the name.
 
     Raises:
-        StorageVerificationError: reading back gave other bytes.
+        OSError: the storage failed, or reading back gave other bytes.
     """
     name = f"drafts/{get_random_string(40).lower()}.{_SUFFIXES[mime_type]}"
-    saved = drafts().save(name, ContentFile(content))
-    _verify(drafts(), saved, hashlib.sha256(content).hexdigest())
-    return saved
+    with failures():
+        return _write(drafts(), name, content)
 
 
 def publish_copy(draft_name: str, digest: str, mime_type: str) -> str:
@@ -59,20 +83,17 @@ def publish_copy(draft_name: str, digest: str, mime_type: str) -> str:
     Copying twice gives the same name and writes nothing.
 
     Raises:
-        StorageVerificationError: the draft is not what was approved, or the copy is not whole.
+        OSError: a storage failed, the draft is not what was approved, or the copy is not whole.
     """
     name = f"published/{digest[:2]}/{digest}.{_SUFFIXES[mime_type]}"
-    with drafts().open(draft_name) as draft:
-        content = draft.read()
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise StorageVerificationError(f"{draft_name} does not hold the approved bytes.")
-    if published().exists(name):
-        if _holds(published(), name, digest):
+    with failures():
+        if published().exists(name) and _holds(published(), name, digest):
             return name
-        published().delete(name)
-    saved = published().save(name, ContentFile(content))
-    _verify(published(), saved, digest)
-    return saved
+        with drafts().open(draft_name) as draft:
+            content = draft.read()
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise StorageVerificationError(f"{draft_name} does not hold the approved bytes.")
+        return _write(published(), name, content)
 
 
 def delete(storage: Storage, names: Iterable[str]) -> int:
@@ -84,7 +105,8 @@ def delete(storage: Storage, names: Iterable[str]) -> int:
     deleted = 0
     for name in names:
         try:
-            storage.delete(name)
+            with failures():
+                storage.delete(name)
             deleted += 1
         except OSError:
             logger.warning("could not delete %s", name, exc_info=True)
@@ -115,10 +137,18 @@ def _holds(storage: Storage, name: str, digest: str) -> bool:
         return digest_of(_seekable(file)) == digest
 
 
-def _verify(storage: Storage, name: str, digest: str) -> None:
-    if not _holds(storage, name, digest):
-        storage.delete(name)
+def _write(storage: Storage, name: str, content: bytes) -> str:
+    """Write a file that appears whole or not at all, and return its name."""
+    local = isinstance(storage, FileSystemStorage)
+    # A folder shows a file while it is being written; an object storage does not.
+    saved = storage.save(f"{name}.part" if local else name, ContentFile(content))
+    if not _holds(storage, saved, hashlib.sha256(content).hexdigest()):
+        storage.delete(saved)
         raise StorageVerificationError(f"{name} was not written whole.")
+    if not local:
+        return saved
+    Path(storage.path(saved)).replace(storage.path(name))
+    return name
 
 
 def _seekable(file: File[bytes]) -> IO[bytes]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from shopimg.models import EnhancedVariant, ReviewDecision
-from shopimg.states import Decision
+from shopimg.states import Decision, ReviewState
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -30,10 +31,18 @@ def record(
 def taken_message(variant: EnhancedVariant) -> str:
     """Say what happened to a variant in the meantime, by whom and when."""
     last = variant.decisions.select_related("by").first()
-    if last is None:
-        return _("This draft is %(state)s.") % {"state": variant.get_state_display().lower()}
+    gave_way = variant.state == ReviewState.SUPERSEDED
+    if last is None or (gave_way and last.decision != Decision.WITHDRAW):
+        return _("This draft is %(state)s since %(when)s.") % {
+            "state": variant.get_state_display().lower(),
+            "when": _minute(variant.updated_at),
+        }
     return _("%(decision)s by %(who)s on %(when)s.") % {
         "decision": last.get_decision_display(),
-        "who": last.by,
-        "when": timezone.localtime(last.at).strftime("%Y-%m-%d %H:%M"),
+        "who": last.by or _("the shop"),
+        "when": _minute(last.at),
     }
+
+
+def _minute(moment: datetime) -> str:
+    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M")

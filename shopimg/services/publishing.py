@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.db import IntegrityError, models, transaction
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -23,7 +25,12 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 _APPROVED = Q(state=ReviewState.APPROVED)
-_WAS_PUBLISHED = Q(state=ReviewState.SUPERSEDED, published_at__isnull=False)
+_PUBLISHED = Q(state=ReviewState.PUBLISHED)
+# Withdrawn and rolled-back variants have lost their date: they must not come back by a rollback.
+_REPLACED = Q(state=ReviewState.SUPERSEDED, published_at__isnull=False)
+_WITHDRAWN = Q(state=ReviewState.SUPERSEDED, published_at__isnull=True) & ~Q(published_name="")
+
+_BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,14 @@ def publish(
         InvalidTransitionError: it is not approved, or it has changed in the meantime.
         CapacityError: the storage did not take the file; nothing has changed.
     """
-    return _show(variant, _APPROVED, Decision.PUBLISH, by, version)
+    looked_at = _check(variant, _APPROVED, version)
+    name = _copied(variant)
+    with transaction.atomic():
+        _lock_slot(variant)
+        EnhancedVariant.objects.same_slot(variant).published().supersede()
+        _show(variant, _APPROVED, looked_at, published_name=name, published_at=timezone.now())
+        decisions.record(variant, Decision.PUBLISH, by)
+    return variant
 
 
 def withdraw(
@@ -68,10 +82,10 @@ def withdraw(
     Raises:
         InvalidTransitionError: it is not published, or it has changed in the meantime.
     """
+    looked_at = variant.version if version is None else version
     with transaction.atomic():
-        _move(variant, Q(state=ReviewState.PUBLISHED), version, state=ReviewState.SUPERSEDED)
+        _hide(variant, looked_at)
         decisions.record(variant, Decision.WITHDRAW, by)
-        _after_commit(signals.variant_withdrawn, variant)
         transaction.on_commit(partial(wakeup.send_delete_files, variant.pk), robust=True)
     return variant
 
@@ -93,12 +107,18 @@ def rollback(
         InvalidTransitionError: it is not published, or it has changed in the meantime.
         CapacityError: the storage did not take the file; nothing has changed.
     """
+    looked_at = _check(variant, _PUBLISHED, version)
     previous = previous_of(variant)
     if previous is None:
-        withdraw(variant, by=by, version=version)
+        withdraw(variant, by=by, version=looked_at)
         return None
-    _check(variant, Q(state=ReviewState.PUBLISHED), version)
-    return _show(previous, _WAS_PUBLISHED, Decision.ROLLBACK, by, previous.version)
+    name = _copied(previous)
+    with transaction.atomic():
+        _lock_slot(variant)
+        _hide(variant, looked_at)
+        _show(previous, _REPLACED, previous.version, published_name=name)
+        decisions.record(previous, Decision.ROLLBACK, by)
+    return previous
 
 
 def previous_of(variant: EnhancedVariant) -> EnhancedVariant | None:
@@ -106,7 +126,7 @@ def previous_of(variant: EnhancedVariant) -> EnhancedVariant | None:
     if variant.published_at is None:
         return None
     earlier = EnhancedVariant.objects.same_slot(variant).filter(
-        _WAS_PUBLISHED, published_at__lt=variant.published_at
+        _REPLACED, published_at__lt=variant.published_at
     )
     return earlier.order_by("-published_at").first()
 
@@ -139,18 +159,50 @@ def images_to_show(instances: Iterable[models.Model], role: str | None = None) -
 
 
 def make_renditions(variant: EnhancedVariant) -> None:
-    """Write the responsive sizes of a published variant, and mark them as usable."""
+    """Write the responsive sizes of a published variant, and mark them as usable.
+
+    Writes the public file itself again where it is gone: a clean-up may have deleted it between
+    the copy and the commit of its publisher.
+
+    Raises:
+        OSError: a storage failed; the sweeper asks again.
+    """
+    storage.publish_copy(variant.draft_name, variant.digest, variant.mime_type)
     renditions.write(variant)
-    EnhancedVariant.objects.filter(pk=variant.pk).published().update(renditions_at=timezone.now())
+    rows = EnhancedVariant.objects.filter(pk=variant.pk)
+    published = rows.published().update(renditions_at=timezone.now())
+    if not published and rows.filter(published_at=None).exists():
+        # Withdrawn, and its files deleted, while these were being written.
+        delete_public_files(variant)
+
+
+def withdrawn_with_files(before: datetime) -> list[uuid.UUID]:
+    """Return the variants that were withdrawn before a moment and still have public files."""
+    left = EnhancedVariant.objects.filter(_WITHDRAWN, updated_at__lt=before)
+    return list(left.values_list("pk", flat=True)[:_BATCH])
+
+
+def without_renditions(before: datetime) -> list[uuid.UUID]:
+    """Return the variants that were published before a moment and still have one size only."""
+    waiting = EnhancedVariant.objects.published().filter(renditions_at=None, updated_at__lt=before)
+    return list(waiting.values_list("pk", flat=True)[:_BATCH])
 
 
 def delete_public_files(variant: EnhancedVariant) -> None:
     """Delete the public files of a withdrawn variant, unless another one shows the same bytes."""
-    shared = EnhancedVariant.objects.published().filter(published_name=variant.published_name)
-    if variant.published_name and not shared.exists():
-        names = [variant.published_name, *renditions.names(variant)]
-        storage.delete(storage.published(), names)
-        EnhancedVariant.objects.filter(pk=variant.pk).update(renditions_at=None)
+    name = variant.published_name
+    if not name:
+        return
+    others = EnhancedVariant.objects.published().filter(published_name=name)
+    if not others.exists():
+        files = [name, *renditions.names(variant)]
+        if storage.delete(storage.published(), files) < len(files):
+            return  # the sweeper asks again
+        if others.update(renditions_at=None):  # published between the question and the deletion
+            make_renditions(others[0])
+    EnhancedVariant.objects.filter(_WITHDRAWN, pk=variant.pk).update(
+        published_name="", renditions_at=None
+    )
 
 
 def _shown(instance: models.Model, by_source: dict[tuple[int, str], EnhancedVariant]) -> Shown:
@@ -164,49 +216,34 @@ def _shown(instance: models.Model, by_source: dict[tuple[int, str], EnhancedVari
     )
 
 
-def _show(
-    variant: EnhancedVariant,
-    allowed: Q,
-    decision: Decision,
-    by: AbstractBaseUser,
-    version: int | None,
-) -> EnhancedVariant:
-    """Copy the file, then swap the pointer and write the history in one transaction."""
-    _check(variant, allowed, version)
+def _copied(variant: EnhancedVariant) -> str:
     try:
-        name = storage.publish_copy(variant.draft_name, variant.digest, variant.mime_type)
+        return storage.publish_copy(variant.draft_name, variant.digest, variant.mime_type)
     except OSError as err:
         message = _("The storage did not take the file. Nothing has changed; try again.")
         raise CapacityError(message, detail=str(err)) from err
-    now = timezone.now()
-    with transaction.atomic():
-        _swap(
-            variant, allowed, version, published_name=name, published_at=variant.published_at or now
-        )
-        decisions.record(variant, decision, by)
-        _after_commit(signals.variant_published, variant)
-        transaction.on_commit(partial(wakeup.send_renditions, variant.pk), robust=True)
-    return variant
 
 
-def _swap(variant: EnhancedVariant, allowed: Q, version: int | None, **changes: Any) -> None:
-    slot = EnhancedVariant.objects.same_slot(variant)
-    # Publishers of one slot wait for each other here; without the lock the loser would see a
-    # unique violation instead of a clear message.
-    list(slot.select_for_update().order_by("pk").values_list("pk", flat=True))
-    slot.published().exclude(pk=variant.pk).update(
-        state=ReviewState.SUPERSEDED, version=F("version") + 1, updated_at=timezone.now()
-    )
-    try:
-        with transaction.atomic():
-            _move(variant, allowed, version, state=ReviewState.PUBLISHED, **changes)
-    except IntegrityError as err:
-        raise InvalidTransitionError from err
+def _lock_slot(variant: EnhancedVariant) -> None:
+    """Let publishers of one slot wait for each other, so that the loser gets a clear message."""
+    slot = EnhancedVariant.objects.same_slot(variant).select_for_update().order_by("pk")
+    list(slot.values_list("pk", flat=True))
 
 
-def _move(variant: EnhancedVariant, allowed: Q, version: int | None, **changes: Any) -> None:
-    looked_at = variant.version if version is None else version
-    updated = EnhancedVariant.objects.filter(allowed, pk=variant.pk, version=looked_at).update(
+def _show(variant: EnhancedVariant, allowed: Q, version: int, **changes: Any) -> None:
+    changes = {"state": ReviewState.PUBLISHED, "renditions_at": None, **changes}
+    _move(variant, allowed, version, **changes)
+    _after_commit(signals.variant_published, variant)
+    transaction.on_commit(partial(wakeup.send_renditions, variant.pk), robust=True)
+
+
+def _hide(variant: EnhancedVariant, version: int) -> None:
+    _move(variant, _PUBLISHED, version, state=ReviewState.SUPERSEDED, published_at=None)
+    _after_commit(signals.variant_withdrawn, variant)
+
+
+def _move(variant: EnhancedVariant, allowed: Q, version: int, **changes: Any) -> None:
+    updated = EnhancedVariant.objects.filter(allowed, pk=variant.pk, version=version).update(
         version=F("version") + 1, updated_at=timezone.now(), **changes
     )
     variant.refresh_from_db()
@@ -214,13 +251,14 @@ def _move(variant: EnhancedVariant, allowed: Q, version: int | None, **changes: 
         raise InvalidTransitionError(decisions.taken_message(variant))
 
 
-def _check(variant: EnhancedVariant, allowed: Q, version: int | None) -> None:
+def _check(variant: EnhancedVariant, allowed: Q, version: int | None) -> int:
     """Refuse early, so that nothing is copied for a variant that may not be shown."""
     looked_at = variant.version if version is None else version
     rows = EnhancedVariant.objects.filter(allowed, pk=variant.pk, version=looked_at)
     if not rows.exists():
         variant.refresh_from_db()
         raise InvalidTransitionError(decisions.taken_message(variant))
+    return looked_at
 
 
 def _after_commit(signal: Any, variant: EnhancedVariant) -> None:
