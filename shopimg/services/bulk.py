@@ -8,14 +8,16 @@ from datetime import datetime
 from typing import Any, Self
 
 from django.contrib.contenttypes.models import ContentType
-from django.db import models
-from django.db.models import Avg, CharField, Count, F
-from django.db.models.functions import Cast
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models import Avg, Count, F
 from django.utils import timezone
 
 from shopimg import recipes, sources
 from shopimg.models import BulkRun, EnhancementJob
-from shopimg.services.requests import Order, request_enhancement
+from shopimg.querysets import key_as_text
+from shopimg.services import batches, sending
+from shopimg.services.requests import Order
 from shopimg.states import JobState, RunState
 
 
@@ -78,14 +80,29 @@ def start(selection: Selection) -> BulkRun:
     Raises:
         LookupError: the model is not watched.
         RecipeError: the recipe is unknown.
-        ValueError: a status is unknown.
+        ValueError: a status is unknown, or the primary keys fit no model or more than one.
     """
-    _selected_sources(selection)
+    check(selection)
+    return BulkRun.objects.create(recipe=selection.recipe or "", filters=selection.to_json())
+
+
+def check(selection: Selection) -> None:
+    """Refuse a selection that could not be run.
+
+    Raises:
+        LookupError: the model is not watched.
+        RecipeError: the recipe is unknown.
+        ValueError: a status is unknown, or the primary keys fit no model or more than one.
+    """
+    selected = _selected_sources(selection)
     if selection.recipe:
         recipes.get_recipe(selection.recipe)
     for status in selection.statuses:
         JobState(status)
-    return BulkRun.objects.create(recipe=selection.recipe or "", filters=selection.to_json())
+    if selection.ids and len(selected) > 1:
+        raise ValueError("Name the model that the primary keys belong to.")
+    for key in selection.ids:
+        _check_key(selected[0], key)
 
 
 def count(selection: Selection) -> int:
@@ -134,16 +151,22 @@ def _selected_sources(selection: Selection) -> list[sources.Source]:
     return [sources.find(selection.model)] if selection.model else sources.all_sources()
 
 
+def _check_key(source: sources.Source, key: str) -> None:
+    try:
+        source.model._meta.pk.to_python(key)
+    except ValidationError as err:
+        raise ValueError(f"{key!r} is not a primary key of {source.label}.") from err
+
+
 def _rows(source: sources.Source, selection: Selection) -> models.QuerySet[models.Model]:
-    rows: models.QuerySet[models.Model] = source.model._default_manager.exclude(
-        **{source.field: ""}
-    ).order_by("pk")
+    rows = source.with_file().order_by("pk")
     if selection.ids:
         rows = rows.filter(pk__in=selection.ids)
     if not selection.statuses and selection.since is None:
         return rows
-    rows = rows.annotate(shopimg_id=Cast("pk", CharField()))
-    return rows.filter(models.Exists(_latest_jobs(source, selection)))
+    latest = models.Exists(_latest_jobs(source, selection))
+    chosen: models.QuerySet[models.Model] = rows.alias(shopimg_id=key_as_text(rows)).filter(latest)
+    return chosen
 
 
 def _latest_jobs(source: sources.Source, selection: Selection) -> models.QuerySet[EnhancementJob]:
@@ -180,10 +203,14 @@ def _queue(
     run: BulkRun, source: sources.Source, batch: list[models.Model], selection: Selection
 ) -> None:
     order = Order(recipe=selection.recipe, bulk_run=run, force=selection.force)
-    queued = sum(request_enhancement(instance, order).queued for instance in batch)
-    run.cursor[source.label] = source.model._meta.pk.value_to_string(batch[-1])
-    run.examined += len(batch)
-    run.queued += queued
-    run.skipped += len(batch) - queued
-    run.state = RunState.QUEUEING
-    run.save()
+    wanted = batches.describe(batch, order)
+    # Together with the cursor, so that an interruption never counts or forces a job twice.
+    with transaction.atomic():
+        queued = batches.place(wanted, force=selection.force)
+        run.cursor[source.label] = source.model._meta.pk.value_to_string(batch[-1])
+        run.examined += len(batch)
+        run.queued += queued
+        run.skipped += len(batch) - queued
+        run.state = RunState.QUEUEING
+        run.save()
+    sending.top_up_bulk()

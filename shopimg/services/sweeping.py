@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import CharField, Exists, OuterRef
-from django.db.models.functions import Cast
+from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from shopimg import sources, wakeup
 from shopimg.conf import settings
-from shopimg.models import EnhancedVariant, EnhancementJob
-from shopimg.services import jobs, requests
+from shopimg.models import EnhancementJob
+from shopimg.querysets import key_as_text
+from shopimg.services import jobs, publishing, requests, sending
 
 RECONCILE_LIMIT = 500
 """Most images that one sweep looks at closely."""
@@ -31,26 +31,20 @@ class Swept:
     """Wake-up messages sent again."""
     renditions: int
     """Published variants whose responsive sizes were asked for again."""
+    deletions: int
+    """Withdrawn variants whose public files were asked to be deleted again."""
 
 
 def sweep() -> Swept:
     """Run every repair once; doing it twice, or in two processes at once, is harmless."""
+    before = timezone.now() - timedelta(seconds=settings.RESEND_SECONDS)
     return Swept(
         taken_back=jobs.take_back_expired(),
         reconciled=reconcile(),
-        sent=resend(),
-        renditions=_resend_renditions(),
+        sent=sending.send_due(),
+        renditions=sum(map(wakeup.send_renditions, publishing.without_renditions(before))),
+        deletions=sum(map(wakeup.send_delete_files, publishing.withdrawn_with_files(before))),
     )
-
-
-def resend() -> int:
-    """Send the message of every due job whose last one is missing or old."""
-    sent = 0
-    for job in jobs.due(settings.BULK_DEPTH):
-        if not wakeup.send(job.pk, bulk=job.bulk_run_id is not None):
-            break
-        sent += 1
-    return sent
 
 
 def reconcile() -> int:
@@ -59,25 +53,13 @@ def reconcile() -> int:
 
 
 def _reconcile_source(source: sources.Source) -> int:
-    queued = 0
-    source_type = ContentType.objects.get_for_model(source.model)
-    known = EnhancementJob.objects.filter(
-        source_type=source_type,
+    jobs_of_image = EnhancementJob.objects.filter(
+        source_type=ContentType.objects.get_for_model(source.model),
         source_id=OuterRef("shopimg_id"),
-        source_name=OuterRef(source.field),
     )
-    rows = (
-        source.model._default_manager.exclude(**{source.field: ""})
-        .annotate(shopimg_id=Cast("pk", CharField()))
-        .filter(~Exists(known))
-    )
-    for instance in rows.order_by("pk")[:RECONCILE_LIMIT]:
-        queued += requests.request_enhancement(instance).queued
-    return queued
-
-
-def _resend_renditions() -> int:
-    before = timezone.now() - timedelta(seconds=settings.RESEND_SECONDS)
-    missing = EnhancedVariant.objects.published().filter(renditions_at=None, updated_at__lt=before)
-    keys = missing.values_list("pk", flat=True)[: settings.BULK_DEPTH]
-    return sum(wakeup.send_renditions(key) for key in keys)
+    newest = jobs_of_image.order_by("-created_at").values("source_name")[:1]
+    rows = source.with_file()
+    rows = rows.annotate(shopimg_id=key_as_text(rows), shopimg_name=Subquery(newest))
+    unknown = rows.filter(Q(shopimg_name=None) | ~Q(**{source.field: F("shopimg_name")}))
+    # Newest first, so that old images which cannot be read keep nobody waiting.
+    return sum(map(requests.request_or_log, unknown.order_by("-pk")[:RECONCILE_LIMIT]))

@@ -1,0 +1,75 @@
+"""Wake-up messages: each due job gets one, lost ones again, never too many at one time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+
+from shopimg import wakeup
+from shopimg.conf import settings
+from shopimg.models import EnhancementJob
+
+if TYPE_CHECKING:
+    from shopimg.querysets import EnhancementJobQuerySet
+
+
+def send_due() -> int:
+    """Send the message of every due job that has none, and as many again as have been lost.
+
+    Returns:
+        How many messages the broker took.
+    """
+    interactive = EnhancementJob.objects.claimable().filter(bulk_run=None)
+    return _fill(interactive, settings.QUEUE) + _fill(_bulk(), settings.BULK_QUEUE)
+
+
+def top_up_bulk() -> int:
+    """Send bulk jobs until ``BULK_DEPTH`` messages wait, and return how many were sent."""
+    waiting = wakeup.waiting(settings.BULK_QUEUE)
+    if waiting is None:
+        return 0
+    return _send(_bulk().never_sent(), settings.BULK_DEPTH - waiting)
+
+
+def send_next_bulk() -> int:
+    """Send one more bulk job, in place of one that is over; asks the broker nothing."""
+    return _send(_bulk().never_sent(), 1)
+
+
+def _bulk() -> EnhancementJobQuerySet:
+    return EnhancementJob.objects.claimable().exclude(bulk_run=None)
+
+
+def _fill(due: EnhancementJobQuerySet, queue: str) -> int:
+    """Send never-sent jobs, then as many old ones again as messages are missing.
+
+    A message in the broker cannot be matched with its job, but messages can be counted: where
+    they are fewer than the jobs that were sent, some are lost, most likely the oldest. Sending
+    again by age alone would flood the broker while a long queue is worked off.
+    """
+    waiting = wakeup.waiting(queue)
+    if waiting is None:
+        return 0
+    room = settings.BULK_DEPTH - waiting
+    missing = due.exclude(sent_at=None).count() - waiting
+    sent = _send(due.never_sent(), room)
+    return sent + _send(due.sent_long_ago(), min(missing, room - sent))
+
+
+def _send(jobs: EnhancementJobQuerySet, limit: int) -> int:
+    sent = 0
+    for job in jobs.only("pk", "bulk_run_id", "sent_at")[: max(0, limit)]:
+        if not _is_first(job):
+            continue
+        if not wakeup.send(job.pk, bulk=job.bulk_run_id is not None):
+            EnhancementJob.objects.filter(pk=job.pk).update(sent_at=job.sent_at)
+            break
+        sent += 1
+    return sent
+
+
+def _is_first(job: EnhancementJob) -> bool:
+    """Mark a job as sent, and tell whether another sweeper has done so in the meantime."""
+    unchanged = EnhancementJob.objects.filter(pk=job.pk, sent_at=job.sent_at)
+    return bool(unchanged.update(sent_at=timezone.now()))
