@@ -42,7 +42,7 @@ def source_saved(sender: type[models.Model], instance: models.Model, **kwargs: A
     if not file:
         source_deleted(sender, instance)
     elif instance._state.shopimg_new_upload or not _is_known(instance, file.name):  # type: ignore[attr-defined]
-        requests.request_enhancement(instance)
+        requests.request_or_log(instance)
 
 
 def source_deleted(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
@@ -53,5 +53,5 @@ def source_deleted(sender: type[models.Model], instance: models.Model, **_: Any)
 
 
 def _is_known(instance: models.Model, name: str | None) -> bool:
-    jobs = EnhancementJob.objects.for_source(instance)
-    return jobs.filter(source_name=name).exists()
+    newest = EnhancementJob.objects.for_source(instance).order_by("-created_at")
+    return newest.values_list("source_name", flat=True).first() == name

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
-from django.db.models import FileField, Model
+from django.db.models import FileField, Model, QuerySet
 from django.db.models.fields.files import FieldFile
+from django.utils.translation import gettext as _
 
+from shopimg import storage
 from shopimg.conf import settings
-from shopimg.contract import CLEAN, SourceMissingError, limits
+from shopimg.contract import CLEAN, CapacityError, SourceMissingError, limits
 
 _OPTIONS = {"field", "recipe", "alt"}
 
@@ -38,6 +41,11 @@ class Source:
         file: FieldFile = getattr(instance, self.field)
         return file
 
+    def with_file(self) -> QuerySet[Model]:
+        """Return the images that have a file; ``""`` and NULL both mean none."""
+        rows: QuerySet[Model] = self.model._default_manager.filter(**{f"{self.field}__gt": ""})
+        return rows
+
     def alt_of(self, instance: Model) -> str:
         """Return the alternative text of an image; empty where the host has none."""
         return str(getattr(instance, self.alt) or "") if self.alt else ""
@@ -49,7 +57,7 @@ def all_sources() -> list[Source]:
     Raises:
         ImproperlyConfigured: an entry names a model, field or option that does not exist.
     """
-    return [_source(label, dict(options)) for label, options in settings.SOURCES.items()]
+    return [_source(label, options) for label, options in settings.SOURCES.items()]
 
 
 def source_for(model: type[Model]) -> Source:
@@ -91,21 +99,26 @@ def read_bytes(source: Source, instance: Model) -> bytes:
 
     Raises:
         SourceMissingError: the storage does not have it.
+        CapacityError: the storage failed; it may have the file.
         SourceTooLargeError: it is too heavy; only the allowed length is read.
     """
     file = source.file_of(instance)
     if not file:
         raise SourceMissingError
     try:
-        with file.storage.open(file.name or "") as content:
+        with storage.failures(), file.storage.open(file.name or "") as content:
             data: bytes = content.read(limits.MAX_SOURCE_BYTES + 1)
-    except OSError as err:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as err:
         raise SourceMissingError(detail=str(err)) from err
+    except OSError as err:
+        raise CapacityError(_("The storage does not answer. Try again."), detail=str(err)) from err
     limits.check_source_bytes(len(data))
     return data
 
 
-def _source(label: str, options: dict[str, str]) -> Source:
+def _source(label: str, options: Mapping[str, str]) -> Source:
+    if not isinstance(options, Mapping):
+        raise ImproperlyConfigured(f"SHOPIMG['SOURCES'][{label!r}] is not a dictionary.")
     unknown = sorted(set(options) - _OPTIONS)
     if unknown or "field" not in options:
         raise ImproperlyConfigured(

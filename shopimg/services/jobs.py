@@ -16,7 +16,7 @@ from django.db import models, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from shopimg import signals, sources, storage
+from shopimg import inspection, signals, sources, storage
 from shopimg.conf import settings
 from shopimg.contract import (
     EnhancedImage,
@@ -28,7 +28,7 @@ from shopimg.contract import (
     WorkerError,
 )
 from shopimg.models import EnhancedVariant, EnhancementJob
-from shopimg.states import OPEN_JOBS, RETRYABLE_JOBS, JobState, ReviewState
+from shopimg.states import OPEN_JOBS, RETRYABLE_JOBS, JobState
 
 logger = logging.getLogger(__name__)
 
@@ -87,14 +87,29 @@ def read_source(claim: Claim) -> bytes:
     """Return the upload that the job is about.
 
     Raises:
-        SourceMissingError: the image or its file is gone.
+        SourceError: the image or its file is gone, or the file is not acceptable.
         JobSupersededError: the file is another one by now.
+        CapacityError: the storage failed.
     """
-    instance = _current_source(claim.job)
+    instance = current_source(claim.job)
     data = sources.read_bytes(sources.source_for(type(instance)), instance)
     if hashlib.sha256(data).hexdigest() != claim.job.source_digest:
         raise JobSupersededError
+    # Again: an operator may have retried a job that was refused.
+    inspection.check_output(inspection.inspect(data, claim.job.source_name), claim.recipe)
     return data
+
+
+def current_source(job: EnhancementJob) -> models.Model:
+    """Return the image that a job is about.
+
+    Raises:
+        SourceMissingError: it is gone.
+    """
+    instance = job.source
+    if not isinstance(instance, models.Model):
+        raise SourceMissingError
+    return instance
 
 
 def finish(claim: Claim, images: Sequence[EnhancedImage]) -> list[EnhancedVariant]:
@@ -122,10 +137,11 @@ def finish(claim: Claim, images: Sequence[EnhancedImage]) -> list[EnhancedVarian
     return variants
 
 
-def fail(claim: Claim, error: EnhancementError) -> None:
+def fail(claim: Claim, error: EnhancementError) -> bool:
     """Record why an attempt failed; put the job back if another attempt may help.
 
-    A claim that no longer holds changes nothing.
+    Returns:
+        False where the claim no longer holds: then nothing was changed.
     """
     now = timezone.now()
     job = claim.job
@@ -142,15 +158,20 @@ def fail(claim: Claim, error: EnhancementError) -> None:
         outcome = {"state": JobState.QUARANTINED}
     try:
         with transaction.atomic():
-            _end(
-                claim,
-                error_code=error.code,
-                error_message=error.public_message,
-                error_detail=error.detail[:2000],
-                **outcome,
-            )
+            _end(claim, **error_columns(error), **outcome)
     except JobSupersededError:
         logger.info("job %s was taken over; its error is dropped: %s", job.pk, error)
+        return False
+    return True
+
+
+def error_columns(error: EnhancementError) -> dict[str, str]:
+    """Return an error as the columns of a job; PostgreSQL stores no NUL characters."""
+    return {
+        "error_code": error.code,
+        "error_message": error.public_message.replace("\0", ""),
+        "error_detail": error.detail.replace("\0", "")[:2000],
+    }
 
 
 def cancel(job: EnhancementJob) -> None:
@@ -159,10 +180,12 @@ def cancel(job: EnhancementJob) -> None:
     Raises:
         InvalidTransitionError: it is over.
     """
-    updated = EnhancementJob.objects.filter(pk=job.pk, state__in=OPEN_JOBS).update(
-        state=JobState.CANCELLED, finished_at=timezone.now(), **_NO_LEASE
-    )
-    _require(updated, job)
+    with transaction.atomic():
+        updated = EnhancementJob.objects.filter(pk=job.pk, state__in=OPEN_JOBS).update(
+            state=JobState.CANCELLED, finished_at=timezone.now(), **_NO_LEASE
+        )
+        _require(updated, job)
+        _send_later(signals.job_finished, job=job)
 
 
 def retry(job: EnhancementJob) -> None:
@@ -185,27 +208,32 @@ def take_back_expired() -> int:
     """
     now = timezone.now()
     expired = EnhancementJob.objects.expired(now)
-    poison = expired.filter(attempts__gte=settings.MAX_ATTEMPTS).update(
-        state=JobState.QUARANTINED,
-        finished_at=now,
-        error_code=WorkerError.code,
-        error_message=WorkerError().public_message,
-        error_detail="The worker died or hung in every attempt.",
-        **_NO_LEASE,
+    spent = expired.filter(attempts__gte=settings.MAX_ATTEMPTS)
+    quarantined = sum(_quarantine(job, now) for job in spent)
+    alive = expired.filter(attempts__lt=settings.MAX_ATTEMPTS)
+    return quarantined + alive.update(
+        state=JobState.QUEUED, run_after=now, sent_at=None, **_NO_LEASE
     )
-    return poison + expired.update(state=JobState.QUEUED, run_after=now, sent_at=None, **_NO_LEASE)
-
-
-def due(limit: int) -> list[EnhancementJob]:
-    """Return jobs that could run now but whose wake-up message is missing or old."""
-    unsent = EnhancementJob.objects.unsent(timezone.now())
-    return list(unsent.order_by("run_after").only("pk", "bulk_run_id")[:limit])
 
 
 def backoff(attempts: int) -> timedelta:
     """Return a random wait before the next attempt ("full jitter"), doubling with each one."""
     longest = settings.RETRY_SECONDS * 2 ** (attempts - 1)
     return timedelta(seconds=random.uniform(0, longest))  # noqa: S311  # not a secret
+
+
+def _quarantine(job: EnhancementJob, now: datetime) -> int:
+    """Give up on a job whose worker died in every attempt, unless it shows a sign of life."""
+    error = WorkerError(detail="The worker died or hung in every attempt.")
+    with transaction.atomic():
+        held = EnhancementJob.objects.expired(now).filter(pk=job.pk, attempts=job.attempts)
+        updated = held.update(
+            state=JobState.QUARANTINED, finished_at=now, **error_columns(error), **_NO_LEASE
+        )
+        if updated:
+            job.refresh_from_db()
+            _send_later(signals.job_finished, job=job)
+    return updated
 
 
 def _end(claim: Claim, **changes: Any) -> None:
@@ -218,17 +246,9 @@ def _end(claim: Claim, **changes: Any) -> None:
         _send_later(signals.job_finished, job=claim.job)
 
 
-def _current_source(job: EnhancementJob) -> models.Model:
-    instance = job.source
-    if not isinstance(instance, models.Model):
-        raise SourceMissingError
-    return instance
-
-
 def _check_source_unchanged(job: EnhancementJob) -> None:
     """Raise, and so roll back, if the image got another file behind the hook's back."""
-    instance = _current_source(job)
-    instance.refresh_from_db()
+    instance = current_source(job)
     if sources.source_for(type(instance)).file_of(instance).name != job.source_name:
         raise JobSupersededError
 
@@ -259,11 +279,12 @@ def _variant(job: EnhancementJob, image: EnhancedImage, name: str) -> EnhancedVa
 
 def _supersede_drafts(job: EnhancementJob, variants: Sequence[EnhancedVariant]) -> None:
     """Let older drafts for the same places give way, so that nobody reviews them."""
-    EnhancedVariant.objects.awaiting_review().filter(
+    older = EnhancedVariant.objects.awaiting_review().filter(
         source_type=job.source_type,
         source_id=job.source_id,
         role__in=[variant.role for variant in variants],
-    ).update(state=ReviewState.SUPERSEDED, version=F("version") + 1, updated_at=timezone.now())
+    )
+    older.supersede()
 
 
 def _timings(images: Sequence[EnhancedImage]) -> dict[str, float]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
@@ -15,7 +16,13 @@ from shopimg.contract import EnhancementError, JobSupersededError, Recipe
 from shopimg.models import BulkRun, EnhancedVariant, EnhancementJob
 from shopimg.querysets import source_key
 from shopimg.recipes import fingerprint, get_recipe
+from shopimg.services.jobs import error_columns
 from shopimg.states import OPEN_JOBS, JobState, ReviewState
+
+if TYPE_CHECKING:
+    from shopimg.querysets import EnhancementJobQuerySet
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +59,72 @@ def request_enhancement(instance: models.Model, order: Order | None = None) -> R
     Raises:
         RecipeError: the recipe is unknown.
         LookupError: the model is not watched.
+        CapacityError: the storage failed; nothing has changed.
     """
     order = order or Order()
+    return place(describe(instance, order), force=order.force)
+
+
+def request_or_log(instance: models.Model, order: Order | None = None) -> bool:
+    """Ask for an image to be enhanced where nobody can be told of a failure.
+
+    The host's save must not fail because of shopimg, and one image must not keep a sweep or a
+    run from the others. The sweeper asks again for an image that got no job.
+
+    Returns:
+        Whether a job was queued.
+    """
+    try:
+        return request_enhancement(instance, order).queued
+    except Exception:
+        logger.exception("no job for %s %s", instance._meta.label, instance.pk)
+        return False
+
+
+def describe(instance: models.Model, order: Order) -> EnhancementJob:
+    """Build the unsaved job of an image; a refused upload makes it a failed one.
+
+    Raises:
+        RecipeError: the recipe is unknown.
+        LookupError: the model is not watched.
+        CapacityError: the storage failed.
+    """
     source = sources.source_for(type(instance))
     recipe = get_recipe(order.recipe or source.recipe)
+    job = EnhancementJob(
+        **source_key(instance),
+        source_name=source.file_of(instance).name or "",
+        recipe=recipe.name,
+        recipe_table=recipe.to_table(),
+        fingerprint=fingerprint(recipe),
+        bulk_run=order.bulk_run,
+        requested_by_id=order.requested_by.pk if order.requested_by else None,
+    )
+    try:
+        _measure(job, sources.read_bytes(source, instance), recipe)
+    except EnhancementError as err:
+        if err.retryable:
+            raise
+        job.state = JobState.FAILED
+        job.finished_at = timezone.now()
+        for column, text in error_columns(err).items():
+            setattr(job, column, text)
+    return job
+
+
+def place(job: EnhancementJob, *, force: bool) -> Request:
+    """Write a job, or find the one with the same content, and let older ones give way.
+
+    Args:
+        job: from ``describe``.
+        force: run again what has been run for the same upload, recipe and weights.
+    """
     with transaction.atomic():
-        job = _describe(source, instance, recipe)
-        job.requested_by_id = order.requested_by.pk if order.requested_by else None
-        job.bulk_run = order.bulk_run
-        request = _insert_once(job, force=order.force)
+        request = _insert_once(job, force=force)
         _give_way(request.job)
-        if request.queued:
-            send = partial(wakeup.send, request.job.pk, bulk=order.bulk_run is not None)
-            transaction.on_commit(send, robust=True)
+        if request.queued and job.bulk_run_id is None:
+            # Bulk jobs are sent by services.sending, which never lets too many wait.
+            transaction.on_commit(partial(wakeup.send, request.job.pk), robust=True)
     return request
 
 
@@ -82,31 +142,12 @@ def forget_source(key: dict[str, Any]) -> None:
         _supersede_unpublished(jobs)
 
 
-def _describe(source: sources.Source, instance: models.Model, recipe: Recipe) -> EnhancementJob:
-    """Build the unsaved row; a refused upload makes it a failed one."""
-    job = EnhancementJob(
-        **source_key(instance),
-        source_name=source.file_of(instance).name or "",
-        recipe=recipe.name,
-        recipe_table=recipe.to_table(),
-        fingerprint=fingerprint(recipe),
-    )
-    try:
-        data = sources.read_bytes(source, instance)
-        job.source_digest = hashlib.sha256(data).hexdigest()
-        job.source_bytes = len(data)
-        found = inspection.inspect(data, job.source_name)
-        job.source_width, job.source_height = found.width, found.height
-        inspection.check_output(found, recipe)
-    except EnhancementError as err:
-        job.state = JobState.FAILED
-        job.finished_at = timezone.now()
-        job.error_code, job.error_message, job.error_detail = (
-            err.code,
-            err.public_message,
-            err.detail,
-        )
-    return job
+def _measure(job: EnhancementJob, data: bytes, recipe: Recipe) -> None:
+    job.source_digest = hashlib.sha256(data).hexdigest()
+    job.source_bytes = len(data)
+    found = inspection.inspect(data, job.source_name)
+    job.source_width, job.source_height = found.width, found.height
+    inspection.check_output(found, recipe)
 
 
 def _insert_once(job: EnhancementJob, *, force: bool) -> Request:
@@ -115,61 +156,74 @@ def _insert_once(job: EnhancementJob, *, force: bool) -> Request:
         with transaction.atomic():
             job.save(force_insert=True)
     except IntegrityError:
-        existing = EnhancementJob.objects.get(
+        existing = EnhancementJob.objects.select_for_update().get(
             source_type=job.source_type,
             source_id=job.source_id,
             source_digest=job.source_digest,
             fingerprint=job.fingerprint,
         )
-        return Request(existing, queued=_requeue_known(existing, job, force=force))
+        return Request(existing, queued=_reuse(existing, job, force=force))
     return Request(job, queued=job.state == JobState.QUEUED)
 
 
-def _requeue_known(existing: EnhancementJob, wanted: EnhancementJob, *, force: bool) -> bool:
+def _reuse(existing: EnhancementJob, wanted: EnhancementJob, *, force: bool) -> bool:
     """Queue a job again when asked to, or when its upload has come back after another one."""
-    states = set(JobState) - OPEN_JOBS if force else {JobState.CANCELLED}
-    if wanted.state != JobState.QUEUED:
-        return False
-    updated = EnhancementJob.objects.filter(pk=existing.pk, state__in=states).update(
-        state=JobState.QUEUED,
-        attempts=0,
-        run_after=timezone.now(),
-        sent_at=None,
-        source_name=wanted.source_name,
-        bulk_run=wanted.bulk_run,
-        error_code="",
-        error_message="",
-        error_detail="",
-    )
-    if updated:
-        existing.refresh_from_db()
-    return bool(updated)
+    came_back = _has_newer_upload(existing)
+    changes: dict[str, Any] = {"source_name": wanted.source_name}
+    if came_back:
+        # The newest job of an image is the one about its current upload.
+        changes["created_at"] = timezone.now()
+    again = set(JobState) - OPEN_JOBS if force or came_back else {JobState.CANCELLED}
+    queued = existing.state in again and wanted.state == JobState.QUEUED
+    if queued:
+        changes |= {
+            "state": JobState.QUEUED,
+            "attempts": 0,
+            "run_after": timezone.now(),
+            "sent_at": None,
+            "bulk_run": wanted.bulk_run,
+            "error_code": "",
+            "error_message": "",
+            "error_detail": "",
+        }
+    EnhancementJob.objects.filter(pk=existing.pk).update(**changes)
+    existing.refresh_from_db()
+    return queued
+
+
+def _has_newer_upload(job: EnhancementJob) -> bool:
+    newer = _of_same_image(job).filter(created_at__gt=job.created_at)
+    return newer.exclude(source_digest=job.source_digest).exists()
+
+
+def _of_same_image(job: EnhancementJob) -> EnhancementJobQuerySet:
+    return EnhancementJob.objects.filter(source_type=job.source_type, source_id=job.source_id)
 
 
 def _give_way(job: EnhancementJob) -> None:
     """Cancel jobs and supersede drafts that were made from an older upload of the same image."""
-    older = EnhancementJob.objects.filter(
-        source_type=job.source_type, source_id=job.source_id
-    ).exclude(source_digest=job.source_digest)
+    older = _of_same_image(job).exclude(source_digest=job.source_digest)
+    if not job.source_digest:
+        # The file could not be read: whether it is another one, only its name can tell.
+        older = older.exclude(source_name=job.source_name)
     _cancel(older)
     _supersede_unpublished(older)
 
 
-def _supersede_unpublished(jobs: models.QuerySet[EnhancementJob]) -> None:
+def _supersede_unpublished(jobs: EnhancementJobQuerySet) -> None:
     """Approvals that nobody has published yet go too: they were about an older upload."""
-    EnhancedVariant.objects.filter(
-        job__in=jobs, state__in=[ReviewState.AWAITING_REVIEW, ReviewState.APPROVED]
-    ).update(
-        state=ReviewState.SUPERSEDED, version=models.F("version") + 1, updated_at=timezone.now()
-    )
+    undecided = [ReviewState.AWAITING_REVIEW, ReviewState.APPROVED]
+    EnhancedVariant.objects.filter(job__in=jobs, state__in=undecided).supersede()
 
 
-def _cancel(jobs: models.QuerySet[EnhancementJob]) -> None:
-    jobs.filter(state__in=OPEN_JOBS).update(
+def _cancel(jobs: EnhancementJobQuerySet) -> None:
+    """Cancel the open ones among some jobs, locked in one order so that no two callers block."""
+    still_open = jobs.unfinished()
+    locked = list(still_open.select_for_update().order_by("pk").values_list("pk", flat=True))
+    still_open.filter(pk__in=locked).update(
         state=JobState.CANCELLED,
         finished_at=timezone.now(),
         lease_owner="",
         lease_until=None,
-        error_code=JobSupersededError.code,
-        error_message=JobSupersededError().public_message,
+        **error_columns(JobSupersededError()),
     )

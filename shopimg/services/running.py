@@ -11,9 +11,16 @@ from contextlib import contextmanager
 from django.db import DatabaseError, connections
 
 from shopimg.conf import settings
-from shopimg.contract import Deadline, EnhancementError, JobSupersededError, WorkerError
+from shopimg.contract import (
+    Deadline,
+    EnhancementError,
+    JobSupersededError,
+    SourceMissingError,
+    WorkerError,
+)
 from shopimg.enhancers import get_enhancer
-from shopimg.services import jobs
+from shopimg.services import jobs, requests, sending
+from shopimg.services.requests import Order
 from shopimg.states import JobState
 
 logger = logging.getLogger(__name__)
@@ -32,12 +39,15 @@ def run(job_id: uuid.UUID | str) -> JobState | None:
         _enhance(claim)
     except EnhancementError as err:
         logger.warning("job %s, attempt %d: %s", job_id, claim.job.attempts, err)
-        jobs.fail(claim, err)
+        if jobs.fail(claim, err) and isinstance(err, JobSupersededError):
+            _ask_for_current_upload(claim)
     except Exception as err:
         # Whatever a third-party enhancer raises must end on the row, or the job would be taken
         # for a crashed one and its cause would be lost.
         logger.exception("job %s, attempt %d", job_id, claim.job.attempts)
         jobs.fail(claim, WorkerError(detail=f"{type(err).__name__}: {err}"))
+    if claim.job.bulk_run_id is not None:
+        sending.send_next_bulk()
     claim.job.refresh_from_db()
     return JobState(claim.job.state)
 
@@ -47,7 +57,17 @@ def _enhance(claim: jobs.Claim) -> None:
     with _kept_alive(claim) as lease:
         deadline = Deadline(settings.JOB_TIME_LIMIT_SECONDS, checks=[lease.check])
         images = get_enhancer().enhance(source, claim.recipe, deadline=deadline)
-    jobs.finish(claim, images)
+        # Still kept alive: writing to a slow storage takes its time, too.
+        jobs.finish(claim, images)
+
+
+def _ask_for_current_upload(claim: jobs.Claim) -> None:
+    """Replace a job whose file was exchanged behind the hook's back, even under the same name."""
+    try:
+        instance = jobs.current_source(claim.job)
+    except SourceMissingError:
+        return
+    requests.request_or_log(instance, Order(bulk_run=claim.job.bulk_run))
 
 
 class _Lease:

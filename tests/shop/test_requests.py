@@ -105,7 +105,8 @@ def test_hook__first_upload_coming_back_is_queued_again() -> None:
         photo.file = builders.upload(content)
         photo.save()
     states = EnhancementJob.objects.order_by("created_at").values_list("state", flat=True)
-    assert list(states) == [JobState.QUEUED, JobState.CANCELLED]
+    assert list(states) == [JobState.CANCELLED, JobState.QUEUED]
+    assert builders.job_of(photo).source_digest == hashlib.sha256(first).hexdigest()
 
 
 def test_hook__deleted_image_cancels_its_job_and_withdraws_its_variant() -> None:
