@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import logging
 import uuid
+from typing import Any
 
 from celery import current_app
 from django.utils import timezone
-from kombu.exceptions import OperationalError
+from kombu import Connection
+from kombu.exceptions import ChannelError
+from kombu.pools import producers
 
 from shopimg.conf import settings
 from shopimg.models import EnhancementJob
 
 logger = logging.getLogger(__name__)
+
+_IMPATIENT = {"socket_timeout": 0.4, "socket_connect_timeout": 0.4, "max_retries": 0}
+_RETRY_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 
 def send(job_id: uuid.UUID, *, bulk: bool = False) -> bool:
@@ -38,10 +44,40 @@ def send_delete_files(variant_id: uuid.UUID) -> bool:
     return _send("shopimg.tasks.delete_files", variant_id, settings.QUEUE)
 
 
+def waiting(queue: str) -> int | None:
+    """Return how many messages wait in a queue, or None where the broker does not answer."""
+    try:
+        with _connection() as connection:
+            channel: Any = connection.default_channel
+            return int(channel.queue_declare(queue, passive=True).message_count)
+    except ChannelError:
+        return 0  # a queue that nobody has used yet
+    except Exception:
+        logger.warning("the broker does not answer", exc_info=True)
+        return None
+
+
 def _send(task: str, argument: uuid.UUID, queue: str) -> bool:
     try:
-        current_app.send_task(task, args=[str(argument)], queue=queue, ignore_result=True)
-    except (OperationalError, OSError):
+        with producers[_connection()].acquire(block=True, timeout=1) as producer:
+            current_app.send_task(
+                task,
+                args=[str(argument)],
+                queue=queue,
+                ignore_result=True,
+                producer=producer,
+                retry_policy=_RETRY_ONCE,
+            )
+    except Exception:
+        # Each broker's library has errors of its own, and none may reach an upload.
         logger.warning("the broker did not take %s(%s)", task, argument, exc_info=True)
         return False
     return True
+
+
+def _connection() -> Connection:
+    """Describe a connection that gives up soon, whatever the host has set for its workers."""
+    options = dict(current_app.conf.broker_transport_options or {})
+    if str(current_app.conf.broker_url).startswith(("redis", "sentinel", "valkey")):
+        options |= _IMPATIENT
+    return current_app.connection_for_write(connect_timeout=1, transport_options=options)
