@@ -20,7 +20,7 @@ class SourceFilter(filters.FilterSet):  # type: ignore[misc]
     source = filters.CharFilter(
         method="of_model", max_length=200, help_text="`app_label.Model`, in any case."
     )
-    source_id = filters.CharFilter(max_length=64, help_text="Primary key of the image.")
+    source_id = filters.CharFilter(max_length=255, help_text="Primary key of the image.")
     created_after = filters.IsoDateTimeFilter(
         field_name="created_at", lookup_expr="gte", help_text="This moment or later."
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.utils.encoding import force_str
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.filters import OrderingFilter
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
@@ -31,7 +31,9 @@ class Pages(CursorPagination):
         """
         try:
             return super().paginate_queryset(queryset, request, view)
-        except (DjangoValidationError, ValueError, TypeError) as err:
+        except (NotFound, DjangoValidationError, ValueError, TypeError) as err:
+            # NotFound is what a cursor that cannot be decoded gives, the others are positions
+            # that the ordered column cannot hold.
             raise ValidationError({"cursor": "Invalid cursor."}, "invalid_cursor") from err
 
 

@@ -37,8 +37,8 @@ class MayDoAction(BasePermission):
     def has_permission(self, request: Request, view: APIView) -> bool:
         """Tell whether the user may do what the request asks for."""
         action: str | None = getattr(view, "action", None)
-        if action is None:
-            return True  # no such method here: answered by 405, whoever asks
+        if action in {None, "metadata"}:
+            return True  # no such method here, nor OPTIONS: answered by 405, whoever asks
         rules: Mapping[str, Rule] = getattr(view, "rules", {})
         user = request.user
         return bool(user and user.is_authenticated and action in rules and rules[action](user))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.serializers import Serializer
 
 from shopimg.api.exceptions import PROBLEM_TYPE
 from shopimg.api.serializers.problems import ProblemSerializer
 from shopimg.states import Decision, JobState, RejectReason, ReviewState, RunState
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 
 SETTINGS: Mapping[str, Any] = {
     "TITLE": "shopimg",
@@ -67,6 +69,17 @@ class ShopimgAutoSchema(AutoSchema):
         """Return the headers that every operation understands."""
         reads = self.method == "GET"
         return [REQUEST_ID, IF_NONE_MATCH] if reads else [REQUEST_ID]
+
+
+def operation(**description: Any) -> Callable[[_Method], _Method]:
+    """Describe an action, whatever schema class the host has chosen for its own API."""
+
+    def decorate(method: _Method) -> _Method:
+        method.schema = ShopimgAutoSchema  # type: ignore[attr-defined]  # where extend_schema looks
+        described: _Method = extend_schema(**description)(method)
+        return described
+
+    return decorate
 
 
 def problems(

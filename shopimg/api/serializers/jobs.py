@@ -83,7 +83,7 @@ class NewJobSerializer(serializers.Serializer[Any]):
     source = serializers.CharField(  # type: ignore[assignment]  # a field
         max_length=200, help_text="`app_label.Model`, in any case."
     )
-    id = serializers.CharField(max_length=64, help_text="Primary key of the image.")
+    id = serializers.CharField(max_length=255, help_text="Primary key of the image.")
     recipe = serializers.CharField(
         max_length=64, required=False, help_text="Name of a recipe; the model's own by default."
     )

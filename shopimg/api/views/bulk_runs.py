@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from shopimg.api.pagination import NewestFirst, Ordering
 from shopimg.api.permissions import Rule, permitted
-from shopimg.api.schema import private_problems
+from shopimg.api.schema import operation, private_problems
 from shopimg.api.serializers.bulk_runs import BulkRunSerializer
 from shopimg.api.throttling import JOBS
 from shopimg.api.views.base import ShopimgViewSet
@@ -42,14 +42,14 @@ class BulkRunViewSet(ShopimgViewSet):
             return BulkRun.objects.all()
         return BulkRun.objects.filter(Exists(self._jobs().filter(bulk_run=OuterRef("pk"))))
 
-    @extend_schema(responses={200: BulkRunSerializer(many=True), **private_problems(400)})
+    @operation(responses={200: BulkRunSerializer(many=True), **private_problems(400)})
     def list(self, request: Request) -> Response:
         """All runs."""
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
         self._count(page)
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
-    @extend_schema(responses={200: BulkRunSerializer, **private_problems()})
+    @operation(responses={200: BulkRunSerializer, **private_problems()})
     def retrieve(self, request: Request, pk: str) -> Response:
         """One run."""
         run = self.get_object()

@@ -10,7 +10,7 @@ from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils.http import http_date
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from shopimg import sources
 from shopimg.api import keys
 from shopimg.api.pagination import ByKey
-from shopimg.api.schema import problems
+from shopimg.api.schema import operation, problems
 from shopimg.api.serializers.images import ImageSerializer, represent
 from shopimg.api.throttling import STOREFRONT
 from shopimg.api.views.base import ShopimgViewSet
@@ -49,7 +49,7 @@ class ImageViewSet(ShopimgViewSet):
     # Long enough to spare the shop, short enough that a withdrawn picture is gone within a minute.
     cache_control = "public, max-age=60"
 
-    @extend_schema(
+    @operation(
         tags=["images"],
         parameters=[
             _MODEL,
@@ -68,7 +68,7 @@ class ImageViewSet(ShopimgViewSet):
         found = zip(page, self._pictures_of(page), strict=True)
         return self.get_paginated_response([self._represent(source, *pair) for pair in found])
 
-    @extend_schema(
+    @operation(
         tags=["images"],
         parameters=[_MODEL, _ROLE, OpenApiParameter("id", str, OpenApiParameter.PATH)],
         responses={200: ImageSerializer, **problems()},

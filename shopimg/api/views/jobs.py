@@ -24,7 +24,7 @@ from shopimg.api.exceptions import KeyReused, RefusedUpload
 from shopimg.api.filters import JobFilter
 from shopimg.api.pagination import NewestFirst, Ordering
 from shopimg.api.permissions import Rule, as_in_admin, permitted
-from shopimg.api.schema import IDEMPOTENCY_KEY, private_problems, write_problems
+from shopimg.api.schema import IDEMPOTENCY_KEY, operation, private_problems, write_problems
 from shopimg.api.serializers.jobs import JobSerializer, NewJobSerializer
 from shopimg.api.serializers.problems import RefusedUploadSerializer
 from shopimg.api.throttling import JOBS
@@ -42,8 +42,8 @@ _VIEW = "shopimg.view_enhancementjob"
 
 @extend_schema(tags=["jobs"])
 @extend_schema_view(
-    list=extend_schema(responses={200: JobSerializer(many=True), **private_problems(400)}),
-    retrieve=extend_schema(responses={200: JobSerializer, **private_problems()}),
+    list=operation(responses={200: JobSerializer(many=True), **private_problems(400)}),
+    retrieve=operation(responses={200: JobSerializer, **private_problems()}),
 )
 class JobViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
     """Jobs of the images that the user may see."""
@@ -73,7 +73,7 @@ class JobViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
         self.changed_at = _changed_at(job)
         return job
 
-    @extend_schema(
+    @operation(
         request=NewJobSerializer,
         parameters=[IDEMPOTENCY_KEY],
         responses={
@@ -95,7 +95,7 @@ class JobViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
         _refuse_if_refused(job)
         return self._accepted(job, headers)
 
-    @extend_schema(request=None, responses={202: JobSerializer, **private_problems(409)})
+    @operation(request=None, responses={202: JobSerializer, **private_problems(409)})
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, pk: str) -> Response:
         """Run a job that is over once more, with all its attempts."""
@@ -106,7 +106,7 @@ class JobViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
             transaction.on_commit(wake, robust=True)
         return self._accepted(job, {})
 
-    @extend_schema(request=None, responses={200: JobSerializer, **private_problems(409)})
+    @operation(request=None, responses={200: JobSerializer, **private_problems(409)})
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
         """Stop a job that is not over."""

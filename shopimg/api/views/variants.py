@@ -22,7 +22,7 @@ from shopimg.api.exceptions import EnhancementProblem, PreconditionFailed
 from shopimg.api.filters import VariantFilter
 from shopimg.api.pagination import NewestFirst, Ordering
 from shopimg.api.permissions import Rule, as_in_admin, permitted
-from shopimg.api.schema import IF_MATCH, private_problems, write_problems
+from shopimg.api.schema import IF_MATCH, operation, private_problems, write_problems
 from shopimg.api.serializers.problems import VariantProblemSerializer
 from shopimg.api.serializers.variants import (
     ApprovalSerializer,
@@ -51,18 +51,17 @@ def _transition(
     serializer: type[Serializer[Any]], result: type[Serializer[Any]]
 ) -> Callable[[_Method], _Method]:
     """Describe an action that changes a variant's state."""
-    decorate: Callable[[_Method], _Method] = extend_schema(
+    return operation(
         request=serializer,
         parameters=[IF_MATCH],
         responses={200: result, **write_problems(special=_SPECIAL)},
     )
-    return decorate
 
 
 @extend_schema(tags=["variants"])
 @extend_schema_view(
-    list=extend_schema(responses={200: VariantSerializer(many=True), **private_problems(400)}),
-    retrieve=extend_schema(responses={200: VariantDetailSerializer, **private_problems()}),
+    list=operation(responses={200: VariantSerializer(many=True), **private_problems(400)}),
+    retrieve=operation(responses={200: VariantDetailSerializer, **private_problems()}),
 )
 class VariantViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
     """Variants of the images that the user may see."""
@@ -96,13 +95,13 @@ class VariantViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
         self.changed_at = max(variant.updated_at, variant.created_at)
         return variant
 
-    @extend_schema(responses={**_PICTURE, **private_problems()})
+    @operation(responses={**_PICTURE, **private_problems()})
     @action(detail=True)
     def before(self, request: Request, pk: str) -> HttpResponse:
         """The upload that the variant was made from, as a file."""
         return previews.picture_response(self.get_object(), Side.BEFORE)
 
-    @extend_schema(responses={**_PICTURE, **private_problems()})
+    @operation(responses={**_PICTURE, **private_problems()})
     @action(detail=True)
     def after(self, request: Request, pk: str) -> HttpResponse:
         """The produced picture, as a file; never public, whatever its state."""

@@ -1,0 +1,136 @@
+"""The OpenAPI document: valid, complete, without warnings, and readable offline."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from io import StringIO
+from typing import Any
+
+import pytest
+import yaml
+from django.contrib.staticfiles import finders
+from django.core.management import call_command
+
+from tests.shop.api_client import ROOT, client
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """Generate the document as a host's build would; any warning fails."""
+    output = StringIO()
+    call_command(
+        "spectacular",
+        urlconf="shopimg.api.urls",
+        custom_settings="shopimg.api.schema.SETTINGS",
+        validate=True,
+        fail_on_warn=True,
+        stdout=output,
+    )
+    loaded: dict[str, Any] = yaml.safe_load(output.getvalue())
+    return loaded
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (path, method, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def test_document__lists_every_operation(document: dict[str, Any]) -> None:
+    assert {(method, path) for path, method, _ in operations(document)} == {
+        ("get", "/images/{model}/"),
+        ("get", "/images/{model}/{id}/"),
+        ("get", "/jobs/"),
+        ("post", "/jobs/"),
+        ("get", "/jobs/{id}/"),
+        ("post", "/jobs/{id}/retry/"),
+        ("post", "/jobs/{id}/cancel/"),
+        ("get", "/variants/"),
+        ("get", "/variants/{id}/"),
+        ("get", "/variants/{id}/before/"),
+        ("get", "/variants/{id}/after/"),
+        ("post", "/variants/{id}/approve/"),
+        ("post", "/variants/{id}/reject/"),
+        ("post", "/variants/{id}/publish/"),
+        ("post", "/variants/{id}/withdraw/"),
+        ("post", "/variants/{id}/rollback/"),
+        ("get", "/bulk-runs/"),
+        ("get", "/bulk-runs/{id}/"),
+    }
+
+
+def test_document__every_operation_has_words_a_tag_and_problems(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        where = f"{method} {path}"
+        assert operation["description"], where
+        assert len(operation["tags"]) == 1, where
+        problems = {
+            status: answer
+            for status, answer in operation["responses"].items()
+            if int(status) >= 400
+        }
+        assert {"406", "429", "500"} <= set(problems), where
+        for answer in problems.values():
+            assert list(answer["content"]) == ["application/problem+json"], where
+
+
+def test_document__writes_describe_conflicts(document: dict[str, Any]) -> None:
+    for action in ("approve", "reject", "publish", "withdraw", "rollback"):
+        operation = document["paths"][f"/variants/{{id}}/{action}/"]["post"]
+        assert {"200", "400", "401", "403", "404", "409", "412", "413", "415", "503"} <= set(
+            operation["responses"]
+        )
+        assert "If-Match" in [parameter["name"] for parameter in operation["parameters"]]
+
+
+def test_document__storefront_needs_no_login(document: dict[str, Any]) -> None:
+    for path, _, operation in operations(document):
+        needs_login = {} not in operation.get("security", [{}])
+        assert needs_login == (not path.startswith("/images/")), path
+
+
+def test_schema_view__names_the_address_where_the_host_has_put_the_api() -> None:
+    response = client().get(f"{ROOT}schema/", headers={"Accept": "application/json"})
+    assert response.status_code == 200
+    assert response.json()["info"]["title"] == "shopimg"
+    assert response.json()["servers"] == [{"url": ROOT}]
+
+
+HOST_WITHOUT_API_SETTINGS = f"""
+from django.conf import settings
+settings.REST_FRAMEWORK = {{}}
+settings.SPECTACULAR_SETTINGS = {{}}
+settings.ALLOWED_HOSTS = ["testserver"]
+import django
+django.setup()
+from django.test import Client
+response = Client().get("{ROOT}schema/", headers={{"Accept": "application/json"}})
+assert response.status_code == 200
+print(len(response.json()["paths"]))
+"""
+
+
+def test_schema_view__needs_no_settings_of_the_host() -> None:
+    # A process of its own: Django REST framework reads its settings when it is imported.
+    command = [sys.executable, "-W", "error", "-c", HOST_WITHOUT_API_SETTINGS]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (0, "17", "")
+
+
+def test_documentation__is_served_from_this_host_alone() -> None:
+    page = client().get(f"{ROOT}docs/")
+    assert page.status_code == 200
+    html = page.content.decode()
+    addresses = re.findall(r"""(?:src|href)=["']([^"']+)["']""", html)
+    assert addresses
+    assert [address for address in addresses if address.startswith(("http", "//"))] == []
+    for address in addresses:
+        if address.startswith("/static/"):
+            assert finders.find(address.removeprefix("/static/")), address
+    assert re.search(r"<script>\s*\S", html) is None
+    script = client().get(f"{ROOT}docs/", {"script": ""})
+    assert f"{ROOT}schema/" in script.content.decode()
