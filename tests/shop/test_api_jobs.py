@@ -1,0 +1,459 @@
+"""Jobs over HTTP: asked for once, followed, retried, cancelled."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from rest_framework.test import APIClient
+
+from shopimg import wakeup
+from shopimg.contract import SourceUnreadableError
+from shopimg.models import BulkRun, EnhancementJob, IdempotencyKey
+from shopimg.services import jobs
+from shopimg.states import JobState
+from tests import builders
+from tests.shop.api_client import ROOT, assert_problem, client, user
+from tests.testapp.models import OwnedPhoto, UnwatchedPhoto
+
+pytestmark = pytest.mark.django_db
+
+JOBS = f"{ROOT}jobs/"
+
+
+@pytest.fixture(autouse=True)
+def _no_earlier_requests() -> None:
+    cache.clear()
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[uuid.UUID, bool]]:
+    """Collect the wake-ups instead of sending them: (job, bulk)."""
+    messages: list[tuple[uuid.UUID, bool]] = []
+    monkeypatch.setattr(wakeup, "send", lambda job, *, bulk=False: messages.append((job, bulk)))
+    return messages
+
+
+@pytest.fixture
+def api() -> APIClient:
+    return client("integration")
+
+
+@pytest.fixture
+def operator() -> APIClient:
+    return client("operator")
+
+
+def photo_without_job(content: bytes | None = None, name: str = "mug.jpg") -> Any:
+    photo = builders.photo(content, name)
+    EnhancementJob.objects.all().delete()
+    return photo
+
+
+def failed(photo: Any = None) -> EnhancementJob:
+    """Let a worker fail at the newest job of a photograph."""
+    claim = jobs.claim(builders.job_of(photo or builders.photo()).pk)
+    assert claim is not None
+    jobs.fail(claim, SourceUnreadableError(detail="libjpeg: bad marker"))
+    return claim.job
+
+
+def test_create__job_is_queued_and_its_worker_woken_on_commit(
+    api: APIClient, sent: list[Any], django_capture_on_commit_callbacks: Any
+) -> None:
+    photo = photo_without_job()
+    with django_capture_on_commit_callbacks(execute=True):
+        response = api.post(JOBS, {"source": "testapp.Photo", "id": photo.pk}, format="json")
+        assert sent == []
+    assert response.status_code == 202
+    job = EnhancementJob.objects.get()
+    address = f"http://testserver{JOBS}{job.pk}/"
+    assert response["Location"] == address
+    assert response["Cache-Control"] == "no-store"
+    body = response.json()
+    assert body == {
+        "id": str(job.pk),
+        "status": "queued",
+        "result_url": address,
+        "source": {"model": "testapp.photo", "id": str(photo.pk)},
+        "upload": {
+            "name": photo.file.name,
+            "digest": job.source_digest,
+            "size_bytes": job.source_bytes,
+            "width": 64,
+            "height": 48,
+        },
+        "recipe": "clean",
+        "bulk_run": None,
+        "attempts": 0,
+        "error": None,
+        "timings": {},
+        "variants": [],
+        "created_at": body["created_at"],
+        "started_at": None,
+        "finished_at": None,
+    }
+    assert job.requested_by is not None
+    assert job.requested_by.get_username() == "integration"
+    assert sent == [(job.pk, False)]
+
+
+def test_create__same_content_is_the_same_job(api: APIClient, sent: list[Any]) -> None:
+    photo = builders.photo()
+    answers = [
+        api.post(JOBS, {"source": "testapp.photo", "id": str(photo.pk)}, format="json").json()
+        for _ in range(2)
+    ]
+    assert answers[0] == answers[1]
+    assert EnhancementJob.objects.count() == 1
+
+
+def test_create__same_key_and_body_give_the_same_answer(api: APIClient) -> None:
+    photo = photo_without_job()
+    body = {"source": "testapp.Photo", "id": str(photo.pk), "recipe": "clean"}
+    headers = {"Idempotency-Key": "order-7"}
+    first = api.post(JOBS, body, format="json", headers=headers)
+    again = api.post(JOBS, body, format="json", headers=headers)
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert first.json() == again.json()
+    assert first["Location"] == again["Location"]
+    assert "Idempotency-Replayed" not in first
+    assert again["Idempotency-Replayed"] == "true"
+    assert EnhancementJob.objects.count() == 1
+    assert IdempotencyKey.objects.count() == 1
+
+
+def test_create__replay_after_a_new_upload_still_names_the_first_job(api: APIClient) -> None:
+    photo = photo_without_job()
+    body = {"source": "testapp.Photo", "id": str(photo.pk)}
+    headers = {"Idempotency-Key": "order-7"}
+    first = api.post(JOBS, body, format="json", headers=headers).json()
+    photo.file = builders.upload(builders.picture((100, 100)))
+    photo.save()
+    again = api.post(JOBS, body, format="json", headers=headers).json()
+    assert again["id"] == first["id"]
+    assert again["status"] == "cancelled"
+
+
+def test_create__same_key_with_another_body_is_refused(api: APIClient) -> None:
+    photo, other = builders.photo(), builders.photo()
+    EnhancementJob.objects.all().delete()
+    headers = {"Idempotency-Key": "order-7"}
+    api.post(JOBS, {"source": "testapp.Photo", "id": str(photo.pk)}, format="json", headers=headers)
+    response = api.post(
+        JOBS, {"source": "testapp.Photo", "id": str(other.pk)}, format="json", headers=headers
+    )
+    assert_problem(response, 422, "idempotency_key_reused")
+    assert EnhancementJob.objects.get().source == photo
+
+
+def test_create__users_do_not_share_keys(api: APIClient) -> None:
+    photo, other = builders.photo(), builders.photo()
+    headers = {"Idempotency-Key": "1"}
+    first = api.post(
+        JOBS, {"source": "testapp.Photo", "id": str(photo.pk)}, format="json", headers=headers
+    )
+    second = client(user("integration", "somebody else")).post(
+        JOBS, {"source": "testapp.Photo", "id": str(other.pk)}, format="json", headers=headers
+    )
+    assert (first.status_code, second.status_code) == (202, 202)
+    assert first.json()["id"] != second.json()["id"]
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256, "a\x7fb"])
+def test_create__key_that_cannot_be_kept_is_refused(api: APIClient, key: str) -> None:
+    photo = photo_without_job()
+    response = api.post(
+        JOBS,
+        {"source": "testapp.Photo", "id": str(photo.pk)},
+        format="json",
+        headers={"Idempotency-Key": key},
+    )
+    problem = assert_problem(response, 400, "invalid")
+    assert problem["errors"][0]["field"] == "Idempotency-Key"
+    assert EnhancementJob.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "code"),
+    [
+        (b"", "mug.jpg", "source_unreadable"),
+        (b"GIF89a" + bytes(60), "mug.gif", "unsupported_format"),
+        (builders.picture((8, 8)), "mug.jpg", "source_invalid"),
+        (builders.picture(), "mug.png", "unsupported_format"),
+    ],
+    ids=["empty", "gif", "tiny", "wrong extension"],
+)
+def test_create__refused_upload_says_why_and_names_its_job(
+    api: APIClient, sent: list[Any], content: bytes, name: str, code: str
+) -> None:
+    photo = photo_without_job(content, name)
+    headers = {"Idempotency-Key": "order-8"}
+    body = {"source": "testapp.Photo", "id": str(photo.pk)}
+    for _ in range(2):
+        response = api.post(JOBS, body, format="json", headers=headers)
+        problem = assert_problem(response, 422, code)
+        job = EnhancementJob.objects.get()
+        assert problem["job"] == str(job.pk)
+        assert problem["detail"] == job.error_message
+    assert job.state == JobState.FAILED
+    assert sent == []
+
+
+def test_create__job_that_a_worker_failed_at_is_not_an_error_of_the_request(
+    api: APIClient,
+) -> None:
+    job = failed()
+    response = api.post(JOBS, {"source": "testapp.Photo", "id": job.source_id}, format="json")
+    assert response.status_code == 202
+    assert response.json()["status"] == "failed"
+
+
+def test_create__unknown_recipe(api: APIClient) -> None:
+    photo = photo_without_job()
+    response = api.post(
+        JOBS, {"source": "testapp.Photo", "id": str(photo.pk), "recipe": "magic"}, format="json"
+    )
+    assert_problem(response, 400, "recipe_invalid")
+    assert EnhancementJob.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "source"),
+        ({"source": "testapp.Photo"}, "id"),
+        ({"source": "testapp.UnwatchedPhoto", "id": "1"}, "source"),
+        ({"source": "auth.User", "id": "1"}, "source"),
+        ({"source": "testapp.Photo", "id": "abc"}, "id"),
+        ({"source": "testapp.Photo", "id": "9" * 40}, "id"),
+        ({"source": "testapp.Photo", "id": "1\x00"}, "id"),
+        ({"source": "testapp.Photo", "id": ["1"]}, "id"),
+        ({"source": {"a": 1}, "id": "1"}, "source"),
+        ({"source": "testapp.Photo", "id": "1", "recipe": ""}, "recipe"),
+    ],
+)
+def test_create__invalid_body(api: APIClient, body: dict[str, Any], field: str) -> None:
+    UnwatchedPhoto.objects.create(file=builders.upload())
+    problem = assert_problem(api.post(JOBS, body, format="json"), 400, "invalid")
+    assert field in [error["field"] for error in problem["errors"]]
+    assert EnhancementJob.objects.count() == 0
+
+
+def test_create__steps_are_not_taken_from_outside(api: APIClient) -> None:
+    photo = photo_without_job()
+    body = {"source": "testapp.Photo", "id": str(photo.pk), "steps": [{"restore": {}}]}
+    assert api.post(JOBS, body, format="json").status_code == 202
+    assert builders.job_of(photo).recipe == "clean"
+
+
+def test_create__image_that_does_not_exist(api: APIClient) -> None:
+    response = api.post(JOBS, {"source": "testapp.Photo", "id": "424242"}, format="json")
+    assert_problem(response, 404, "not_found")
+
+
+def test_detail__finished_job_names_its_variants(api: APIClient) -> None:
+    variant = builders.draft()
+    response = api.get(f"{JOBS}{variant.job_id}/")
+    assert response.status_code == 200
+    body = response.json()
+    assert body["status"] == "succeeded"
+    assert body["attempts"] == 1
+    assert body["timings"] == {"restore": 0.25, "upscale": 0.5}
+    assert body["variants"] == [
+        {
+            "id": str(variant.pk),
+            "role": "main",
+            "status": "awaiting_review",
+            "url": f"http://testserver{ROOT}variants/{variant.pk}/",
+        }
+    ]
+
+
+def test_detail__failure_is_told_without_technical_detail(api: APIClient) -> None:
+    job = failed()
+    response = api.get(f"{JOBS}{job.pk}/")
+    assert response.json()["error"] == {
+        "code": "source_unreadable",
+        "message": "The uploaded file is damaged or is not a picture.",
+    }
+    assert "libjpeg" not in response.content.decode()
+
+
+def test_detail__etag_follows_the_state(api: APIClient) -> None:
+    job = builders.job_of(builders.photo())
+    first = api.get(f"{JOBS}{job.pk}/")
+    assert first["Cache-Control"] == "private, no-cache"
+    unchanged = api.get(f"{JOBS}{job.pk}/", headers={"If-None-Match": first["ETag"]})
+    assert unchanged.status_code == 304
+    jobs.claim(job.pk)
+    changed = api.get(f"{JOBS}{job.pk}/", headers={"If-None-Match": first["ETag"]})
+    assert changed.status_code == 200
+    assert changed.json()["status"] == "running"
+
+
+def test_detail__no_date_while_another_change_may_fall_into_the_same_second(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = builders.job_of(builders.photo())
+    assert "Last-Modified" not in api.get(f"{JOBS}{job.pk}/")
+    hour_ago = job.created_at.replace(year=job.created_at.year - 1)
+    EnhancementJob.objects.update(created_at=hour_ago, run_after=hour_ago, sent_at=None)
+    dated = api.get(f"{JOBS}{job.pk}/")
+    again = api.get(f"{JOBS}{job.pk}/", headers={"If-Modified-Since": dated["Last-Modified"]})
+    assert again.status_code == 304
+
+
+def test_retry__failed_job_is_queued_again_and_its_worker_woken(
+    operator: APIClient, sent: list[Any], django_capture_on_commit_callbacks: Any
+) -> None:
+    job = failed()
+    with django_capture_on_commit_callbacks(execute=True):
+        response = operator.post(f"{JOBS}{job.pk}/retry/")
+    assert response.status_code == 202
+    assert response["Location"] == f"http://testserver{JOBS}{job.pk}/"
+    assert response.json()["status"] == "queued"
+    assert response.json()["error"] is None
+    assert sent == [(job.pk, False)]
+
+
+def test_retry__job_of_a_bulk_run_goes_to_the_bulk_queue(
+    operator: APIClient, sent: list[Any], django_capture_on_commit_callbacks: Any
+) -> None:
+    job = failed()
+    EnhancementJob.objects.update(bulk_run=BulkRun.objects.create())
+    with django_capture_on_commit_callbacks(execute=True):
+        operator.post(f"{JOBS}{job.pk}/retry/")
+    assert sent == [(job.pk, True)]
+
+
+def test_retry__queued_job_is_a_conflict(operator: APIClient, sent: list[Any]) -> None:
+    job = builders.job_of(builders.photo())
+    assert_problem(operator.post(f"{JOBS}{job.pk}/retry/"), 409, "invalid_transition")
+    assert sent == []
+
+
+def test_cancel__queued_job(operator: APIClient) -> None:
+    job = builders.job_of(builders.photo())
+    response = operator.post(f"{JOBS}{job.pk}/cancel/")
+    assert response.status_code == 200
+    assert response.json()["status"] == "cancelled"
+    assert response.json()["finished_at"]
+
+
+def test_cancel__finished_job_is_a_conflict(operator: APIClient) -> None:
+    job = failed()
+    assert_problem(operator.post(f"{JOBS}{job.pk}/cancel/"), 409, "invalid_transition")
+    job.refresh_from_db()
+    assert job.state == JobState.FAILED
+
+
+def test_list__filters(api: APIClient) -> None:
+    broken, waiting = failed(), builders.job_of(builders.photo())
+    run = BulkRun.objects.create()
+    EnhancementJob.objects.filter(pk=waiting.pk).update(bulk_run=run)
+
+    def found(**query: Any) -> list[str]:
+        response = api.get(JOBS, query)
+        assert response.status_code == 200, response.content
+        return [job["id"] for job in response.json()["results"]]
+
+    assert found() == [str(waiting.pk), str(broken.pk)]
+    assert found(ordering="created_at") == [str(broken.pk), str(waiting.pk)]
+    assert found(status="failed") == [str(broken.pk)]
+    assert len(found(status=["failed", "queued"])) == 2
+    assert found(source="testapp.PHOTO", source_id=broken.source_id) == [str(broken.pk)]
+    assert found(source="testapp.OwnedPhoto") == []
+    assert found(bulk_run=run.pk) == [str(waiting.pk)]
+    assert found(recipe="other") == []
+    assert found(created_after=waiting.created_at.isoformat()) == [str(waiting.pk)]
+    assert found(created_before=waiting.created_at.isoformat()) == [str(broken.pk)]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"status": "done"}, "status"),
+        ({"source": "auth.User"}, "source"),
+        ({"bulk_run": "7"}, "bulk_run"),
+        ({"created_after": "yesterday"}, "created_after"),
+        ({"source_id": "1\x00"}, "source_id"),
+        ({"ordering": "-source__password"}, "ordering"),
+        ({"cursor": "hostile"}, "cursor"),
+        ({"cursor": "cD1hYmM="}, "cursor"),
+        ({"cursor": "cD0wMDAwLTAwLTAw"}, "cursor"),
+    ],
+)
+def test_list__invalid_query(api: APIClient, query: dict[str, str], field: str) -> None:
+    builders.photo()
+    problem = assert_problem(api.get(JOBS, query), 400, "invalid")
+    assert [error["field"] for error in problem["errors"]] == [field]
+
+
+@pytest.mark.parametrize(("limit", "found"), [("1", 1), ("99999999999", 3), ("-1", 3), ("x", 3)])
+def test_list__limit_is_kept_within_bounds(api: APIClient, limit: str, found: int) -> None:
+    for _ in range(3):
+        builders.photo()
+    assert len(api.get(JOBS, {"limit": limit}).json()["results"]) == found
+
+
+def test_list__pages_follow_each_other_while_jobs_are_added(api: APIClient) -> None:
+    expected = [str(builders.job_of(builders.photo()).pk) for _ in range(5)][::-1]
+    page = api.get(JOBS, {"limit": 2}).json()
+    seen = [job["id"] for job in page["results"]]
+    while page["next"]:
+        builders.photo()
+        page = api.get(page["next"]).json()
+        seen += [job["id"] for job in page["results"]]
+    assert seen == expected
+
+
+def test_list__number_of_queries_does_not_grow(
+    api: APIClient, django_assert_num_queries: Any
+) -> None:
+    total = 0
+    for more in (1, 3, 8):
+        for _ in range(more):
+            builders.draft()
+        total += more
+        with django_assert_num_queries(6):  # session, user, 2 x permissions, jobs, variants
+            response = api.get(JOBS, {"limit": 100})
+        assert len(response.json()["results"]) == total
+
+
+@pytest.mark.parametrize("key", [str(uuid.UUID(int=0)), "7", "abc", "%00"])
+@pytest.mark.parametrize("action", ["", "retry/", "cancel/"])
+def test_unknown_job__is_404(key: str, action: str) -> None:
+    admin = user("plain")
+    admin.is_superuser = True
+    admin.save()
+    api = client(admin)
+    address = f"{JOBS}{key}/{action}"
+    response = api.post(address) if action else api.get(address)
+    assert_problem(response, 404, "not_found")
+
+
+def test_scope__jobs_of_other_merchants_do_not_exist(settings: Any, sent: list[Any]) -> None:
+    settings.SHOPIMG = {**settings.SHOPIMG, "SCOPE": "tests.testapp.scope.own_photos"}
+    me, other = user("integration", "me"), user("plain", "other")
+    for codename in ("change_enhancementjob",):
+        me.user_permissions.add(
+            user("operator", "template").user_permissions.get(codename=codename)
+        )
+    mine = OwnedPhoto.objects.create(owner=me, file=builders.upload())
+    theirs = OwnedPhoto.objects.create(owner=other, file=builders.upload())
+    foreign = builders.job_of(theirs)
+    api = client(me)
+    listed = [job["id"] for job in api.get(JOBS).json()["results"]]
+    assert listed == [str(builders.job_of(mine).pk)]
+    assert_problem(api.get(f"{JOBS}{foreign.pk}/"), 404, "not_found")
+    assert_problem(api.post(f"{JOBS}{foreign.pk}/cancel/"), 404, "not_found")
+    assert_problem(api.post(f"{JOBS}{foreign.pk}/retry/"), 404, "not_found")
+    response = api.post(JOBS, {"source": "testapp.OwnedPhoto", "id": theirs.pk}, format="json")
+    assert_problem(response, 404, "not_found")
+    foreign.refresh_from_db()
+    assert foreign.state == JobState.QUEUED
+    assert EnhancementJob.objects.count() == 2
+    assert sent == []
