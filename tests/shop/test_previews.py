@@ -1,0 +1,179 @@
+"""Pictures for reviewers: who gets them, which bytes, and what browsers may do with them."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.test import Client
+from django.urls import reverse
+from PIL import Image
+from pytest_django import Settings
+
+from shopimg import previews, storage
+from shopimg.admin.review import PICTURE_NAMES
+from shopimg.models import EnhancedVariant
+from tests import builders
+from tests.testapp.models import OwnedPhoto, Photo
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def empty_cache() -> None:
+    cache.clear()
+
+
+def get(user: User | None, variant: EnhancedVariant, name: str = "after") -> Any:
+    client = Client()
+    if user:
+        client.force_login(user)
+    return client.get(reverse("admin:shopimg_enhancedvariant_picture", args=[variant.pk, name]))
+
+
+def test_picture__after_is_the_draft_and_before_is_the_upload() -> None:
+    upload = builders.picture((40, 30), kind="PNG")
+    draft = builders.draft(builders.photo(upload, "mug.png"))
+    user = builders.reviewer()
+    after, before = get(user, draft, "after"), get(user, draft, "before")
+    with storage.drafts().open(draft.draft_name) as file:
+        assert after.content == file.read()
+    assert before.content == upload
+    assert (after["Content-Type"], before["Content-Type"]) == ("image/jpeg", "image/png")
+
+
+@pytest.mark.parametrize("name", PICTURE_NAMES)
+def test_picture__is_kept_by_nobody_and_runs_nothing(name: str) -> None:
+    response = get(builders.reviewer(), builders.draft(), name)
+    assert response.status_code == 200
+    assert response["Cache-Control"] == "private, no-store"
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert response["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "Cookie" in response["Vary"]
+
+
+@pytest.mark.parametrize("name", PICTURE_NAMES)
+def test_picture__without_view_permission_is_not_found(name: str) -> None:
+    only_jobs = builders.reviewer("jo", "view_enhancementjob", "review_enhancedvariant")
+    assert get(only_jobs, builders.draft(), name).status_code == 404
+
+
+@pytest.mark.parametrize("name", PICTURE_NAMES)
+def test_picture__of_somebody_else_is_not_found(name: str, settings: Settings) -> None:
+    settings.SHOPIMG = settings.SHOPIMG | {"SCOPE": "tests.testapp.scope.own_photos"}
+    rosa, karl = builders.reviewer("rosa"), builders.reviewer("karl")
+    draft = builders.draft(OwnedPhoto.objects.create(owner=karl, file=builders.upload()))
+    assert get(karl, draft, name).status_code == 200
+    assert get(rosa, draft, name).status_code == 404
+
+
+@pytest.mark.parametrize("name", PICTURE_NAMES)
+def test_picture__visitors_are_sent_to_the_login(name: str) -> None:
+    response = get(None, builders.draft(), name)
+    assert response.status_code == 302
+    assert "/login/" in response["Location"]
+
+
+def test_picture__customers_are_sent_to_the_login() -> None:
+    customer = User.objects.create_user("customer")
+    assert get(customer, builders.draft()).status_code == 302
+
+
+def test_picture__unknown_name_is_not_found() -> None:
+    assert get(builders.reviewer(), builders.draft(), "mask").status_code == 404
+
+
+def test_picture__is_for_reading_only() -> None:
+    client = Client()
+    client.force_login(builders.reviewer())
+    draft = builders.draft()
+    url = reverse("admin:shopimg_enhancedvariant_picture", args=[draft.pk, "after"])
+    assert client.post(url).status_code == 405
+
+
+def test_picture__before_stays_the_file_that_was_enhanced() -> None:
+    first = builders.picture((40, 30), (10, 20, 30))
+    photo = builders.photo(first)
+    draft = builders.draft(photo)
+    photo.file = builders.upload(builders.picture((50, 30), (90, 20, 30)), "other.jpg")
+    photo.save()
+    assert get(builders.reviewer(), draft, "before").content == first
+
+
+def test_picture__other_bytes_under_the_same_name_are_not_shown(
+    storage_folders: dict[str, Path],
+) -> None:
+    draft = builders.draft()
+    (storage_folders["shopimg_drafts"] / draft.draft_name).write_bytes(builders.picture((9, 9)))
+    user = builders.reviewer()
+    assert get(user, draft, "after").status_code == 404
+    assert get(user, draft, "after-thumbnail").status_code == 404
+
+
+@pytest.mark.parametrize("name", PICTURE_NAMES)
+def test_picture__gone_file_is_not_found(name: str, storage_folders: dict[str, Path]) -> None:
+    draft = builders.draft()
+    (storage_folders["shopimg_drafts"] / draft.draft_name).unlink()
+    (storage_folders["default"] / draft.job.source_name).unlink()
+    assert get(builders.reviewer(), draft, name).status_code == 404
+
+
+def test_picture__before_of_a_model_that_is_not_watched_any_more_is_not_found(
+    settings: Settings,
+) -> None:
+    draft = builders.draft()
+    settings.SHOPIMG = settings.SHOPIMG | {"SOURCES": {}}
+    user = builders.reviewer()
+    assert get(user, draft, "before").status_code == 404
+    assert get(user, draft, "after").status_code == 200
+
+
+def test_thumbnail__is_small_upright_webp() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    upload = builders.picture((900, 300), exif=exif)
+    draft = builders.draft(builders.photo(upload))
+    response = get(builders.reviewer(), draft, "before-thumbnail")
+    assert response["Content-Type"] == "image/webp"
+    with Image.open(io.BytesIO(response.content)) as small:
+        width, height = small.size
+    assert height == previews.THUMBNAIL_PIXELS
+    assert abs(width - previews.THUMBNAIL_PIXELS / 3) <= 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "kind", "name"),
+    [
+        ("CMYK", (10, 20, 30, 40), "JPEG", "mug.jpg"),
+        ("L", 120, "JPEG", "mug.jpg"),
+        ("P", 3, "PNG", "mug.png"),
+        ("I;16", 40_000, "PNG", "mug.png"),
+        ("RGBA", (10, 20, 30, 128), "WEBP", "mug.webp"),
+    ],
+)
+def test_thumbnail__of_every_kind_of_upload(mode: str, colour: Any, kind: str, name: str) -> None:
+    upload = builders.picture((64, 48), colour, kind=kind, mode=mode)
+    draft = builders.draft(builders.photo(upload, name))
+    response = get(builders.reviewer(), draft, "before-thumbnail")
+    with Image.open(io.BytesIO(response.content)) as small:
+        assert (small.size, small.mode) == ((64, 48), "RGBA" if mode == "RGBA" else "RGB")
+
+
+def test_thumbnail__is_made_once(storage_folders: dict[str, Path]) -> None:
+    draft = builders.draft()
+    user = builders.reviewer()
+    first = get(user, draft, "after-thumbnail")
+    (storage_folders["shopimg_drafts"] / draft.draft_name).unlink()
+    assert get(user, draft, "after-thumbnail").content == first.content
+
+
+def test_picture__of_deleted_photo_is_still_there_for_the_history() -> None:
+    photo = builders.photo()
+    draft = builders.draft(photo)
+    Photo.objects.filter(pk=photo.pk).delete()
+    assert get(builders.reviewer(), draft, "after").status_code == 200
