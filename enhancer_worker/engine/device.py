@@ -21,7 +21,7 @@ class Placement:
     device: str
     """``cpu`` or ``cuda:N``."""
     precision: str
-    """``fp32``, ``bf16`` or ``fp16``."""
+    """``fp32``, ``bf16``, ``fp16``, or ``auto`` where it takes a measurement to know."""
 
 
 def choose_placement(device: str, precision: str) -> Placement:
@@ -59,4 +59,6 @@ def count_cuda_devices() -> int:
 
 
 def _on_cpu(engine: Literal["openvino", "torch"], precision: str) -> Placement:
-    return Placement(engine, "cpu", "fp32" if precision == "auto" else precision)
+    if engine == "torch" and precision == "auto":
+        precision = "fp32"
+    return Placement(engine, "cpu", precision)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.device import Placement
 from enhancer_worker.engine.download import fetch_missing
+from enhancer_worker.engine.precision import has_bf16_units, is_worthwhile
 from enhancer_worker.engine.session import LoadedNet, Session
 from enhancer_worker.engine.tiling import Geometry
 from enhancer_worker.nets.manifest import (
@@ -93,4 +94,10 @@ def _load_openvino(
     else:
         fetch_missing(config.weights_dir / record.file, record.sha256, config.weights_url)
         model = convert(load_net(record.name, config.weights_dir), entry.multiple_of)
-    return OpenVinoSession(model, threads=config.threads, precision=placement.precision)
+    if placement.precision != "auto":
+        return OpenVinoSession(model, threads=config.threads, precision=placement.precision)
+    exact = OpenVinoSession(model, threads=config.threads)
+    if not has_bf16_units():
+        return exact
+    fast = OpenVinoSession(model, threads=config.threads, precision="bf16")
+    return fast if is_worthwhile(fast, exact) else exact

@@ -11,7 +11,7 @@ from enhancer_worker.pipeline.context import Picture
 
 _WHITE_MARGIN_PIXELS = 2
 _BAND_ROWS = 512
-_COMPARED_SIDE_PIXELS = 384
+_COMPARED_SIDE_PIXELS = 96
 _VISIBLE_ALPHA = 128
 
 

@@ -11,9 +11,10 @@ from typing import IO
 import numpy as np
 import openvino as ov
 import pytest
+from numpy.typing import NDArray
 
 from enhancer_worker.config import WorkerConfig
-from enhancer_worker.engine import device, download
+from enhancer_worker.engine import device, download, loading, precision
 from enhancer_worker.engine.device import Placement, choose_placement
 from enhancer_worker.engine.download import fetch_missing
 from enhancer_worker.engine.engine import Engine
@@ -84,9 +85,9 @@ def test_config__names_the_variable_that_is_wrong(name: str, value: str) -> None
 @pytest.mark.parametrize(
     ("wanted", "cuda_devices", "placement"),
     [
-        ("auto", 0, Placement("openvino", "cpu", "fp32")),
+        ("auto", 0, Placement("openvino", "cpu", "auto")),
         ("auto", 2, Placement("torch", "cuda:0", "bf16")),
-        ("cpu", 2, Placement("openvino", "cpu", "fp32")),
+        ("cpu", 2, Placement("openvino", "cpu", "auto")),
         ("torch-cpu", 2, Placement("torch", "cpu", "fp32")),
         ("cuda", 1, Placement("torch", "cuda:0", "bf16")),
         ("cuda:1", 2, Placement("torch", "cuda:1", "bf16")),
@@ -166,6 +167,56 @@ def test_engine__chooses_tiles_by_their_margin() -> None:
     engine = Engine(WorkerConfig(device="cpu"))
     assert engine.tile_size(Geometry(2, 10, 1)) == 256
     assert engine.tile_size(Geometry(1, 54, 4)) == 672
+
+
+class Paced:
+    """A session whose every call takes a known time on a clock of its own."""
+
+    device, largest_batch = "test", 1
+
+    def __init__(self, clock: list[float], seconds: float) -> None:
+        self.clock, self.seconds = clock, seconds
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.clock[0] += self.seconds
+        return batch
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("seconds", "worthwhile"), [(0.25, True), (0.75, False), (2.0, False)])
+def test_is_worthwhile__wants_a_clear_gain(
+    seconds: float, worthwhile: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(precision.time, "perf_counter", lambda: clock[0])
+    assert precision.is_worthwhile(Paced(clock, seconds), Paced(clock, 1.0)) is worthwhile
+
+
+@pytest.mark.parametrize(
+    ("units", "gain", "device_words"),
+    [(False, True, "fp32"), (True, False, "fp32"), (True, True, "bf16")],
+)
+def test_engine__takes_bf16_where_it_was_measured_to_help(
+    weights_dir: Path, monkeypatch: pytest.MonkeyPatch, units: bool, gain: bool, device_words: str
+) -> None:
+    monkeypatch.setattr(loading, "has_bf16_units", lambda: units)
+    monkeypatch.setattr(loading, "is_worthwhile", lambda candidate, reference: gain)
+    net = tiny_engine(weights_dir).net("upscale", 2)
+    assert net.session.device == f"cpu (openvino {device_words})"
+
+
+def test_has_bf16_units__reads_the_cpus_flags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = tmp_path / "cpuinfo"
+    monkeypatch.setattr(precision, "_CPU_FACTS", facts)
+    assert not precision.has_bf16_units()
+    facts.write_text("flags : avx512_bf16 avx512f")
+    assert not precision.has_bf16_units()
+    facts.write_text("flags : avx512_bf16 amx_bf16 amx_tile")
+    assert precision.has_bf16_units()
 
 
 def answer_with(content: bytes, asked: list[str]) -> object:
