@@ -57,7 +57,7 @@ bench: install ## measure quality and speed on DATA=folder
 
 .PHONY: screenshots
 screenshots: install servers ## take the pictures under docs/images again
-	$(BIN)/python manage.py screenshots
+	$(BIN)/python -m docs.screenshots
 
 .PHONY: lock
 lock: $(INSTALLED) ## compile requirements.txt from pyproject.toml, keeping the pins that still fit

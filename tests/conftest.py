@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from tests.servers.process import LOGS, tail
+from tests.servers.process import LOGS, log_sizes, news
 
 pytest_plugins = ["tests.servers.fixtures"]
 
@@ -20,12 +20,23 @@ FOLDERS = {
 """Storage alias -> folder below the test's own, and the address of its files."""
 
 
+SIZES = pytest.StashKey[dict[Path, int]]()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Remember how much the servers had said before the test."""
+    item.stash[SIZES] = log_sizes()
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what the servers said with a test that fails."""
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a test that fails what the servers have said since it began."""
     report = yield
     if report.failed:
-        report.sections += [(f"log of {name}", tail(log)) for name, log in LOGS.items()]
+        said = {name: news(log, item.stash[SIZES].get(log, 0)) for name, log in LOGS.items()}
+        report.sections += [(f"log of {name}", text) for name, text in said.items() if text]
     return report
 
 

@@ -25,6 +25,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "pictures",
     "shopimg",
+    "demoshop",
     "tests.testapp",
 ]
 MIDDLEWARE = [

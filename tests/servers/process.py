@@ -38,11 +38,16 @@ def accepts_connections(port: int) -> bool:
     return False
 
 
-def tail(log: Path, lines: int = 60) -> str:
-    """Return the last lines of a log; empty when there is none."""
-    if not log.exists():
-        return ""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+def log_sizes() -> dict[Path, int]:
+    """Return how many bytes each running server has said so far."""
+    return {log: log.stat().st_size for log in LOGS.values() if log.exists()}
+
+
+def news(log: Path, start_bytes: int = 0, *, lines: int = 60) -> str:
+    """Return the last lines that came into a log after its first bytes."""
+    with log.open("rb") as file:
+        file.seek(start_bytes)
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
 
 
 @contextmanager
@@ -125,7 +130,7 @@ def _wait(
     end = time.monotonic() + seconds
     while not ready():
         if process.poll() is not None:
-            raise ServerFailedError(f"{name} ended with {process.returncode}\n{tail(LOGS[name])}")
+            raise ServerFailedError(f"{name} ended with {process.returncode}\n{news(LOGS[name])}")
         if time.monotonic() > end:
-            raise ServerFailedError(f"{name} not ready in {seconds} s\n{tail(LOGS[name])}")
+            raise ServerFailedError(f"{name} not ready in {seconds} s\n{news(LOGS[name])}")
         time.sleep(POLL_SECONDS)

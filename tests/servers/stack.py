@@ -136,7 +136,7 @@ def _site(shop: Stack) -> Iterator[None]:
     command = [PROGRAMS / "gunicorn", "docker.wsgi:application", "--bind", f"127.0.0.1:{shop.port}"]
     with running(
         "site",
-        [*command, "--threads", "4", "--access-logfile", "-"],
+        [*command, "--threads=4", "--no-control-socket", "--access-logfile=-"],
         folder=shop.folder,
         ready=lambda: accepts_connections(shop.port),
         env=shop.environment,
