@@ -18,7 +18,7 @@ class Category(models.TextChoices):
     KITCHEN = "kitchen", _("Kitchen & table")
     HOME = "home", _("Home")
     WEAR = "wear", _("Wear")
-    SOUND = "sound", _("Sound & time")
+    SOUND = "sound", _("Sound")
     PLAY = "play", _("Play & read")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -40,8 +41,13 @@ def run(address: str) -> None:
         if not Product.objects.exists():
             for sample, product in seeding.seed_products():
                 seeding.upload(sample, product)
+        while not _answers(address):
+            _check(started, folder)
+            time.sleep(POLL_SECONDS)
         _introduce(address, accounts.logins(folder), folder)
-        _watch(started, folder)
+        while True:
+            _check(started, folder)
+            time.sleep(POLL_SECONDS)
 
 
 @contextmanager
@@ -65,11 +71,19 @@ def _introduce(address: str, logins: Mapping[str, str], folder: Path) -> None:
     click.echo(f"Logs     {folder}\nCtrl-C stops everything.")
 
 
-def _watch(started: Mapping[str, subprocess.Popen[bytes]], folder: Path) -> None:
-    while True:
-        for name, process in started.items():
-            if process.poll() is not None:
-                log = folder / f"{name}.log"
-                message = f"The {name} ended by itself. The end of {log}:\n\n{processes.tail(log)}"
-                raise CommandError(message)
-        time.sleep(POLL_SECONDS)
+def _answers(address: str) -> bool:
+    """Tell whether the site takes connections."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=POLL_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _check(started: Mapping[str, subprocess.Popen[bytes]], folder: Path) -> None:
+    for name, process in started.items():
+        if process.poll() is not None:
+            log = folder / f"{name}.log"
+            message = f"The {name} ended by itself. The end of {log}:\n\n{processes.tail(log)}"
+            raise CommandError(message)
