@@ -133,13 +133,13 @@ def check_visibility_timeout(**_: Any) -> Messages:
 
 
 def check_broker_timeouts(**_: Any) -> Messages:
-    """W002: a silent Redis must not hold up an upload."""
+    """W002: a worker must not wait forever for a Redis that went without a word."""
     if not str(current_app.conf.broker_url or "").startswith("redis"):
         return []
     options = current_app.conf.broker_transport_options or {}
     if options.get("socket_timeout") and options.get("socket_connect_timeout"):
         return []
-    message = "Publishing to a Redis that does not answer would block uploads for minutes."
+    message = "A worker would wait forever for a Redis that does not answer."
     hint = "Call shopimg.broker.configure(app) in your Celery module, or set the timeouts."
     return [checks.Warning(message, hint=hint, id="shopimg.W002")]
 
@@ -204,10 +204,11 @@ def _is_served(storage: FileSystemStorage) -> bool:
     if storage.deconstruct()[2].get("base_url"):
         return True
     others = [storages[alias] for alias in storages.backends if alias != settings.DRAFT_STORAGE]
-    served = [Path(s.location) for s in others if isinstance(s, FileSystemStorage)]
-    if django_settings.MEDIA_ROOT:
-        served.append(Path(django_settings.MEDIA_ROOT).absolute())
-    return any(Path(storage.location).is_relative_to(folder) for folder in served)
+    # A project that never collects static files has no folder for them.
+    folders = [s.location for s in others if isinstance(s, FileSystemStorage) and s.location]
+    served = [*folders, *([django_settings.MEDIA_ROOT] if django_settings.MEDIA_ROOT else [])]
+    place = Path(storage.location).resolve()
+    return any(place.is_relative_to(Path(folder).resolve()) for folder in served)
 
 
 def _public_bucket(storage: Any) -> bool:

@@ -12,6 +12,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.utils.functional import SimpleLazyObject, empty
 
+_LEAST = {"BULK_DEPTH": 1, "HEARTBEAT_SECONDS": 1, "JOB_TIME_LIMIT_SECONDS": 1, "MAX_ATTEMPTS": 1}
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -61,6 +63,10 @@ class Settings:
         if isinstance(default, (bool, int, str)) and type(value) is not type(default):
             wanted = type(default).__name__
             raise ImproperlyConfigured(f"SHOPIMG[{name!r}] must be {wanted}, not {value!r}.")
+        if isinstance(default, int) and value < _LEAST.get(name, 0):
+            raise ImproperlyConfigured(f"SHOPIMG[{name!r}] must not be {value!r}: it is too small.")
+        if default is None and not isinstance(value, (str, type(None))):
+            raise ImproperlyConfigured(f"SHOPIMG[{name!r}] must be a dotted path, not {value!r}.")
         if default is dataclasses.MISSING and not isinstance(value, Mapping):
             raise ImproperlyConfigured(f"SHOPIMG[{name!r}] must be a dictionary, not {value!r}.")
 
