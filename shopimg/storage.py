@@ -127,6 +127,14 @@ def walk(storage: Storage, folder: str) -> Iterator[str]:
             yield from walk(storage, f"{folder}/{child}")
 
 
+def folders(storage: Storage, folder: str) -> list[str]:
+    """Return the names of the folders in ``folder``."""
+    try:
+        return [f"{folder}/{child}" for child in storage.listdir(folder)[0] if child]
+    except FileNotFoundError:
+        return []
+
+
 def media_type(name: str) -> str:
     """Return the media type that a file name promises, for serving it."""
     return mimetypes.guess_type(name)[0] or "application/octet-stream"

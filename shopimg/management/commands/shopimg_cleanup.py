@@ -6,7 +6,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from shopimg import storage
 from shopimg.services import cleaning
 
 
@@ -27,8 +26,8 @@ class Command(BaseCommand):
         for orphan in cleaning.orphans():
             if options["dry_run"] or options["verbosity"] > 1:
                 self.stdout.write(orphan.name)
-            if not options["dry_run"]:
-                storage.delete(orphan.storage, [orphan.name])
+            if not options["dry_run"] and not cleaning.remove(orphan):
+                continue
             files += 1
             freed += orphan.size_bytes
         done = "would be deleted" if options["dry_run"] else "deleted"

@@ -1,0 +1,49 @@
+"""Storages that fail on purpose; a test names one in ``STORAGES``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.core.files.storage import FileSystemStorage, InMemoryStorage
+
+
+class CloudError(Exception):
+    """What the library of a cloud storage raises: no OSError."""
+
+
+class BrokenStorage(FileSystemStorage):
+    """Fails as a storage that is down."""
+
+    def _save(self, name: str, content: Any) -> str:
+        raise OSError("disk full")
+
+    def _open(self, name: str, mode: str = "rb") -> Any:
+        raise OSError("disk gone")
+
+
+class BrokenCloudStorage(BrokenStorage):
+    """Fails with errors of its own library."""
+
+    def _save(self, name: str, content: Any) -> str:
+        raise CloudError("no route to bucket")
+
+    def _open(self, name: str, mode: str = "rb") -> Any:
+        raise CloudError("no route to bucket")
+
+    def delete(self, name: str) -> None:
+        raise CloudError("no route to bucket")
+
+
+class TruncatingStorage(FileSystemStorage):
+    """Loses the end of every file that it writes."""
+
+    def _save(self, name: str, content: Any) -> str:
+        saved = super()._save(name, content)
+        with Path(self.path(saved)).open("r+b") as file:
+            file.truncate(3)
+        return saved
+
+
+class MemoryStorage(InMemoryStorage):
+    """A storage without folders on this machine, such as an object storage."""
