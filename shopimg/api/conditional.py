@@ -6,12 +6,14 @@ import hashlib
 from datetime import datetime
 from functools import partial
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.utils.cache import get_conditional_response
 from django.utils.http import http_date, parse_etags
 from rest_framework.request import Request
 from rest_framework.response import Response
+
+from shopimg.api.exceptions import PROBLEM_TYPE, PreconditionFailed, describe
 
 _KEPT_HEADERS = ("X-Request-ID", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 
@@ -60,6 +62,9 @@ def _validate(
     answer = get_conditional_response(request, etag, moment, response)
     if answer is None or answer is response:
         return None
+    if answer.status_code == PreconditionFailed.status_code:
+        problem = describe(PreconditionFailed(), request.path, response["X-Request-ID"])
+        answer = JsonResponse(problem, status=problem["status"], content_type=PROBLEM_TYPE)
     for name in _KEPT_HEADERS:
         if name in response:
             answer[name] = response[name]

@@ -102,7 +102,7 @@ def problem_response(exc: Exception, context: Mapping[str, Any]) -> Response:
         headers["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]
     if getattr(error, "wait", None) is not None:
         headers["Retry-After"] = str(math.ceil(error.wait))  # type: ignore[attr-defined]
-    body = _body(error, context)
+    body = describe(error, context["request"].path, context["view"].request_id)
     return Response(body, error.status_code, headers=headers, content_type=PROBLEM_TYPE)
 
 
@@ -123,15 +123,16 @@ def _as_api_exception(exc: Exception, context: Mapping[str, Any]) -> exceptions.
     return exceptions.APIException(code="internal_error")
 
 
-def _body(error: exceptions.APIException, context: Mapping[str, Any]) -> dict[str, Any]:
+def describe(error: exceptions.APIException, path: str, request_id: str) -> dict[str, Any]:
+    """Return the body of a problem."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(error.status_code).phrase,
         "status": error.status_code,
         "code": _code(error),
         "detail": _detail(error),
-        "instance": context["request"].path,
-        "request_id": context["view"].request_id,
+        "instance": path,
+        "request_id": request_id,
     }
     if isinstance(error, exceptions.ValidationError):
         body["errors"] = list(_field_errors(error.get_full_details()))

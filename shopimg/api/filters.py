@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
+from django import forms
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters  # type: ignore[import-untyped]
+from django_filters.fields import IsoDateTimeField  # type: ignore[import-untyped]
 from rest_framework.exceptions import ValidationError
 
 from shopimg import sources
 from shopimg.models import EnhancedVariant, EnhancementJob
 from shopimg.states import JobState, ReviewState
+
+
+class MomentField(IsoDateTimeField):  # type: ignore[misc]
+    """A moment in ISO 8601, in UTC: databases do not know every offset that Python reads."""
+
+    def clean(self, value: Any) -> datetime | None:
+        """Return the moment.
+
+        Raises:
+            ValidationError: it is none, or not within the years 1 to 9999 in UTC.
+        """
+        moment: datetime | None = super().clean(value)
+        try:
+            return moment and moment.astimezone(UTC)
+        except OverflowError as err:
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid") from err
+
+
+class MomentFilter(filters.IsoDateTimeFilter):  # type: ignore[misc]
+    """By a moment."""
+
+    field_class = MomentField
 
 
 class SourceFilter(filters.FilterSet):  # type: ignore[misc]
@@ -21,10 +46,10 @@ class SourceFilter(filters.FilterSet):  # type: ignore[misc]
         method="of_model", max_length=200, help_text="`app_label.Model`, in any case."
     )
     source_id = filters.CharFilter(max_length=255, help_text="Primary key of the image.")
-    created_after = filters.IsoDateTimeFilter(
+    created_after = MomentFilter(
         field_name="created_at", lookup_expr="gte", help_text="This moment or later."
     )
-    created_before = filters.IsoDateTimeFilter(
+    created_before = MomentFilter(
         field_name="created_at", lookup_expr="lt", help_text="Before this moment."
     )
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ValidationError as DjangoValidationError
+from django.core.signing import BadSignature, Signer
 from django.utils.encoding import force_str
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import ValidationError
 from rest_framework.filters import OrderingFilter
-from rest_framework.pagination import CursorPagination
+from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
+from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 
@@ -21,6 +23,20 @@ class Pages(CursorPagination):
     max_page_size = 100
     cursor_query_param = "cursor"
 
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        """Read the position of a page; it is signed, as it goes into a query as it is.
+
+        Raises:
+            BadSignature: this installation has not given it out.
+        """
+        encoded = request.query_params.get(self.cursor_query_param)
+        return None if encoded is None else Cursor(*_signer().unsign_object(encoded))
+
+    def encode_cursor(self, cursor: Cursor) -> str:
+        """Return the address of the page that starts at a position."""
+        encoded = _signer().sign_object(list(cursor))
+        return replace_query_param(self.base_url or "", self.cursor_query_param, encoded)
+
     def paginate_queryset(
         self, queryset: Any, request: Request, view: APIView | None = None
     ) -> list[Any] | None:
@@ -31,9 +47,8 @@ class Pages(CursorPagination):
         """
         try:
             return super().paginate_queryset(queryset, request, view)
-        except (NotFound, DjangoValidationError, ValueError, TypeError) as err:
-            # NotFound is what a cursor that cannot be decoded gives, the others are positions
-            # that the ordered column cannot hold.
+        except (BadSignature, DjangoValidationError, ValueError, TypeError) as err:
+            # A position of another list may be one that the ordered column cannot hold.
             raise ValidationError({"cursor": "Invalid cursor."}, "invalid_cursor") from err
 
 
@@ -69,3 +84,7 @@ class Ordering(OrderingFilter):
             message = f"{force_str(unknown[0])!r} is not one of: {known}."
             raise ValidationError({self.ordering_param: message})
         return (*terms, "id") if terms else NewestFirst.ordering
+
+
+def _signer() -> Signer:
+    return Signer(salt="shopimg.api.pagination")

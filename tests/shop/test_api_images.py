@@ -114,6 +114,17 @@ def test_image__role_that_nobody_published_shows_the_original(
     assert response.json()["published"] is None
 
 
+def test_image__role_that_cannot_be_is_refused(shopper: APIClient) -> None:
+    response = shopper.get(f"{PHOTOS}{builders.photo().pk}/", {"role": "\0"})
+    assert_problem(response, 400, "invalid")
+
+
+def test_image__precondition_that_fails_is_a_problem(shopper: APIClient) -> None:
+    address = f"{PHOTOS}{builders.photo().pk}/"
+    response = shopper.get(address, headers={"If-Match": '"another"'})
+    assert_problem(response, 412, "precondition_failed")
+
+
 def test_image__without_a_file_has_no_original(shopper: APIClient) -> None:
     photo = Photo.objects.create()
     body = shopper.get(f"{PHOTOS}{photo.pk}/").json()

@@ -351,13 +351,32 @@ def test_list__filters_and_ordering(editor: APIClient) -> None:
         ({"ordering": "created_at,-approved_by__password"}, "ordering"),
         ({"created_after": "9999-99-99"}, "created_after"),
         ({"cursor": "hostile"}, "cursor"),
-        ({"cursor": "cD1ub3doZXJl", "ordering": "size_bytes"}, "cursor"),
+        ({"cursor": ""}, "cursor"),
+        ({"cursor": "W10:ü"}, "cursor"),
+        ({"role": "\0"}, "role"),
+        ({"ordering": "\0"}, "ordering"),
     ],
 )
 def test_list__invalid_query(editor: APIClient, query: dict[str, str], field: str) -> None:
     builders.draft()
     problem = assert_problem(editor.get(VARIANTS, query), 400, "invalid")
     assert [error["field"] for error in problem["errors"]] == [field]
+
+
+@pytest.mark.parametrize("day", ["0001-01-01T00:00:00", "9999-12-31T23:59:59"])
+@pytest.mark.parametrize("offset", ["", "Z", "+15:30", "-23:59", "+23:59"])
+def test_list__moments_that_databases_do_not_know_are_no_errors(
+    editor: APIClient, day: str, offset: str
+) -> None:
+    response = editor.get(VARIANTS, {"created_after": day + offset})
+    assert response.status_code in {200, 400}
+
+
+def test_list__cursor_of_another_ordering_is_refused(editor: APIClient) -> None:
+    for _ in range(2):
+        builders.draft()
+    following = editor.get(VARIANTS, {"limit": 1}).json()["next"]
+    assert_problem(editor.get(f"{following}&ordering=size_bytes"), 400, "invalid")
 
 
 def test_list__unchanged_page_is_not_sent_twice(editor: APIClient) -> None:

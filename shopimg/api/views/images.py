@@ -71,7 +71,7 @@ class ImageViewSet(ShopimgViewSet):
     @operation(
         tags=["images"],
         parameters=[_MODEL, _ROLE, OpenApiParameter("id", str, OpenApiParameter.PATH)],
-        responses={200: ImageSerializer, **problems()},
+        responses={200: ImageSerializer, **problems(400)},
     )
     def retrieve(self, request: Request, model: str, id: str) -> Response:  # noqa: A002
         """One image."""
@@ -92,7 +92,10 @@ class ImageViewSet(ShopimgViewSet):
         return response
 
     def _pictures_of(self, instances: Sequence[Model]) -> Sequence[Picture]:
-        return pictures.pictures_of(instances, self.request.query_params.get("role"))
+        role = self.request.query_params.get("role")
+        if role is not None and "\0" in role:  # PostgreSQL has no text with a zero byte in it
+            raise ValidationError({"role": "There is no such role."})
+        return pictures.pictures_of(instances, role)
 
     def _represent(
         self, source: sources.Source, instance: Model, picture: Picture
