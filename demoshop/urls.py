@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
 from django.core.files.storage import FileSystemStorage, storages
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.static import serve
 
@@ -15,20 +15,17 @@ PUBLIC_STORAGES = ("default", "shopimg_published")
 """Aliases whose files everybody may see; drafts are not among them."""
 
 
+def _public_file(request: HttpRequest, path: str, alias: str) -> HttpResponseBase:
+    """Answer with a file from a local folder, as a front-end server would in production."""
+    return serve(request, path, document_root=storages[alias].path(""))
+
+
 def _file_routes() -> list[URLPattern]:
-    """Serve public files from local folders, as a front-end server or S3 would in production."""
-    local: list[Any] = [
-        storage
+    """Return a route for each public storage that is a folder; buckets have their own server."""
+    return [
+        path(f"{str(storage.base_url).strip('/')}/<path:path>", _public_file, {"alias": alias})
         for alias in PUBLIC_STORAGES
         if isinstance(storage := storages[alias], FileSystemStorage)
-    ]
-    return [
-        path(
-            f"{storage.base_url.strip('/')}/<path:path>",
-            serve,
-            {"document_root": storage.location},
-        )
-        for storage in local
     ]
 
 

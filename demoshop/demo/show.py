@@ -39,7 +39,7 @@ def run(*, approve: int, timeout_seconds: float) -> None:
         contact_sheet.write(uploads, rows, folder / "contact-sheet.png")
         click.echo(report.table(rows))
         click.echo(f"\n{folder / 'report.json'}\n{folder / 'contact-sheet.png'}")
-    _judge(rows)
+    judge(rows)
     seconds = round(time.monotonic() - start)
     click.echo(f"All {len(rows)} photographs are better than their uploads ({seconds} s in all).")
 
@@ -82,7 +82,8 @@ def _check_storefront(upload: Upload, variant: EnhancedVariant) -> None:
     click.echo(f"{upload.sample.name}: approved, published, and on its product page")
 
 
-def _judge(rows: Sequence[report.Row]) -> None:
+def judge(rows: Sequence[report.Row]) -> None:
+    """Complain about every photograph that did not get better."""
     worse = [f"{row.name} ({row.status})" for row in rows if not row.improved]
     if worse:
         raise CommandError(f"Not better than the upload: {', '.join(worse)}.")
