@@ -17,6 +17,6 @@ if "DJANGO_SETTINGS_MODULE" not in os.environ:
 
 app = Celery("enhancer_worker")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-broker.configure(app)
+broker.consume(broker.configure(app))
 app.autodiscover_tasks()
 django.setup()

@@ -8,6 +8,7 @@ from typing import Any
 
 from celery import Celery, bootsteps
 from django.db import DatabaseError, connections
+from kombu import Queue
 
 from shopimg.conf import settings
 
@@ -30,6 +31,20 @@ def configure(app: Celery) -> Celery:
     return app
 
 
+def consume(app: Celery) -> Celery:
+    """Let the workers of an app serve both queues of shopimg, whatever the host's own apps do.
+
+    ``-Q`` still narrows a worker down, so that some may be kept for interactive jobs.
+    """
+    app.on_after_configure.connect(_choose_queues, weak=False)
+    return app
+
+
+def _choose_queues(sender: Celery, **_: Any) -> None:
+    sender.conf.task_default_queue = settings.QUEUE
+    sender.conf.task_queues = [Queue(settings.QUEUE), Queue(settings.BULK_QUEUE)]
+
+
 def _complete(sender: Celery, **_: Any) -> None:
     """Add to the dictionaries that a host may have filled in part."""
     conf = sender.conf
@@ -48,6 +63,7 @@ class Heartbeat(bootsteps.StartStopStep):
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
+    _entry: Any = None
 
     def start(self, parent: Any) -> None:
         """Beat now, then regularly; wake the sweeper, as work may have piled up meanwhile."""
@@ -63,7 +79,8 @@ class Heartbeat(bootsteps.StartStopStep):
 
     def stop(self, parent: Any) -> None:
         """Beat no more."""
-        self._entry.cancel()
+        if self._entry is not None:
+            self._entry.cancel()
 
     def shutdown(self, parent: Any) -> None:
         """Forget this worker: it goes because it was told to."""
@@ -108,6 +125,8 @@ def _transport_options() -> dict[str, Any]:
         "socket_timeout": 10,
         "socket_connect_timeout": 3,
         "health_check_interval": 25,
+        # A worker of both queues looks for bulk jobs only when no interactive one waits.
+        "queue_order_strategy": "priority",
     }
 
 
@@ -117,6 +136,6 @@ def _schedule() -> dict[str, Any]:
             "task": "shopimg.tasks.sweep_jobs",
             "schedule": SWEEP_SECONDS,
             # A sweep that nobody has started within one period is replaced by the next.
-            "options": {"expires": SWEEP_SECONDS},
+            "options": {"expires": SWEEP_SECONDS, "queue": settings.QUEUE},
         }
     }

@@ -1,0 +1,68 @@
+"""Enhancers that misbehave on purpose; a test names one as ``SHOPIMG["ENHANCER"]``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from django.conf import settings
+
+from shopimg.backends.echo import EchoEnhancer
+from shopimg.contract import Deadline, EnhancedImage, Recipe
+
+
+class HaltingEnhancer(EchoEnhancer):
+    """Says which process works, then waits for the file ``go`` in ``settings.SIGNAL_DIR``."""
+
+    def enhance(
+        self, source: bytes, recipe: Recipe, *, deadline: Deadline
+    ) -> Sequence[EnhancedImage]:
+        folder = Path(settings.SIGNAL_DIR)
+        (folder / f"working-{os.getpid()}").touch()
+        while not (folder / "go").exists():
+            deadline.check()
+            time.sleep(0.02)
+        return super().enhance(source, recipe, deadline=deadline)
+
+
+class PoisonedEnhancer(EchoEnhancer):
+    """Kills its process, as a codec that trips over an image would; notes each attempt."""
+
+    def enhance(
+        self, source: bytes, recipe: Recipe, *, deadline: Deadline
+    ) -> Sequence[EnhancedImage]:
+        with (Path(settings.SIGNAL_DIR) / "attempts").open("a") as file:
+            file.write("x")
+        os.kill(os.getpid(), signal.SIGSEGV)
+        raise AssertionError("still alive")
+
+
+class ConnectionCountingEnhancer(EchoEnhancer):
+    """Notes which database connection of the server its process talks over."""
+
+    def enhance(
+        self, source: bytes, recipe: Recipe, *, deadline: Deadline
+    ) -> Sequence[EnhancedImage]:
+        from django.db import connection
+
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            (backend,) = cursor.fetchone()
+        (Path(settings.SIGNAL_DIR) / f"backend-{os.getpid()}-{backend}").touch()
+        return super().enhance(source, recipe, deadline=deadline)
+
+
+class RaisingEnhancer(EchoEnhancer):
+    """Raises what no contract allows, with a character that PostgreSQL cannot store."""
+
+    def enhance(
+        self, source: bytes, recipe: Recipe, *, deadline: Deadline
+    ) -> Sequence[EnhancedImage]:
+        raise ZeroDivisionError("header \0 damaged")
+
+
+class NotAnEnhancer:
+    """Has no ``enhance``."""
