@@ -57,7 +57,8 @@ def _clamp_fireflies(light: Array) -> Array:
     around = np.stack(
         [_shifted(light, dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
     )
-    return np.minimum(light, 1.5 * np.sort(around, axis=0)[-2] + 1e-3)
+    limited: Array = np.minimum(light, 1.5 * np.sort(around, axis=0)[-2] + 1e-3)
+    return limited
 
 
 def _shifted(values: Array, dy: int, dx: int) -> Array:

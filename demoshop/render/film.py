@@ -36,8 +36,9 @@ class Exposure:
 def expose(scene: Any, samples: int, *, seed: int) -> Exposure:
     """Render in independent passes, whose differences tell how noisy each pixel is."""
     each = max(1, samples // PASSES)
+    render: Any = mi.render  # its annotations are those of one variant only
     passes = [
-        np.array(mi.render(scene, spp=each, seed=seed * PASSES + number), dtype=float)
+        np.asarray(render(scene, spp=each, seed=seed * PASSES + number)).astype(float)
         for number in range(PASSES)
     ]
     frames = np.nan_to_num(np.stack(passes), posinf=0.0)

@@ -104,7 +104,8 @@ def _smooth_normals(positions: Array, faces: NDArray[np.int32]) -> Array:
     for corner in range(3):
         np.add.at(sums, place[faces[:, corner]], crosses)
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    return (sums / np.maximum(lengths, 1e-12))[place]
+    normals: Array = (sums / np.maximum(lengths, 1e-12))[place]
+    return normals
 
 
 def rounded(points: Sequence[tuple[float, float, float]], steps: int = 8) -> Array:
@@ -129,7 +130,8 @@ def rounded(points: Sequence[tuple[float, float, float]], steps: int = 8) -> Arr
 def _fillet(before: Array, corner: Array, after: Array, radius: float, steps: int) -> list[Array]:
     """Quadratic curve that leaves both legs tangentially; close enough to a circle to see."""
     to_before, to_after = before - corner, after - corner
-    reach = min(radius, 0.499 * np.linalg.norm(to_before), 0.499 * np.linalg.norm(to_after))
+    shorter = min(float(np.linalg.norm(leg)) for leg in (to_before, to_after))
+    reach = min(radius, 0.499 * shorter)
     if reach <= 0:
         return [corner]
     start = corner + to_before / np.linalg.norm(to_before) * reach

@@ -23,7 +23,8 @@ def noise(shape: tuple[int, int], cells: tuple[float, float], seed: int) -> Arra
     height, width = (max(2, round(cell) + 1) for cell in cells)
     coarse = Image.fromarray(rng.standard_normal((height, width)).astype("f4"))
     fine = np.asarray(coarse.resize(shape[::-1], Image.Resampling.BICUBIC), float)
-    return (fine - fine.mean()) / (fine.std() + 1e-9)
+    result: Array = (fine - fine.mean()) / (fine.std() + 1e-9)
+    return result
 
 
 def clouds(shape: tuple[int, int], cells: float, octaves: int, seed: int) -> Array:
@@ -34,7 +35,8 @@ def clouds(shape: tuple[int, int], cells: float, octaves: int, seed: int) -> Arr
         for octave in range(octaves)
     ]
     total = np.sum(layers, axis=0)
-    return total / total.std()
+    result: Array = total / total.std()
+    return result
 
 
 def blend(first: ArrayLike, second: ArrayLike, amount: Array) -> Array:

@@ -24,7 +24,7 @@ from demoshop.render.meshes import (
     sweep,
     tube,
 )  # fmt: skip
-from demoshop.render.studio import Camera, Studio, embossed, metal, solid
+from demoshop.render.studio import Camera, Material, Studio, embossed, metal, solid
 
 TAN = (0.58, 0.34, 0.19)
 
@@ -165,11 +165,12 @@ def headphones(folder: Path) -> Studio:
     return studio
 
 
-def _ear_cup(shell: dict, leather: dict, copper: dict) -> list[tuple[dict, Mesh]]:
+def _ear_cup(shell: Material, leather: Material, copper: Material) -> list[tuple[Material, Mesh]]:
     """Parts of one cup lying on its side: z points away from the head."""
 
     def oval(angles: Array, heights: Array) -> Array:
-        return 1 / np.sqrt((np.cos(angles) / 1.3) ** 2 + np.sin(angles) ** 2) + 0 * heights
+        result: Array = 1 / np.hypot(np.cos(angles) / 1.3, np.sin(angles)) + 0 * heights
+        return result
 
     back = rounded(
         [(3.6, 0.4, 0), (4.15, 0.4, 0.2), (4.15, 2.3, 0.9), (2.9, 3.1, 0.3), (0, 3.2, 0)], 12

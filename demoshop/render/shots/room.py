@@ -19,7 +19,7 @@ from demoshop.render.meshes import (
     slab,
     spline,
 )
-from demoshop.render.studio import Camera, Studio, embossed, shade_cloth, solid
+from demoshop.render.studio import Camera, Material, Studio, embossed, shade_cloth, solid
 
 BEECH = ((0.86, 0.70, 0.50), (0.66, 0.46, 0.28))
 RED = (178, 52, 38)
@@ -59,7 +59,7 @@ def lamp(folder: Path) -> Studio:
     return studio
 
 
-def _linen_shade(studio: Studio, brass: dict) -> None:
+def _linen_shade(studio: Studio, brass: Material) -> None:
     relief = textures.weave((1600, 5200), (150, 560), seed=77)
     linen = textures.cloth(relief, (0.93, 0.89, 0.80), seed=78, contrast=0.30)
     side = revolve(np.array([[12.2, 20.5], [9.2, 38.5]]), segments=256)
@@ -88,7 +88,7 @@ def toy_car(folder: Path) -> Studio:
     return studio
 
 
-def _car_parts() -> list[tuple[Mesh, dict]]:
+def _car_parts() -> list[tuple[Mesh, Material]]:
     wood = solid(textures.wood((800, 1800), *BEECH, seed=91, rings=6), 0.45)
     red = solid(np.array(RED) / 255, 0.28)
     dark = solid((0.13, 0.12, 0.12), 0.5)
