@@ -7,7 +7,14 @@ from typing import Any
 from django.contrib.auth.models import Permission, User
 from rest_framework.test import APIClient
 
+from shopimg.contract import SourceUnreadableError
+from shopimg.models import EnhancedVariant, EnhancementJob
+from shopimg.services import jobs, reviews
+from tests import builders
+
 ROOT = "/api/shopimg/v1/"
+JOBS = f"{ROOT}jobs/"
+VARIANTS = f"{ROOT}variants/"
 
 GROUPS = {
     "plain": (),
@@ -52,3 +59,34 @@ def assert_problem(response: Any, status: int, code: str) -> dict[str, Any]:
     assert problem["instance"] == response.wsgi_request.path
     assert problem["request_id"] == response["X-Request-ID"]
     return problem
+
+
+def failed(photo: Any = None) -> EnhancementJob:
+    """Let a worker fail at the newest job of a photograph."""
+    claim = jobs.claim(builders.job_of(photo or builders.photo()).pk)
+    assert claim is not None
+    jobs.fail(claim, SourceUnreadableError(detail="libjpeg: bad marker"))
+    return claim.job
+
+
+def at(variant: EnhancedVariant, action: str = "") -> str:
+    """Return the address of a variant, or of an action on it."""
+    return f"{VARIANTS}{variant.pk}/" + (f"{action}/" if action else "")
+
+
+def published() -> EnhancedVariant:
+    """Return a variant that Rosa has approved and published."""
+    return reviews.approve(builders.draft(), by=builders.reviewer("rosa"))
+
+
+def approved(settings: Any) -> EnhancedVariant:
+    """Return a variant that Rosa has approved, in a shop where publishing is another step."""
+    settings.SHOPIMG = {**settings.SHOPIMG, "PUBLISH_ON_APPROVAL": False}
+    return reviews.approve(builders.draft(), by=builders.reviewer("rosa"))
+
+
+def assert_unchanged(variant: EnhancedVariant) -> None:
+    """Check that a variant is as it was, and that nobody's decision was written down."""
+    now = EnhancedVariant.objects.get(pk=variant.pk)
+    assert (now.state, now.version) == (variant.state, variant.version)
+    assert now.decisions.count() == variant.decisions.count()

@@ -6,7 +6,6 @@ import uuid
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from rest_framework.test import APIClient
 
 from shopimg.models import BulkRun, EnhancementJob
@@ -18,11 +17,6 @@ from tests.testapp.models import OwnedPhoto
 pytestmark = pytest.mark.django_db
 
 RUNS = f"{ROOT}bulk-runs/"
-
-
-@pytest.fixture(autouse=True)
-def _no_earlier_requests() -> None:
-    cache.clear()
 
 
 @pytest.fixture

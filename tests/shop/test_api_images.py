@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from rest_framework.test import APIClient
 
 from shopimg.models import EnhancedVariant
@@ -17,11 +16,6 @@ from tests.testapp.models import Photo, UnwatchedPhoto
 pytestmark = pytest.mark.django_db
 
 PHOTOS = f"{ROOT}images/testapp.photo/"
-
-
-@pytest.fixture(autouse=True)
-def _no_earlier_requests() -> None:
-    cache.clear()
 
 
 @pytest.fixture

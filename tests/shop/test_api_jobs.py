@@ -6,26 +6,17 @@ import uuid
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from rest_framework.test import APIClient
 
 from shopimg import wakeup
-from shopimg.contract import SourceUnreadableError
 from shopimg.models import BulkRun, EnhancementJob, IdempotencyKey
 from shopimg.services import jobs
 from shopimg.states import JobState
 from tests import builders
-from tests.shop.api_client import ROOT, assert_problem, client, user
-from tests.testapp.models import OwnedPhoto, UnwatchedPhoto
+from tests.shop.api_client import JOBS, ROOT, assert_problem, client, failed, user
+from tests.testapp.models import UnwatchedPhoto
 
 pytestmark = pytest.mark.django_db
-
-JOBS = f"{ROOT}jobs/"
-
-
-@pytest.fixture(autouse=True)
-def _no_earlier_requests() -> None:
-    cache.clear()
 
 
 @pytest.fixture
@@ -50,14 +41,6 @@ def photo_without_job(content: bytes | None = None, name: str = "mug.jpg") -> An
     photo = builders.photo(content, name)
     EnhancementJob.objects.all().delete()
     return photo
-
-
-def failed(photo: Any = None) -> EnhancementJob:
-    """Let a worker fail at the newest job of a photograph."""
-    claim = jobs.claim(builders.job_of(photo or builders.photo()).pk)
-    assert claim is not None
-    jobs.fail(claim, SourceUnreadableError(detail="libjpeg: bad marker"))
-    return claim.job
 
 
 def test_create__job_is_queued_and_its_worker_woken_on_commit(
@@ -348,110 +331,3 @@ def test_cancel__finished_job_is_a_conflict(operator: APIClient) -> None:
     assert_problem(operator.post(f"{JOBS}{job.pk}/cancel/"), 409, "invalid_transition")
     job.refresh_from_db()
     assert job.state == JobState.FAILED
-
-
-def test_list__filters(api: APIClient) -> None:
-    broken, waiting = failed(), builders.job_of(builders.photo())
-    run = BulkRun.objects.create()
-    EnhancementJob.objects.filter(pk=waiting.pk).update(bulk_run=run)
-
-    def found(**query: Any) -> list[str]:
-        response = api.get(JOBS, query)
-        assert response.status_code == 200, response.content
-        return [job["id"] for job in response.json()["results"]]
-
-    assert found() == [str(waiting.pk), str(broken.pk)]
-    assert found(ordering="created_at") == [str(broken.pk), str(waiting.pk)]
-    assert found(status="failed") == [str(broken.pk)]
-    assert len(found(status=["failed", "queued"])) == 2
-    assert found(source="testapp.PHOTO", source_id=broken.source_id) == [str(broken.pk)]
-    assert found(source="testapp.OwnedPhoto") == []
-    assert found(bulk_run=run.pk) == [str(waiting.pk)]
-    assert found(recipe="other") == []
-    assert found(created_after=waiting.created_at.isoformat()) == [str(waiting.pk)]
-    assert found(created_before=waiting.created_at.isoformat()) == [str(broken.pk)]
-
-
-@pytest.mark.parametrize(
-    ("query", "field"),
-    [
-        ({"status": "done"}, "status"),
-        ({"source": "auth.User"}, "source"),
-        ({"bulk_run": "7"}, "bulk_run"),
-        ({"created_after": "yesterday"}, "created_after"),
-        ({"source_id": "1\x00"}, "source_id"),
-        ({"ordering": "-source__password"}, "ordering"),
-        ({"cursor": "hostile"}, "cursor"),
-    ],
-)
-def test_list__invalid_query(api: APIClient, query: dict[str, str], field: str) -> None:
-    builders.photo()
-    problem = assert_problem(api.get(JOBS, query), 400, "invalid")
-    assert [error["field"] for error in problem["errors"]] == [field]
-
-
-@pytest.mark.parametrize(("limit", "found"), [("1", 1), ("99999999999", 3), ("-1", 3), ("x", 3)])
-def test_list__limit_is_kept_within_bounds(api: APIClient, limit: str, found: int) -> None:
-    for _ in range(3):
-        builders.photo()
-    assert len(api.get(JOBS, {"limit": limit}).json()["results"]) == found
-
-
-def test_list__pages_follow_each_other_while_jobs_are_added(api: APIClient) -> None:
-    expected = [str(builders.job_of(builders.photo()).pk) for _ in range(5)][::-1]
-    page = api.get(JOBS, {"limit": 2}).json()
-    seen = [job["id"] for job in page["results"]]
-    while page["next"]:
-        builders.photo()
-        page = api.get(page["next"]).json()
-        seen += [job["id"] for job in page["results"]]
-    assert seen == expected
-
-
-def test_list__number_of_queries_does_not_grow(
-    api: APIClient, django_assert_num_queries: Any
-) -> None:
-    total = 0
-    for more in (1, 3, 8):
-        for _ in range(more):
-            builders.draft()
-        total += more
-        with django_assert_num_queries(6):  # session, user, 2 x permissions, jobs, variants
-            response = api.get(JOBS, {"limit": 100})
-        assert len(response.json()["results"]) == total
-
-
-@pytest.mark.parametrize("key", [str(uuid.UUID(int=0)), "7", "abc", "%00"])
-@pytest.mark.parametrize("action", ["", "retry/", "cancel/"])
-def test_unknown_job__is_404(key: str, action: str) -> None:
-    admin = user("plain")
-    admin.is_superuser = True
-    admin.save()
-    api = client(admin)
-    address = f"{JOBS}{key}/{action}"
-    response = api.post(address) if action else api.get(address)
-    assert_problem(response, 404, "not_found")
-
-
-def test_scope__jobs_of_other_merchants_do_not_exist(settings: Any, sent: list[Any]) -> None:
-    settings.SHOPIMG = {**settings.SHOPIMG, "SCOPE": "tests.testapp.scope.own_photos"}
-    me, other = user("integration", "me"), user("plain", "other")
-    for codename in ("change_enhancementjob",):
-        me.user_permissions.add(
-            user("operator", "template").user_permissions.get(codename=codename)
-        )
-    mine = OwnedPhoto.objects.create(owner=me, file=builders.upload())
-    theirs = OwnedPhoto.objects.create(owner=other, file=builders.upload())
-    foreign = builders.job_of(theirs)
-    api = client(me)
-    listed = [job["id"] for job in api.get(JOBS).json()["results"]]
-    assert listed == [str(builders.job_of(mine).pk)]
-    assert_problem(api.get(f"{JOBS}{foreign.pk}/"), 404, "not_found")
-    assert_problem(api.post(f"{JOBS}{foreign.pk}/cancel/"), 404, "not_found")
-    assert_problem(api.post(f"{JOBS}{foreign.pk}/retry/"), 404, "not_found")
-    response = api.post(JOBS, {"source": "testapp.OwnedPhoto", "id": theirs.pk}, format="json")
-    assert_problem(response, 404, "not_found")
-    foreign.refresh_from_db()
-    assert foreign.state == JobState.QUEUED
-    assert EnhancementJob.objects.count() == 2
-    assert sent == []

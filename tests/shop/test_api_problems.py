@@ -8,7 +8,6 @@ import uuid
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.core.signals import got_request_exception
 from rest_framework.settings import api_settings
 from rest_framework.test import APIClient
@@ -21,11 +20,6 @@ from tests.shop.api_client import ROOT, assert_problem, client, user
 pytestmark = pytest.mark.django_db
 
 JOBS = f"{ROOT}jobs/"
-
-
-@pytest.fixture(autouse=True)
-def _no_earlier_requests() -> None:
-    cache.clear()
 
 
 @pytest.fixture

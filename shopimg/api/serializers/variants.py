@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
@@ -17,6 +16,9 @@ class ReviewDecisionSerializer(RowSerializer[ReviewDecision]):
     """One line of a variant's history."""
 
     by = serializers.SerializerMethodField(help_text="User name; null for the system.")
+    reason = serializers.ChoiceField(
+        RejectReason.choices, allow_blank=True, help_text="Empty for all but rejections."
+    )
 
     class Meta:
         model = ReviewDecision
@@ -54,7 +56,7 @@ class VariantSerializer(RowSerializer[EnhancedVariant]):
         )  # fmt: skip
         read_only_fields = fields
 
-    @extend_schema_field(OpenApiTypes.URI)
+    @extend_schema_field(serializers.URLField(allow_null=True))
     def get_published_url(self, variant: EnhancedVariant) -> str | None:
         """Return the address of the public file, or None while there is none."""
         url = variant.published_url

@@ -1,0 +1,115 @@
+"""What the API really answers is what its OpenAPI document says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema
+import pytest
+from rest_framework.test import APIClient
+
+from shopimg.models import BulkRun, EnhancementJob
+from shopimg.services import publishing, reviews
+from tests import builders
+from tests.shop.api_client import ROOT, client, user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """The document as the API serves it, with its null values as JSON Schema writes them."""
+    response = client().get(f"{ROOT}schema/", headers={"Accept": "application/json"})
+    loaded: dict[str, Any] = _with_nulls(response.json())
+    return loaded
+
+
+def _with_nulls(node: Any) -> Any:
+    """Turn OpenAPI 3.0's ``nullable`` into a choice that JSON Schema understands."""
+    if isinstance(node, list):
+        return [_with_nulls(entry) for entry in node]
+    if not isinstance(node, dict):
+        return node
+    rest = {name: _with_nulls(entry) for name, entry in node.items() if name != "nullable"}
+    return {"anyOf": [rest, {"type": "null"}]} if node.get("nullable") is True else rest
+
+
+@pytest.fixture
+def api() -> APIClient:
+    somebody = user("plain", "chief")
+    somebody.is_superuser = True
+    somebody.save()
+    return client(somebody)
+
+
+def check(document: dict[str, Any], path: str, method: str, response: Any) -> None:
+    """Check an answer against what the document says of its operation and status."""
+    answers = document["paths"][path][method]["responses"]
+    content = answers[str(response.status_code)]["content"]
+    media_type = response["Content-Type"].split(";")[0]
+    schema = content[media_type]["schema"]
+    jsonschema.validate(
+        response.json(),
+        {**schema, "components": document["components"]},
+        format_checker=jsonschema.FormatChecker(),
+    )
+
+
+def test_images__are_as_described(api: APIClient, document: dict[str, Any]) -> None:
+    shown, plain = builders.photo(), builders.photo()
+    (variant,) = builders.finished(shown, [builders.enhanced((1000, 750))])
+    publishing.make_renditions(reviews.approve(variant, by=builders.reviewer()))
+    root = f"{ROOT}images/testapp.photo/"
+    detail = "/images/{model}/{id}/"
+    check(document, detail, "get", api.get(f"{root}{shown.pk}/"))
+    check(document, detail, "get", api.get(f"{root}{plain.pk}/"))
+    check(document, detail, "get", api.get(f"{root}0/"))
+    listed = api.get(f"{root}?id={shown.pk}&id={plain.pk}")
+    check(document, "/images/{model}/", "get", listed)
+    check(document, "/images/{model}/", "get", api.get(root))
+
+
+def test_jobs__are_as_described(api: APIClient, document: dict[str, Any]) -> None:
+    variant = builders.draft()
+    body = {"source": "testapp.Photo", "id": variant.source_id}
+    job = f"{ROOT}jobs/{variant.job_id}/"
+    check(document, "/jobs/", "get", api.get(f"{ROOT}jobs/"))
+    check(document, "/jobs/", "post", api.post(f"{ROOT}jobs/", body, format="json"))
+    check(document, "/jobs/", "post", api.post(f"{ROOT}jobs/", {}, format="json"))
+    check(document, "/jobs/{id}/", "get", api.get(job))
+    check(document, "/jobs/{id}/retry/", "post", api.post(f"{job}retry/"))
+    check(document, "/jobs/{id}/cancel/", "post", api.post(f"{job}cancel/"))
+    check(document, "/jobs/{id}/cancel/", "post", api.post(f"{job}cancel/"))
+
+
+def test_refused_upload__is_as_described(api: APIClient, document: dict[str, Any]) -> None:
+    image = builders.photo(b"nothing")
+    body = {"source": "testapp.Photo", "id": str(image.pk)}
+    response = api.post(f"{ROOT}jobs/", body, format="json")
+    assert response.status_code == 422
+    check(document, "/jobs/", "post", response)
+
+
+def test_variants__are_as_described(api: APIClient, document: dict[str, Any]) -> None:
+    first, second = builders.draft(), builders.draft()
+    for variant, steps in ((first, ("approve", "rollback")), (second, ("approve", "withdraw"))):
+        check(document, "/variants/{id}/", "get", api.get(f"{ROOT}variants/{variant.pk}/"))
+        for step in steps:
+            response = api.post(f"{ROOT}variants/{variant.pk}/{step}/")
+            assert response.status_code == 200
+            check(document, f"/variants/{{id}}/{step}/", "post", response)
+            conflict = api.post(f"{ROOT}variants/{variant.pk}/{step}/")
+            assert conflict.status_code == 409
+            check(document, f"/variants/{{id}}/{step}/", "post", conflict)
+    check(document, "/variants/", "get", api.get(f"{ROOT}variants/"))
+    draft = builders.draft()
+    rejected = api.post(f"{ROOT}variants/{draft.pk}/reject/", {"reason": "text"}, format="json")
+    check(document, "/variants/{id}/reject/", "post", rejected)
+
+
+def test_bulk_runs__are_as_described(api: APIClient, document: dict[str, Any]) -> None:
+    builders.photo()
+    run = BulkRun.objects.create(filters={"model": None})
+    EnhancementJob.objects.update(bulk_run=run)
+    check(document, "/bulk-runs/", "get", api.get(f"{ROOT}bulk-runs/"))
+    check(document, "/bulk-runs/{id}/", "get", api.get(f"{ROOT}bulk-runs/{run.pk}/"))

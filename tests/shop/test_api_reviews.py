@@ -1,0 +1,228 @@
+"""Decisions over HTTP: each one, every conflict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from shopimg.models import EnhancementJob, ReviewDecision
+from shopimg.services import publishing, reviews
+from shopimg.states import Decision, ReviewState
+from tests import builders
+from tests.shop.api_client import (
+    approved,
+    assert_problem,
+    assert_unchanged,
+    at,
+    client,
+    published,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def editor() -> APIClient:
+    return client("editor")
+
+
+def test_approve__publishes_where_the_shop_does_so_on_approval(editor: APIClient) -> None:
+    variant = builders.draft()
+    response = editor.post(at(variant, "approve"), {"note": "Crisp."}, format="json")
+    assert response.status_code == 200
+    body = response.json()
+    variant.refresh_from_db()
+    assert variant.state == ReviewState.PUBLISHED
+    assert body["status"] == "published"
+    assert body["version"] == 3
+    assert body["approved_by"] == "editor"
+    assert body["published_url"] == f"http://testserver/published/{variant.published_name}"
+    assert [(d["decision"], d["by"], d["note"]) for d in body["decisions"]] == [
+        ("publish", "editor", ""),
+        ("approve", "editor", "Crisp."),
+    ]
+
+
+def test_approve__only_approves_where_publishing_is_another_step(settings: Any) -> None:
+    settings.SHOPIMG = {**settings.SHOPIMG, "PUBLISH_ON_APPROVAL": False}
+    variant = builders.draft()
+    response = client("reviewer").post(at(variant, "approve"))
+    assert response.status_code == 200
+    assert response.json()["status"] == "approved"
+    assert response.json()["published_url"] is None
+
+
+def test_approve__needs_both_permissions_where_it_publishes() -> None:
+    variant = builders.draft()
+    response = client("reviewer").post(at(variant, "approve"))
+    assert_problem(response, 403, "permission_denied")
+    assert_unchanged(variant)
+
+
+def test_reject__with_reason_and_note() -> None:
+    variant = builders.draft()
+    body = {"reason": "text", "note": "The logo is another one."}
+    response = client("reviewer").post(at(variant, "reject"), body, format="json")
+    assert response.status_code == 200
+    assert response.json()["status"] == "rejected"
+    decision = ReviewDecision.objects.get()
+    assert (decision.decision, decision.reason, decision.note, decision.digest) == (
+        Decision.REJECT,
+        "text",
+        "The logo is another one.",
+        variant.digest,
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "reason"),
+        ({"reason": "ugly"}, "reason"),
+        ({"reason": "text", "note": "x" * 2001}, "note"),
+        ({"reason": "text", "note": "a\x00b"}, "note"),
+        ({"reason": "text", "version": 0}, "version"),
+        ({"reason": "text", "version": 2**31}, "version"),
+        ({"reason": "text", "version": "one"}, "version"),
+    ],
+)
+def test_reject__invalid_body(editor: APIClient, body: dict[str, Any], field: str) -> None:
+    variant = builders.draft()
+    problem = assert_problem(
+        editor.post(at(variant, "reject"), body, format="json"), 400, "invalid"
+    )
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert_unchanged(variant)
+
+
+def test_publish__approved_variant(settings: Any) -> None:
+    variant = approved(settings)
+    response = client("publisher").post(at(variant, "publish"), {"version": 2}, format="json")
+    assert response.status_code == 200
+    assert response.json()["status"] == "published"
+
+
+def test_publish__draft_is_a_conflict(editor: APIClient) -> None:
+    variant = builders.draft()
+    response = editor.post(at(variant, "publish"))
+    problem = assert_problem(response, 409, "invalid_transition")
+    assert problem["current"] == {
+        "status": "awaiting_review",
+        "version": 1,
+        "last_decision": None,
+    }
+    assert_unchanged(variant)
+
+
+def test_withdraw__shoppers_see_the_original_again(editor: APIClient) -> None:
+    variant = published()
+    response = editor.post(at(variant, "withdraw"))
+    assert response.status_code == 200
+    assert response.json()["status"] == "superseded"
+    assert response.json()["published_url"] is None
+    assert publishing.image_to_show(variant.source).variant is None
+
+
+def test_rollback__to_the_predecessor(editor: APIClient) -> None:
+    first = published()
+    builders.job_of(first.source)
+    EnhancementJob.objects.all().update(state="queued")
+    second = builders.draft(first.source, colour=(10, 20, 30))
+    reviews.approve(second, by=builders.reviewer("max"))
+    response = editor.post(at(second, "rollback"))
+    assert response.status_code == 200
+    body = response.json()
+    assert (body["rolled_back"]["id"], body["rolled_back"]["status"]) == (
+        str(second.pk),
+        "superseded",
+    )
+    assert (body["shown"]["id"], body["shown"]["status"]) == (str(first.pk), "published")
+
+
+def test_rollback__to_the_original(editor: APIClient) -> None:
+    variant = published()
+    response = editor.post(at(variant, "rollback"))
+    assert response.status_code == 200
+    assert response.json()["shown"] is None
+    assert response.json()["rolled_back"]["status"] == "superseded"
+
+
+@pytest.mark.parametrize("action", ["approve", "reject"])
+def test_conflict__says_who_has_decided_and_when(editor: APIClient, action: str) -> None:
+    variant = builders.draft()
+    reviews.reject(variant, by=builders.reviewer("rosa"), reason="colour")
+    decision = ReviewDecision.objects.get()
+    response = editor.post(at(variant, action), {"reason": "text"}, format="json")
+    problem = assert_problem(response, 409, "invalid_transition")
+    assert "rosa" in problem["detail"]
+    assert problem["current"] == {
+        "status": "rejected",
+        "version": 2,
+        "last_decision": {
+            "decision": "reject",
+            "by": "rosa",
+            "at": decision.at.isoformat().replace("+00:00", "Z"),
+        },
+    }
+    assert_unchanged(variant)
+
+
+@pytest.mark.parametrize("action", ["approve", "reject", "publish", "withdraw", "rollback"])
+def test_version__another_one_is_a_conflict(editor: APIClient, action: str) -> None:
+    variant = published() if action in {"withdraw", "rollback"} else builders.draft()
+    body = {"reason": "text", "version": variant.version + 1}
+    response = editor.post(at(variant, action), body, format="json")
+    assert_problem(response, 409, "invalid_transition")
+    assert_unchanged(variant)
+
+
+def test_if_match__etag_of_what_was_looked_at_is_accepted(editor: APIClient) -> None:
+    variant = builders.draft()
+    etag = editor.get(at(variant))["ETag"]
+    response = editor.post(at(variant, "approve"), headers={"If-Match": etag})
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("etag", ['"7-abc"', '"nonsense"', "nonsense", '"²-a"'])
+def test_if_match__another_version_is_refused(editor: APIClient, etag: str) -> None:
+    variant = builders.draft()
+    response = editor.post(at(variant, "approve"), headers={"If-Match": etag})
+    problem = assert_problem(response, 412, "precondition_failed")
+    assert problem["current"]["version"] == 1
+    assert_unchanged(variant)
+
+
+def test_if_match__outdated_etag_is_refused_with_the_decision_of_the_other(
+    editor: APIClient, settings: Any
+) -> None:
+    variant = builders.draft()
+    etag = editor.get(at(variant))["ETag"]
+    reviews.reject(variant, by=builders.reviewer("rosa"), reason="colour")
+    response = editor.post(at(variant, "approve"), headers={"If-Match": etag})
+    problem = assert_problem(response, 412, "precondition_failed")
+    assert problem["current"]["last_decision"]["by"] == "rosa"
+
+
+def test_if_match__star_means_whatever_it_is_now(editor: APIClient) -> None:
+    variant = builders.draft()
+    assert editor.post(at(variant, "approve"), headers={"If-Match": "*"}).status_code == 200
+
+
+def test_storage_fault__503_with_retry_after_and_the_approval_stands(
+    editor: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variant = builders.draft()
+
+    def full(*_: Any, **__: Any) -> str:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("shopimg.storage.publish_copy", full)
+        response = editor.post(at(variant, "approve"))
+    problem = assert_problem(response, 503, "capacity")
+    assert response["Retry-After"] == "30"
+    assert problem["current"]["status"] == "approved"
+    assert "no space left" not in response.content.decode()
+    assert editor.post(at(variant, "publish")).json()["status"] == "published"
