@@ -21,10 +21,36 @@ from shopimg.admin.facts import STEP_LABELS
 from shopimg.admin.filters import ErrorFilter, JobStateFilter, ModelFilter, RecipeFilter
 from shopimg.admin.line import review_url
 from shopimg.admin.operations import OPERATIONS, offered, press, press_all
+from shopimg.admin.places import admin_url_of
 from shopimg.admin.readonly import ScopedAdmin
 from shopimg.admin.search import matching
 from shopimg.admin.workers import worker_notice
 from shopimg.models import EnhancementJob
+
+_OVERVIEW = (
+    "state",
+    "recipe",
+    "source_name",
+    "attempts",
+    "created_at",
+    "started_at",
+    "finished_at",
+    "seconds_by_step",
+    "results",
+)
+_ERROR = ("error_message", "error_code", "error_detail")
+_TECHNICAL = (
+    "id",
+    "source_digest",
+    "fingerprint",
+    "recipe_as_asked",
+    "requested_by",
+    "bulk_run",
+    "run_after",
+    "sent_at",
+    "lease_owner",
+    "lease_until",
+)
 
 
 @admin.register(EnhancementJob)
@@ -48,30 +74,6 @@ class EnhancementJobAdmin(ScopedAdmin[EnhancementJob]):
     change_list_template = "shopimg/admin/jobs.html"
     change_form_template = "shopimg/admin/job.html"
     actions = ("retry_selected", "cancel_selected")
-    fieldsets = (
-        (None, {"fields": ("state", "recipe", "photo", "source_name", "results")}),
-        (_("Attempts"), {"fields": ("attempts", "created_at", "started_at", "finished_at")}),
-        (_("Seconds by step"), {"fields": ("seconds_by_step",)}),
-        (_("Error"), {"fields": ("error_code", "error_message", "error_detail")}),
-        (
-            _("Technical"),
-            {
-                "classes": ("collapse",),
-                "fields": (
-                    "id",
-                    "source_digest",
-                    "fingerprint",
-                    "recipe_as_asked",
-                    "requested_by",
-                    "bulk_run",
-                    "run_after",
-                    "sent_at",
-                    "lease_owner",
-                    "lease_until",
-                ),
-            },
-        ),
-    )
 
     class Media:
         """Badges."""
@@ -96,9 +98,19 @@ class EnhancementJobAdmin(ScopedAdmin[EnhancementJob]):
         columns = [show.state, show.photo, "recipe", show.attempts, show.error]
         return [*columns, show.took, show.created, show.results]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+    def get_fieldsets(self, request: HttpRequest, obj: EnhancementJob | None = None) -> Any:
+        """Return what there is to say: a job without an error has no such section."""
+        sections = [(None, _OVERVIEW)]
+        if obj and obj.error_code:
+            sections.append((_("Error"), _ERROR))
+        return [
+            *[(title, {"fields": fields}) for title, fields in sections],
+            (_("Technical"), {"fields": _TECHNICAL, "classes": ["collapse"]}),
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """Return every field: nothing is edited by hand."""
-        return [name for _title, options in self.fieldsets for name in options["fields"]]
+        return [*_OVERVIEW, *_ERROR, *_TECHNICAL]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EnhancementJob]:
         """Return what the user may see, with photos and variants."""
@@ -126,6 +138,8 @@ class EnhancementJobAdmin(ScopedAdmin[EnhancementJob]):
         """Offer what the state and the user's permissions allow."""
         job: EnhancementJob = context["original"]
         context["operations"] = offered(job, request)
+        context["title"] = str(job.source or job.source_name)
+        context["photo_url"] = job.source and admin_url_of(job.source, request, self.admin_site)
         context["worker_notice"] = worker_notice()
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -142,11 +156,6 @@ class EnhancementJobAdmin(ScopedAdmin[EnhancementJob]):
     def cancel_selected(self, request: HttpRequest, selected: QuerySet[EnhancementJob]) -> None:
         """Stop jobs that are not over."""
         press_all(request, selected, "cancel")
-
-    @admin.display(description=_("photo"))
-    def photo(self, job: EnhancementJob) -> str:
-        """Name the photo."""
-        return str(job.source or _("deleted photo"))
 
     @admin.display(description=_("results"))
     def results(self, job: EnhancementJob) -> SafeString:

@@ -1,0 +1,174 @@
+"""The job list: what it says, and running jobs again or stopping them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
+
+from shopimg import wakeup
+from shopimg.contract import SourceUnreadableError
+from shopimg.models import EnhancementJob, WorkerHeartbeat
+from shopimg.services import jobs
+from shopimg.states import JobState
+from tests import builders
+from tests.testapp.models import OwnedPhoto
+
+pytestmark = pytest.mark.django_db
+
+LIST = "admin:shopimg_enhancementjob_changelist"
+
+
+def operator(name: str = "olga") -> User:
+    return builders.reviewer(
+        name, "view_enhancementjob", "change_enhancementjob", "view_enhancedvariant"
+    )
+
+
+def client_of(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def press(user: User, job: EnhancementJob, action: str) -> Any:
+    url = reverse(f"admin:shopimg_enhancementjob_{action}", args=[job.pk])
+    return client_of(user).post(url)
+
+
+def failed_job() -> EnhancementJob:
+    job = builders.job_of(builders.photo())
+    claim = jobs.claim(job.pk)
+    assert claim is not None
+    jobs.fail(claim, SourceUnreadableError(detail="truncated at byte 17"))
+    job.refresh_from_db()
+    return job
+
+
+def test_list__says_state_attempts_error_and_results() -> None:
+    failed_job()
+    draft = builders.draft()
+    page = client_of(operator()).get(reverse(LIST)).content.decode()
+    assert 'data-state="failed">Failed<' in page
+    assert "1 of 3" in page
+    assert "<code>source_unreadable</code>" in page
+    assert "The uploaded file is damaged or is not a picture." in page
+    assert f"{draft.pk}/review/" in page
+
+
+def test_list__filters_by_error_and_state() -> None:
+    job = failed_job()
+    builders.draft()
+    client = client_of(operator())
+    for parameters in ({"error": "source_unreadable"}, {"state": "failed"}):
+        response = client.get(reverse(LIST), parameters)
+        assert list(response.context["cl"].result_list) == [job]
+
+
+def test_list__scope_hides_jobs(settings: Settings) -> None:
+    settings.SHOPIMG = settings.SHOPIMG | {"SCOPE": "tests.testapp.scope.own_photos"}
+    karl = builders.reviewer("karl")
+    job = builders.job_of(OwnedPhoto.objects.create(owner=karl, file=builders.upload()))
+    olga = operator()
+    assert list(client_of(olga).get(reverse(LIST)).context["cl"].result_list) == []
+    assert press(olga, job, "cancel").status_code == 404
+    job.refresh_from_db()
+    assert job.state == JobState.QUEUED
+
+
+def test_list__warns_while_no_worker_is_alive() -> None:
+    client = client_of(operator())
+    assert "No worker is running." in client.get(reverse(LIST)).content.decode()
+    WorkerHeartbeat.objects.create(name="w1", queues="shopimg", seen_at=timezone.now())
+    assert "No worker is running." not in client.get(reverse(LIST)).content.decode()
+
+
+def test_list__number_of_queries_does_not_grow_with_rows() -> None:
+    client = client_of(operator())
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            client.get(reverse(LIST))
+        return len(captured)
+
+    builders.draft()
+    queries()
+    few = queries()
+    for _ in range(5):
+        builders.draft()
+    assert queries() == few
+
+
+def test_detail__tells_operators_everything() -> None:
+    job = failed_job()
+    url = reverse("admin:shopimg_enhancementjob_change", args=[job.pk])
+    page = client_of(operator()).get(url).content.decode()
+    for fact in ("truncated at byte 17", "source_unreadable", job.source_digest, "Run again"):
+        assert fact in page
+    assert "Cancel this job" not in page
+
+
+def test_detail__viewers_get_no_buttons() -> None:
+    job = failed_job()
+    url = reverse("admin:shopimg_enhancementjob_change", args=[job.pk])
+    page = client_of(builders.reviewer()).get(url).content.decode()
+    assert "Run again" not in page
+
+
+def test_retry__queues_again_and_wakes_a_worker(
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    woken: list[Any] = []
+    monkeypatch.setattr(wakeup, "send", lambda pk, **_: woken.append(pk))
+    job = failed_job()
+    with django_capture_on_commit_callbacks(execute=True):
+        assert press(operator(), job, "retry").status_code == 302
+    job.refresh_from_db()
+    assert (job.state, job.attempts, job.error_code) == (JobState.QUEUED, 0, "")
+    assert woken == [job.pk]
+
+
+def test_cancel__stops_a_job_once() -> None:
+    job = builders.job_of(builders.photo())
+    olga = operator()
+    assert press(olga, job, "cancel").status_code == 302
+    job.refresh_from_db()
+    assert job.state == JobState.CANCELLED
+    assert press(olga, job, "cancel").status_code == 409
+
+
+@pytest.mark.parametrize("action", ["retry", "cancel"])
+def test_press__needs_permission_and_post(action: str) -> None:
+    job = builders.job_of(builders.photo()) if action == "cancel" else failed_job()
+    before = job.state
+    assert press(builders.reviewer(), job, action).status_code == 403
+    url = reverse(f"admin:shopimg_enhancementjob_{action}", args=[job.pk])
+    assert client_of(operator()).get(url).status_code == 405
+    job.refresh_from_db()
+    assert job.state == before
+
+
+def test_actions__on_many_jobs_say_what_was_refused() -> None:
+    waiting, failed = builders.job_of(builders.photo()), failed_job()
+    data = {"action": "retry_selected", "_selected_action": [waiting.pk, failed.pk]}
+    response = client_of(operator()).post(reverse(LIST), data, follow=True)
+    failed.refresh_from_db()
+    assert failed.state == JobState.QUEUED
+    page = response.content.decode()
+    assert "1 job: Queued again." in page
+    assert "1 job is not in a state that allows this." in page
+
+
+@pytest.mark.parametrize("model", ["bulkrun", "workerheartbeat"])
+def test_other_lists__open(model: str) -> None:
+    WorkerHeartbeat.objects.create(name="w1", queues="shopimg")
+    client = client_of(User.objects.create_superuser("boss"))
+    assert client.get(reverse(f"admin:shopimg_{model}_changelist")).status_code == 200

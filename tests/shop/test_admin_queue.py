@@ -1,0 +1,199 @@
+"""The review queue: what it lists, counts, finds and leads to."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django import Settings
+
+from shopimg.models import EnhancedVariant, WorkerHeartbeat
+from shopimg.services import reviews
+from tests import builders
+from tests.testapp.models import OwnedPhoto, Photo
+
+pytestmark = pytest.mark.django_db
+
+QUEUE = "admin:shopimg_enhancedvariant_changelist"
+
+
+def get(user: User, **parameters: str) -> Any:
+    client = Client()
+    client.force_login(user)
+    return client.get(reverse(QUEUE), parameters)
+
+
+def listed(response: Any) -> list[EnhancedVariant]:
+    return list(response.context["cl"].result_list)
+
+
+def test_queue__shows_what_waits_oldest_first() -> None:
+    rosa = builders.reviewer()
+    first, second, third = (builders.draft() for _ in range(3))
+    reviews.reject(second, by=rosa, reason="colour")
+    assert listed(get(rosa)) == [first, third]
+
+
+def test_queue__other_states_are_newest_first() -> None:
+    rosa = builders.reviewer()
+    drafts = [builders.draft() for _ in range(2)]
+    for draft in drafts:
+        reviews.approve(draft, by=rosa)
+    assert listed(get(rosa, state="published")) == drafts[::-1]
+    assert listed(get(rosa, state="all")) == drafts[::-1]
+
+
+def test_queue__counts_every_state_as_tabs() -> None:
+    rosa = builders.reviewer()
+    reviews.approve(builders.draft(), by=rosa)
+    reviews.reject(builders.draft(), by=rosa, reason="other")
+    builders.draft()
+    tabs = get(rosa).context["tabs"]
+    counts = {str(tab["label"]): tab["count"] for tab in tabs}
+    assert counts == {
+        "Awaiting review": 1,
+        "Approved": 0,
+        "Rejected": 1,
+        "Published": 1,
+        "Superseded": 0,
+        "All": 3,
+    }
+    assert [str(tab["label"]) for tab in tabs if tab["chosen"]] == ["Awaiting review"]
+
+
+def test_queue__says_how_far_the_reviewer_has_come() -> None:
+    rosa, karl = builders.reviewer("rosa"), builders.reviewer("karl")
+    reviews.approve(builders.draft(), by=rosa)
+    reviews.approve(builders.draft(), by=karl)
+    builders.draft()
+    page = " ".join(get(rosa).content.decode().split())
+    assert "<b>1</b> of 2 waiting" in page
+
+
+def test_queue__scope_hides_rows_and_counts(settings: Settings) -> None:
+    settings.SHOPIMG = settings.SHOPIMG | {"SCOPE": "tests.testapp.scope.own_photos"}
+    rosa, karl = builders.reviewer("rosa"), builders.reviewer("karl")
+    hidden = builders.draft(
+        OwnedPhoto.objects.create(owner=karl, file=builders.upload(), name="Secret lamp")
+    )
+    seen = builders.draft()
+    response = get(rosa, state="all")
+    assert listed(response) == [seen]
+    assert [tab["count"] for tab in response.context["tabs"]] == [1, 0, 0, 0, 0, 1]
+    assert listed(get(rosa, q="Secret", state="all")) == []
+    assert "Secret lamp" not in response.content.decode()
+    assert listed(get(karl, state="all")) == [seen, hidden]
+
+
+@pytest.mark.parametrize("words", ["blue mug", "MUG", "mug.jpg"])
+def test_queue__finds_by_name_of_the_photo_and_by_file_name(words: str) -> None:
+    photo = builders.photo(name="mug.jpg")
+    Photo.objects.filter(pk=photo.pk).update(name="Mug, dark blue")
+    mug = builders.draft(photo)
+    lamp = builders.photo(name="lamp.jpg")
+    Photo.objects.filter(pk=lamp.pk).update(name="Lamp")
+    builders.draft(lamp)
+    assert listed(get(builders.reviewer(), q=words)) == [mug]
+
+
+def test_queue__filters_by_kind_of_photo() -> None:
+    rosa = builders.reviewer()
+    builders.draft()
+    owned = builders.draft(OwnedPhoto.objects.create(owner=rosa, file=builders.upload()))
+    kind = ContentType.objects.get_for_model(OwnedPhoto)
+    assert listed(get(rosa, model=str(kind.pk))) == [owned]
+
+
+def test_queue__filters_by_recipe_and_role(settings: Settings) -> None:
+    settings.SHOPIMG = settings.SHOPIMG | {
+        "RECIPES": {"wide": {"hero": {"steps": [{"step": "upscale", "scale": 4}]}}}
+    }
+    clean = builders.draft()
+    EnhancedVariant.objects.filter(pk=clean.pk).update(role="main")
+    hero = builders.finished(builders.photo(), [builders.enhanced(role="hero")])[0]
+    rosa = builders.reviewer()
+    assert listed(get(rosa, role="hero")) == [hero]
+    assert listed(get(rosa, recipe="wide")) == []
+    assert listed(get(rosa, recipe="clean", role="main")) == [clean]
+
+
+def test_queue__unknown_filter_values_hide_nothing() -> None:
+    draft = builders.draft()
+    response = get(builders.reviewer(), model="x", role="y", recipe="z", state="w")
+    assert listed(response) == [draft]
+
+
+def test_queue__number_of_queries_does_not_grow_with_rows() -> None:
+    rosa = builders.reviewer()
+    client = Client()
+    client.force_login(rosa)
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert client.get(reverse(QUEUE)).status_code == 200
+        return len(captured)
+
+    builders.draft()
+    builders.draft(OwnedPhoto.objects.create(owner=rosa, file=builders.upload()))
+    queries()  # looks content types up, once per process
+    few = queries()
+    for _ in range(5):
+        builders.draft()
+        builders.draft(OwnedPhoto.objects.create(owner=rosa, file=builders.upload()))
+    assert queries() == few
+    assert few <= 18
+
+
+def test_queue__empty_says_what_happens_next() -> None:
+    rosa = builders.reviewer()
+    assert "Upload a product photo" in get(rosa).content.decode()
+    builders.photo()
+    assert "1 photo is being enhanced" in get(rosa).content.decode()
+
+
+def test_queue__warns_while_no_worker_is_alive() -> None:
+    rosa = builders.reviewer()
+    command = "celery -A enhancer_worker worker -Q shopimg,shopimg-bulk"
+    assert command in get(rosa).content.decode()
+    WorkerHeartbeat.objects.create(name="w1", queues="shopimg", seen_at=timezone.now())
+    assert command not in get(rosa).content.decode()
+
+
+def test_queue__needs_view_permission() -> None:
+    assert get(builders.reviewer("jo", "view_enhancementjob")).status_code == 403
+
+
+def test_queue__offers_only_actions_that_the_user_may_do() -> None:
+    builders.draft()
+    page = get(builders.reviewer("v", "view_enhancedvariant")).content.decode()
+    assert not re.search(r"(approve|reject|retry)_selected", page)
+    page = get(
+        builders.reviewer("r", "view_enhancedvariant", "review_enhancedvariant")
+    ).content.decode()
+    assert "reject_selected" in page
+    assert "approve_selected" not in page  # approving publishes
+
+
+@pytest.mark.parametrize("page", ["add", "delete", "change"])
+def test_queue__nothing_is_edited_by_hand(page: str) -> None:
+    draft = builders.draft()
+    client = Client()
+    client.force_login(User.objects.create_superuser("boss"))
+    arguments = [] if page == "add" else [draft.pk]
+    url = reverse(f"admin:shopimg_enhancedvariant_{page}", args=arguments)
+    response = client.post(url, {"state": "published"})
+    if page == "change":
+        review = reverse("admin:shopimg_enhancedvariant_review", args=[draft.pk])
+        assert response["Location"] == review
+    else:
+        assert response.status_code == 403
+    draft.refresh_from_db()
+    assert draft.state == "awaiting_review"

@@ -1,0 +1,165 @@
+"""The review page: what it says about a variant, what it offers, and how it is served."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from pytest_django import Settings
+
+from shopimg.models import EnhancedVariant, EnhancementJob
+from shopimg.services import reviews
+from shopimg.states import JobState
+from tests import builders
+from tests.testapp.models import OwnedPhoto
+
+pytestmark = pytest.mark.django_db
+
+
+def signed_in(name: str = "rosa", *permissions: str) -> Client:
+    client = Client()
+    client.force_login(builders.reviewer(name, *permissions))
+    return client
+
+
+def url_of(variant: EnhancedVariant) -> str:
+    return reverse("admin:shopimg_enhancedvariant_review", args=[variant.pk])
+
+
+def page_of(client: Client, variant: EnhancedVariant, **parameters: str) -> str:
+    return " ".join(client.get(url_of(variant), parameters).content.decode().split())
+
+
+def test_page__says_what_a_reviewer_asks() -> None:
+    draft = builders.draft(builders.photo(builders.picture((64, 48))))
+    page = page_of(signed_in(), draft)
+    assert "64 × 48 → 128 × 96" in page  # times signs
+    assert "Remove noise and artefacts, 100 %" in page
+    assert "0.25 s" in page
+    assert 'title="' + "ab" * 32 + '">abababababab<' in page
+    assert "✓" not in page  # signs are for eyes, in the style sheet
+    assert 'data-level="ok"' in page
+    assert "Enhanced by an algorithm" in page
+    assert "Nobody has decided yet." in page
+    assert "1 of 1 waiting" in page
+
+
+def test_page__says_what_to_look_at_when_a_figure_is_too_large() -> None:
+    draft = builders.draft()
+    EnhancedVariant.objects.filter(pk=draft.pk).update(quality={"colour_shift_p95": 3.25})
+    page = page_of(signed_in(), draft)
+    assert "<b>Look at the colours</b> <span>Colour shift, p95: 3.25</span>" in page
+
+
+def test_page__tells_the_history() -> None:
+    draft = builders.draft()
+    reviews.reject(draft, by=builders.reviewer("karl"), reason="text", note="<i>Porridge</i>")
+    page = page_of(signed_in(), draft)
+    assert "<b>Rejected</b>: Text or logo changed" in page
+    assert "karl" in page
+    assert "&lt;i&gt;Porridge&lt;/i&gt;" in page
+
+
+def test_page__leads_along_the_line() -> None:
+    first, second, third = (builders.draft() for _ in range(3))
+    client = signed_in()
+    page = page_of(client, second)
+    assert f'data-next="{url_of(third)}"' in page
+    assert f'data-previous="{url_of(first)}"' in page
+    assert f'data-next="{url_of(first)}"' in page_of(client, third)
+    assert "data-previous" not in page_of(client, first)
+
+
+def test_page__stays_within_the_filters_of_the_queue() -> None:
+    first = builders.draft()
+    builders.finished(builders.photo(), [builders.enhanced(role="hero")])
+    third = builders.draft()
+    page = page_of(signed_in(), first, role="main")
+    assert f'data-next="{url_of(third)}?role=main"' in page
+    assert "2 of 2 waiting" in page
+
+
+@pytest.mark.parametrize(
+    ("permissions", "enabled"),
+    [
+        (["view_enhancedvariant"], set()),
+        (["view_enhancedvariant", "review_enhancedvariant"], {"open-reject"}),
+        (
+            ["view_enhancedvariant", "review_enhancedvariant", "publish_enhancedvariant"],
+            {"open-reject", "approve"},
+        ),
+    ],
+)
+def test_page__enables_what_the_user_may_do(permissions: list[str], enabled: set[str]) -> None:
+    page = page_of(signed_in("jo", *permissions), builders.draft())
+    buttons = re.findall(r'<button [^>]*id="(open-reject|approve)"([^>]*)>', page)
+    assert {name for name, attributes in buttons if "disabled" not in attributes} == enabled
+    assert len(buttons) == 2
+
+
+def test_page__published_variant_offers_the_way_back() -> None:
+    rosa = builders.reviewer("boss")
+    photo = builders.photo()
+    first = reviews.approve(builders.draft(photo), by=rosa)
+    client = signed_in()
+    assert "shoppers will see the original" in page_of(client, first)
+    EnhancementJob.objects.update(state=JobState.QUEUED)
+    second = reviews.approve(builders.draft(photo, colour=(9, 9, 9)), by=rosa)
+    page = page_of(client, second)
+    assert f'href="{url_of(first)}"' in page
+    assert 'id="rollback"' in page
+    assert 'id="withdraw"' in page
+    assert 'id="approve"' not in page
+
+
+def test_page__approved_variant_offers_to_publish(settings: Settings) -> None:
+    settings.SHOPIMG = settings.SHOPIMG | {"PUBLISH_ON_APPROVAL": False}
+    variant = reviews.approve(builders.draft(), by=builders.reviewer("karl"))
+    assert 'id="publish"' in page_of(signed_in(), variant)
+
+
+def test_page__of_somebody_else_is_not_found(settings: Settings) -> None:
+    settings.SHOPIMG = settings.SHOPIMG | {"SCOPE": "tests.testapp.scope.own_photos"}
+    karl = builders.reviewer("karl")
+    draft = builders.draft(OwnedPhoto.objects.create(owner=karl, file=builders.upload()))
+    assert signed_in().get(url_of(draft)).status_code == 404
+
+
+def test_page__needs_view_permission() -> None:
+    client = signed_in("jo", "review_enhancedvariant")
+    assert client.get(url_of(builders.draft())).status_code == 404
+
+
+def test_page__is_for_reading_only_and_not_kept() -> None:
+    client, draft = signed_in(), builders.draft()
+    assert client.post(url_of(draft)).status_code == 405
+    assert "no-store" in client.get(url_of(draft))["Cache-Control"]
+
+
+def test_page__has_neither_inline_scripts_nor_inline_styles() -> None:
+    draft = builders.draft()
+    page = page_of(signed_in(), draft)
+    assert not re.search(r"<script(?![^>]*\bsrc=)", page)
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=", page)
+
+
+def test_page__number_of_queries_does_not_grow_with_the_line() -> None:
+    draft = builders.draft()
+    client = signed_in()
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            page_of(client, draft)
+        return len(captured)
+
+    builders.draft()
+    queries()
+    few = queries()
+    for _ in range(6):
+        builders.draft()
+    assert queries() == few
+    assert few <= 14
