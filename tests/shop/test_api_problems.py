@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import logging
+import urllib.error
+import urllib.request
 import uuid
 from typing import Any
 
@@ -15,11 +18,9 @@ from rest_framework.test import APIClient
 from shopimg.contract import SourceMissingError, WorkerError
 from shopimg.models import EnhancementJob
 from tests import builders
-from tests.shop.api_client import ROOT, assert_problem, client, user
+from tests.shop.api_client import JOBS, ROOT, assert_problem, client, user
 
 pytestmark = pytest.mark.django_db
-
-JOBS = f"{ROOT}jobs/"
 
 
 @pytest.fixture
@@ -256,3 +257,27 @@ def test_options__tell_nothing() -> None:
     response = client().options(f"{JOBS}{job.pk}/")
     assert_problem(response, 405, "method_not_allowed")
     assert EnhancementJob.objects.count() == 1
+
+
+def test_live_server__answers_real_clients(live_server: Any) -> None:
+    photo = builders.photo()
+    address = f"{live_server.url}{ROOT}images/testapp.photo/{photo.pk}/"
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        body, etag = json.load(answer), answer.headers["ETag"]
+    assert body["original"]["url"] == f"{live_server.url}{photo.file.url}"
+    again = urllib.request.Request(address, headers={"If-None-Match": etag})
+    with pytest.raises(urllib.error.HTTPError) as unchanged:
+        urllib.request.urlopen(again, timeout=10)
+    unchanged.value.close()
+    assert unchanged.value.code == 304
+
+
+def test_live_server__unread_body_is_refused_whole(live_server: Any) -> None:
+    request = urllib.request.Request(
+        live_server.url + JOBS, data=b" " * 200_000, headers={"Content-Type": "application/json"}
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)
+    problem = json.load(refused.value)
+    refused.value.close()
+    assert (refused.value.code, problem["code"]) == (403, "not_authenticated")

@@ -9,15 +9,18 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from shopimg.models import EnhancedVariant
+from shopimg.models import EnhancedVariant, EnhancementJob
 from tests import builders
 from tests.shop.api_client import (
+    GROUPS,
+    JOBS,
     VARIANTS,
     approved,
     assert_problem,
     assert_unchanged,
     at,
     client,
+    failed,
     published,
     user,
 )
@@ -30,6 +33,9 @@ pytestmark = pytest.mark.django_db
 def editor() -> APIClient:
     return client("editor")
 
+
+EVERYBODY = (None, *GROUPS)
+"""Nobody, and one user of each group."""
 
 MATRIX = {
     "list": {"viewer", "reviewer", "publisher", "editor"},
@@ -48,9 +54,7 @@ READS = {"list": "", "detail": "", "before": "before", "after": "after"}
 
 
 @pytest.mark.parametrize("action", MATRIX)
-@pytest.mark.parametrize(
-    "who", [None, "plain", "viewer", "reviewer", "publisher", "editor", "operator", "integration"]
-)
+@pytest.mark.parametrize("who", EVERYBODY)
 def test_role_matrix__every_cell(action: str, who: str | None, settings: Any) -> None:
     makers: dict[str, Callable[[], EnhancedVariant]] = {
         "publish": lambda: approved(settings),
@@ -68,6 +72,36 @@ def test_role_matrix__every_cell(action: str, who: str | None, settings: Any) ->
         return
     assert_problem(response, 403, "permission_denied" if who else "not_authenticated")
     assert_unchanged(variant)
+
+
+JOB_MATRIX = {
+    "list": {"viewer", "operator", "integration"},
+    "detail": {"viewer", "operator", "integration"},
+    "create": {"integration"},
+    "retry": {"operator"},
+    "cancel": {"operator"},
+}
+"""Action on jobs -> groups who may; everybody else is refused."""
+
+
+@pytest.mark.parametrize("action", JOB_MATRIX)
+@pytest.mark.parametrize("who", EVERYBODY)
+def test_job_matrix__every_cell(action: str, who: str | None) -> None:
+    job = failed() if action == "retry" else builders.job_of(builders.photo())
+    api = client(who)
+    if action == "create":
+        body = {"source": "testapp.Photo", "id": job.source_id}
+        response = api.post(JOBS, body, format="json")
+    elif action in {"retry", "cancel"}:
+        response = api.post(f"{JOBS}{job.pk}/{action}/")
+    else:
+        response = api.get(JOBS if action == "list" else f"{JOBS}{job.pk}/")
+    if who in JOB_MATRIX[action]:
+        assert response.status_code == (202 if action in {"create", "retry"} else 200)
+        return
+    assert_problem(response, 403, "permission_denied" if who else "not_authenticated")
+    now = EnhancementJob.objects.get()
+    assert (now.pk, now.state, now.attempts) == (job.pk, job.state, job.attempts)
 
 
 @pytest.mark.parametrize(
