@@ -53,7 +53,8 @@ format: install ## rewrite the code in the project's style
 .PHONY: bench
 bench: install ## measure quality and speed on DATA=folder
 	@test -n "$(DATA)" || { echo "usage: make bench DATA=folder"; exit 2; }
-	$(BIN)/python -m benchmarks --data "$(DATA)"
+	$(BIN)/python -m enhancer_worker evaluate --data "$(DATA)"
+	$(BIN)/python benchmarks/engine.py --data "$(DATA)"
 
 .PHONY: screenshots
 screenshots: install servers ## take the pictures under docs/images again
