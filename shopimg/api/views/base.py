@@ -39,6 +39,7 @@ class ShopimgView(APIView):
     permission_classes: Sequence[Any] = (MayDoAction,)
     throttle_classes: Sequence[Any] = (ScopeThrottle,)
     content_negotiation_class = DefaultContentNegotiation
+    http_method_names = ("get", "head", "post")
     metadata_class = None
     versioning_class = None
     schema: Any = ShopimgAutoSchema()

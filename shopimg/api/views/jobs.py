@@ -152,7 +152,8 @@ class JobViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
 
     def _accepted(self, job: EnhancementJob, headers: Mapping[str, str]) -> Response:
         data = self.get_serializer(job).data
-        return Response(data, 202, headers={"Location": data["result_url"], **headers})
+        # A plain str: some servers refuse the subclass that Django REST framework uses for links.
+        return Response(data, 202, headers={"Location": str(data["result_url"]), **headers})
 
 
 def _changed_at(job: EnhancementJob) -> datetime:
