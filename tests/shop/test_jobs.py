@@ -1,0 +1,276 @@
+"""The life of a job: claim, lease, fenced finish, retry, quarantine, cancel."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db.models import F
+from django.utils import timezone
+
+from shopimg import signals
+from shopimg.contract import (
+    CapacityError,
+    EnhancementError,
+    InvalidTransitionError,
+    JobSupersededError,
+    RecipeError,
+    SourceMissingError,
+    SourceUnreadableError,
+    WorkerError,
+)
+from shopimg.models import EnhancedVariant, EnhancementJob
+from shopimg.services import jobs
+from shopimg.services.requests import Order, request_enhancement
+from shopimg.states import JobState, ReviewState
+from tests import builders
+from tests.shop.test_storage import files_below, use_storage
+from tests.testapp.models import Photo
+
+pytestmark = pytest.mark.django_db
+
+
+def _claim(photo: Photo | None = None) -> jobs.Claim:
+    claim = jobs.claim(builders.job_of(photo or builders.photo()).pk)
+    assert claim is not None
+    return claim
+
+
+def _expire(job: EnhancementJob, *, attempts: int = 1) -> None:
+    past = timezone.now() - timedelta(seconds=1)
+    EnhancementJob.objects.filter(pk=job.pk).update(lease_until=past, attempts=attempts)
+
+
+@pytest.fixture
+def finished_jobs():
+    """Collect what the signal ``job_finished`` says."""
+    said: list[tuple[object, str]] = []
+
+    def listen(job: EnhancementJob, **_: object) -> None:
+        said.append((job.pk, job.state))
+
+    signals.job_finished.connect(listen)
+    yield said
+    signals.job_finished.disconnect(listen)
+
+
+def test_claim__counts_the_attempt_and_takes_a_lease(settings) -> None:
+    settings.SHOPIMG = {**settings.SHOPIMG, "LEASE_SECONDS": 45}
+    before = timezone.now()
+    job = _claim().job
+    assert (job.state, job.attempts, len(job.lease_owner)) == (JobState.RUNNING, 1, 32)
+    assert job.started_at
+    assert job.lease_until
+    assert job.lease_until - job.started_at == timedelta(seconds=45)
+    assert job.started_at >= before
+
+
+@pytest.mark.parametrize("state", sorted(set(JobState) - {JobState.QUEUED}))
+def test_claim__only_queued_jobs(state: JobState) -> None:
+    job = builders.job_of(builders.photo())
+    EnhancementJob.objects.update(
+        state=state, error_code="x", lease_owner="a", lease_until=timezone.now()
+    )
+    assert jobs.claim(job.pk) is None
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == (state, 0)
+
+
+def test_claim__not_before_its_time() -> None:
+    job = builders.job_of(builders.photo())
+    EnhancementJob.objects.update(run_after=timezone.now() + timedelta(seconds=30))
+    assert jobs.claim(job.pk) is None
+
+
+def test_claim__of_a_job_that_never_was() -> None:
+    assert jobs.claim("00000000-0000-0000-0000-000000000000") is None
+
+
+def test_keep_alive__extends_the_lease_of_its_owner_only() -> None:
+    claim = _claim()
+    _expire(claim.job)
+    jobs.keep_alive(claim)
+    claim.job.refresh_from_db()
+    assert claim.job.lease_until
+    assert claim.job.lease_until > timezone.now()
+    with pytest.raises(JobSupersededError):
+        jobs.keep_alive(jobs.Claim(claim.job, "somebody else"))
+
+
+def test_finish__records_results_and_ends_the_job(
+    finished_jobs, django_capture_on_commit_callbacks
+) -> None:
+    photo = builders.photo()
+    claim = _claim(photo)
+    with django_capture_on_commit_callbacks(execute=True):
+        (variant,) = jobs.finish(claim, [builders.enhanced((128, 96))])
+    job = claim.job
+    assert (job.state, job.lease_owner, job.lease_until) == (JobState.SUCCEEDED, "", None)
+    assert job.timings == {"restore": 0.25, "upscale": 0.5}
+    assert job.seconds is not None
+    assert finished_jobs == [(job.pk, "succeeded")]
+    assert (variant.source, variant.width, variant.height) == (photo, 128, 96)
+    assert variant.provenance["operations"] == [
+        {"name": "restore", "seconds": 0.25, "strength": 1.0},
+        {"name": "upscale", "seconds": 0.5, "scale": 2},
+    ]
+    assert variant.provenance["weights"] == {"upscale_x2_s": "ab" * 32}
+    assert variant.quality == {"colour_shift_p95": 0.4}
+
+
+def test_finish__newer_draft_replaces_the_older_one() -> None:
+    photo = builders.photo()
+    older = builders.draft(photo)
+    request_enhancement(photo, Order(force=True))
+    newer = builders.draft(photo, colour=(1, 1, 1))
+    older.refresh_from_db()
+    assert (older.state, older.version) == (ReviewState.SUPERSEDED, 2)
+    assert newer.state == ReviewState.AWAITING_REVIEW
+
+
+def _cancelled(claim: jobs.Claim) -> None:
+    jobs.cancel(claim.job)
+
+
+def _replaced_behind_the_hook(claim: jobs.Claim) -> None:
+    Photo.objects.update(file="photos/another.jpg")
+
+
+def _taken_back(claim: jobs.Claim) -> None:
+    _expire(claim.job)
+    jobs.take_back_expired()
+
+
+def _taken_by_another(claim: jobs.Claim) -> None:
+    _taken_back(claim)
+    assert jobs.claim(claim.job.pk) is not None
+
+
+@pytest.mark.parametrize(
+    "event", [_cancelled, _replaced_behind_the_hook, _taken_back, _taken_by_another]
+)
+def test_finish__is_refused_after(event) -> None:
+    claim = _claim()
+    event(claim)
+    before = EnhancementJob.objects.values().get()
+    with pytest.raises(JobSupersededError):
+        jobs.finish(claim, [builders.enhanced()])
+    assert EnhancementJob.objects.values().get() == before
+    assert EnhancedVariant.objects.count() == 0
+
+
+def test_finish__image_deleted_behind_the_hook() -> None:
+    claim = _claim()
+    Photo.objects.all()._raw_delete("default")
+    with pytest.raises(SourceMissingError):
+        jobs.finish(claim, [builders.enhanced()])
+    assert EnhancedVariant.objects.count() == 0
+
+
+def test_finish__storage_that_fails_leaves_the_job_to_another_attempt(settings) -> None:
+    claim = _claim()
+    use_storage(settings, "shopimg_drafts", "BrokenCloudStorage")
+    with pytest.raises(WorkerError, match="no route to bucket"):
+        jobs.finish(claim, [builders.enhanced()])
+    claim.job.refresh_from_db()
+    assert claim.job.state == JobState.RUNNING
+    assert EnhancedVariant.objects.count() == 0
+
+
+def test_finish__files_come_before_rows(storage_folders) -> None:
+    claim = _claim()
+    jobs.cancel(claim.job)
+    with pytest.raises(JobSupersededError):
+        jobs.finish(claim, [builders.enhanced()])
+    # An unreferenced file, for the clean-up; never a row without its file.
+    assert len(files_below(storage_folders["shopimg_drafts"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts", "state"),
+    [
+        (WorkerError(), 1, JobState.QUEUED),
+        (CapacityError(), 2, JobState.QUEUED),
+        (WorkerError(), 3, JobState.QUARANTINED),
+        (SourceUnreadableError(), 1, JobState.FAILED),
+        (RecipeError(), 3, JobState.FAILED),
+        (JobSupersededError(), 1, JobState.CANCELLED),
+    ],
+)
+def test_fail__decides_by_error_and_attempts(
+    error: EnhancementError, attempts: int, state: JobState
+) -> None:
+    claim = _claim()
+    EnhancementJob.objects.update(attempts=attempts, sent_at=timezone.now())
+    claim.job.refresh_from_db()
+    assert jobs.fail(claim, error) is True
+    job = claim.job
+    assert (job.state, job.error_code, job.lease_owner) == (state, error.code, "")
+    assert job.error_message == error.public_message
+    assert (job.sent_at is None) == (state == JobState.QUEUED)
+
+
+def test_fail__of_a_lost_claim_changes_nothing() -> None:
+    claim = _claim()
+    jobs.cancel(claim.job)
+    before = EnhancementJob.objects.values().get()
+    assert jobs.fail(claim, WorkerError()) is False
+    assert EnhancementJob.objects.values().get() == before
+
+
+@pytest.mark.parametrize(("attempts", "longest"), [(1, 20), (2, 40), (3, 80)])
+def test_backoff__is_spread_over_a_time_that_doubles(attempts: int, longest: int) -> None:
+    waits = [jobs.backoff(attempts).total_seconds() for _ in range(300)]
+    assert 0 <= min(waits) < longest / 4
+    assert longest * 3 / 4 < max(waits) <= longest
+
+
+def test_take_back__queues_again_and_quarantines_the_third(
+    finished_jobs, django_capture_on_commit_callbacks
+) -> None:
+    second, third, alive = (_claim().job for _ in range(3))
+    _expire(second, attempts=2)
+    _expire(third, attempts=3)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert jobs.take_back_expired() == 2
+    for job in (second, third, alive):
+        job.refresh_from_db()
+    assert [second.state, third.state, alive.state] == ["queued", "quarantined", "running"]
+    assert third.error_detail == "The worker died or hung in every attempt."
+    assert finished_jobs == [(third.pk, "quarantined")]
+    assert jobs.take_back_expired() == 0
+
+
+def test_cancel__ends_an_open_job(finished_jobs, django_capture_on_commit_callbacks) -> None:
+    job = builders.job_of(builders.photo())
+    with django_capture_on_commit_callbacks(execute=True):
+        jobs.cancel(job)
+    assert (job.state, job.error_code) == (JobState.CANCELLED, "")
+    assert finished_jobs == [(job.pk, "cancelled")]
+    with pytest.raises(InvalidTransitionError, match=r"The job is Cancelled\."):
+        jobs.cancel(job)
+
+
+@pytest.mark.parametrize("state", ["succeeded", "failed", "quarantined", "cancelled"])
+def test_retry__gives_all_attempts_again(state: str) -> None:
+    job = builders.job_of(builders.photo())
+    EnhancementJob.objects.update(state=state, error_code="x", attempts=3, sent_at=timezone.now())
+    jobs.retry(job)
+    assert (job.state, job.attempts, job.error_code, job.sent_at) == ("queued", 0, "", None)
+    assert jobs.claim(job.pk) is not None
+
+
+def test_retry__of_an_open_job_is_refused() -> None:
+    claim = _claim()
+    with pytest.raises(InvalidTransitionError, match=r"The job is Running\."):
+        jobs.retry(claim.job)
+    assert EnhancementJob.objects.filter(attempts=F("attempts"), state="running").exists()
+
+
+def test_retry__of_a_refused_upload_is_refused_again() -> None:
+    job = builders.job_of(builders.photo(builders.picture((8, 8))))
+    jobs.retry(job)
+    claim = jobs.claim(job.pk)
+    assert claim is not None
+    with pytest.raises(EnhancementError, match="at least 16 pixels"):
+        jobs.read_source(claim)

@@ -1,0 +1,336 @@
+"""What shoppers see: publish, withdraw, roll back, the files behind it, and failing storages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from PIL import Image, ImageCms
+
+from shopimg import renditions, storage
+from shopimg.contract import CapacityError, InvalidTransitionError
+from shopimg.models import EnhancedVariant, ReviewDecision
+from shopimg.services import publishing, reviews
+from shopimg.services.requests import Order, request_enhancement
+from shopimg.states import ReviewState
+from tests import builders
+from tests.shop.test_storage import files_below, use_storage
+from tests.testapp.models import Photo
+
+pytestmark = pytest.mark.django_db
+
+Publish = Callable[..., EnhancedVariant]
+
+
+@pytest.fixture
+def rosa() -> User:
+    return builders.reviewer()
+
+
+@pytest.fixture
+def publish(rosa: User) -> Publish:
+    """Make another draft of a photograph, approve it and so publish it."""
+
+    def _publish(photo: Photo, shade: int = 120) -> EnhancedVariant:
+        if EnhancedVariant.objects.for_source(photo).exists():
+            request_enhancement(photo, Order(force=True))
+        draft = builders.draft(photo, colour=(shade, shade, shade))
+        return reviews.approve(draft, by=rosa)
+
+    return _publish
+
+
+def _states(*variants: EnhancedVariant) -> list[str]:
+    for variant in variants:
+        variant.refresh_from_db()
+    return [variant.state for variant in variants]
+
+
+def _everything() -> list[tuple[object, ...]]:
+    rows = EnhancedVariant.objects.order_by("pk")
+    return [*rows.values_list(), *ReviewDecision.objects.order_by("pk").values_list()]
+
+
+def test_publish__shows_the_approved_bytes_under_their_digest(
+    publish: Publish, rosa: User, storage_folders: dict[str, Path]
+) -> None:
+    photo = builders.photo()
+    variant = publish(photo)
+    name = f"published/{variant.digest[:2]}/{variant.digest}.jpg"
+    assert (variant.published_name, variant.version) == (name, 3)
+    assert variant.published_url == f"/published/{name}"
+    assert files_below(storage_folders["shopimg_published"]) == [name]
+    shown = publishing.image_to_show(photo)
+    assert (shown.variant, shown.alt) == (variant, "Mug, blue")
+    decided = variant.decisions.values_list("decision", "by", "digest")
+    assert list(decided) == [
+        ("publish", rosa.pk, variant.digest),
+        ("approve", rosa.pk, variant.digest),
+    ]
+
+
+def test_publish__supersedes_what_was_shown(publish: Publish) -> None:
+    photo = builders.photo()
+    first, second = publish(photo, 10), publish(photo, 20)
+    assert _states(first, second) == ["superseded", "published"]
+    assert publishing.image_to_show(photo).variant == second
+
+
+@pytest.mark.parametrize("state", ["awaiting_review", "rejected", "superseded", "published"])
+def test_publish__only_an_approved_variant(publish: Publish, rosa: User, state: str) -> None:
+    photo = builders.photo()
+    if state == "published":
+        variant = publish(photo)
+    else:
+        variant = builders.draft(photo)
+        EnhancedVariant.objects.update(state=state)
+        variant.refresh_from_db()
+    before = _everything()
+    with pytest.raises(InvalidTransitionError):
+        publishing.publish(variant, by=rosa)
+    assert _everything() == before
+
+
+def test_publish__seen_version_must_be_the_current_one(settings, rosa: User) -> None:
+    settings.SHOPIMG = {**settings.SHOPIMG, "PUBLISH_ON_APPROVAL": False}
+    variant = reviews.approve(builders.draft(), by=rosa)
+    with pytest.raises(InvalidTransitionError, match=r"^Approved by rosa on 20\d\d-\d\d-\d\d"):
+        publishing.publish(variant, by=rosa, version=1)
+    assert _states(variant) == ["approved"]
+
+
+@pytest.mark.parametrize("kind", ["BrokenStorage", "BrokenCloudStorage"])
+def test_publish__storage_that_fails_leaves_everything_as_it_was(
+    settings, rosa: User, tmp_path: Path, kind: str
+) -> None:
+    settings.SHOPIMG = {**settings.SHOPIMG, "PUBLISH_ON_APPROVAL": False}
+    variant = reviews.approve(builders.draft(), by=rosa)
+    before = _everything()
+    use_storage(settings, "shopimg_published", kind, location=tmp_path / "broken")
+    with pytest.raises(CapacityError, match="Nothing has changed; try again"):
+        publishing.publish(variant, by=rosa)
+    assert _everything() == before
+
+
+def test_publish__draft_that_was_exchanged_is_not_copied(
+    settings, rosa: User, storage_folders: dict[str, Path]
+) -> None:
+    settings.SHOPIMG = {**settings.SHOPIMG, "PUBLISH_ON_APPROVAL": False}
+    variant = reviews.approve(builders.draft(), by=rosa)
+    Path(storage.drafts().path(variant.draft_name)).write_bytes(b"something else")
+    with pytest.raises(CapacityError):
+        publishing.publish(variant, by=rosa)
+    assert files_below(storage_folders["shopimg_published"]) == []
+    assert _states(variant) == ["approved"]
+
+
+def test_rollback__goes_back_one_at_a_time_and_ends_with_the_original(
+    publish: Publish, rosa: User
+) -> None:
+    photo = builders.photo()
+    first, second, third = (publish(photo, shade) for shade in (10, 20, 30))
+    for shown, expected in ((third, second), (second, first), (first, None)):
+        shown.refresh_from_db()
+        assert publishing.rollback(shown, by=rosa) == expected
+        assert publishing.image_to_show(photo).variant == expected
+    assert _states(first, second, third) == ["superseded"] * 3
+
+
+def test_rollback__never_shows_what_was_rolled_back_before(publish: Publish, rosa: User) -> None:
+    photo = builders.photo()
+    first, bad = publish(photo, 10), publish(photo, 20)
+    publishing.rollback(bad, by=rosa)
+    later = publish(photo, 30)
+    assert publishing.rollback(later, by=rosa) == first
+
+
+def test_rollback__never_shows_what_was_withdrawn(publish: Publish, rosa: User) -> None:
+    photo = builders.photo()
+    publishing.withdraw(publish(photo, 10), by=rosa)
+    assert publishing.rollback(publish(photo, 20), by=rosa) is None
+
+
+def test_rollback__does_not_touch_what_somebody_has_published_meanwhile(
+    publish: Publish, rosa: User
+) -> None:
+    photo = builders.photo()
+    publish(photo, 10)
+    second = publish(photo, 20)
+    seen = second.version
+    third = publish(photo, 30)
+    with pytest.raises(InvalidTransitionError, match=r"is superseded since 20\d\d-"):
+        publishing.rollback(second, by=rosa, version=seen)
+    assert publishing.image_to_show(photo).variant == third
+
+
+def test_rollback__brings_the_deleted_file_back(
+    publish: Publish, rosa: User, storage_folders: dict[str, Path]
+) -> None:
+    photo = builders.photo()
+    first, second = publish(photo, 10), publish(photo, 20)
+    storage.delete(storage.published(), [first.published_name])
+    EnhancedVariant.objects.filter(pk=first.pk).update(renditions_at=first.created_at)
+    publishing.rollback(second, by=rosa)
+    first.refresh_from_db()
+    assert first.published_name in files_below(storage_folders["shopimg_published"])
+    assert first.renditions_at is None
+
+
+def test_rollback__history_says_who(publish: Publish, rosa: User) -> None:
+    photo = builders.photo()
+    first, second = publish(photo, 10), publish(photo, 20)
+    publishing.rollback(second, by=rosa)
+    newest = first.decisions.values_list("decision", "by").first()
+    assert newest == ("rollback", rosa.pk)
+
+
+def test_withdraw__shows_the_original_and_deletes_the_files(
+    publish: Publish,
+    rosa: User,
+    storage_folders: dict[str, Path],
+) -> None:
+    photo = builders.photo()
+    variant = publish(photo)
+    publishing.make_renditions(variant)
+    publishing.withdraw(variant, by=rosa)
+    assert publishing.image_to_show(photo).variant is None
+    assert publishing.withdrawn_with_files(variant.updated_at) == []
+    publishing.delete_public_files(variant)
+    assert files_below(storage_folders["shopimg_published"]) == []
+    variant.refresh_from_db()
+    assert (variant.published_name, variant.published_at, variant.renditions_at) == ("", None, None)
+
+
+def test_withdraw__twice_is_refused(publish: Publish, rosa: User) -> None:
+    variant = publish(builders.photo())
+    publishing.withdraw(variant, by=rosa)
+    with pytest.raises(InvalidTransitionError, match=r"^Withdrawn by rosa on"):
+        publishing.withdraw(variant, by=rosa)
+
+
+def test_withdraw__by_the_shop_itself_reads_well(publish: Publish, rosa: User) -> None:
+    photo = builders.photo()
+    variant = publish(photo)
+    photo.delete()
+    with pytest.raises(InvalidTransitionError, match=r"^Withdrawn by the shop on"):
+        publishing.withdraw(variant, by=rosa)
+
+
+def test_equal_bytes__share_a_file_that_stays_until_the_last_one_goes(
+    publish: Publish, rosa: User, storage_folders: dict[str, Path]
+) -> None:
+    one, two = builders.photo(), builders.photo()
+    first, second = publish(one), publish(two)
+    assert first.published_name == second.published_name
+    for variant in (first, second):
+        publishing.make_renditions(variant)
+    before = files_below(storage_folders["shopimg_published"])
+    publishing.withdraw(first, by=rosa)
+    publishing.delete_public_files(first)
+    assert files_below(storage_folders["shopimg_published"]) == before
+    publishing.withdraw(second, by=rosa)
+    publishing.delete_public_files(second)
+    assert files_below(storage_folders["shopimg_published"]) == []
+
+
+def test_delete_public_files__storage_that_fails_is_asked_again(
+    settings, publish: Publish, rosa: User
+) -> None:
+    variant = publish(builders.photo())
+    publishing.withdraw(variant, by=rosa)
+    working = settings.STORAGES
+    use_storage(settings, "shopimg_published", "BrokenCloudStorage")
+    publishing.delete_public_files(variant)
+    assert publishing.withdrawn_with_files(timezone.now()) == [variant.pk]
+    settings.STORAGES = working
+    publishing.delete_public_files(variant)
+    assert publishing.withdrawn_with_files(timezone.now()) == []
+
+
+def test_delete_public_files__of_what_is_published_does_nothing(
+    publish: Publish, storage_folders: dict[str, Path]
+) -> None:
+    variant = publish(builders.photo())
+    publishing.delete_public_files(variant)
+    assert files_below(storage_folders["shopimg_published"]) == [variant.published_name]
+    variant.refresh_from_db()
+    assert variant.state == ReviewState.PUBLISHED
+
+
+def test_renditions__every_format_and_size_can_be_read(publish: Publish) -> None:
+    photo = builders.photo(builders.picture((500, 400)))
+    (draft,) = builders.finished(photo, [builders.enhanced((1000, 800))])
+    variant = reviews.approve(draft, by=User.objects.get())
+    publishing.make_renditions(variant)
+    variant.refresh_from_db()
+    assert variant.renditions_at is not None
+    found = renditions.sources(variant)
+    assert list(found) == ["image/avif", "image/webp", "image/jpeg"]
+    for mime_type, files in found.items():
+        assert [file.width for file in files] == sorted({file.width for file in files})
+        for file in files:
+            with storage.published().open(file.name) as content, Image.open(content) as image:
+                image.load()
+                assert Image.MIME[image.format or ""] == mime_type
+                assert (image.width, image.height) == (file.width, round(file.width * 0.8))
+
+
+def test_renditions__of_a_picture_with_a_colour_profile(publish: Publish) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    photo = builders.photo()
+    tagged = builders.picture((900, 600), (200, 30, 30), icc_profile=profile)
+    result = builders.enhanced((900, 600))
+    (draft,) = builders.finished(photo, [replace(result, content=tagged)])
+    variant = reviews.approve(draft, by=builders.reviewer("ada"))
+    publishing.make_renditions(variant)
+    smallest = renditions.sources(variant)["image/jpeg"][0]
+    with storage.published().open(smallest.name) as content, Image.open(content) as image:
+        red, green, blue = image.convert("RGB").getpixel((5, 5))
+    assert abs(red - 200) + abs(green - 30) + abs(blue - 30) < 20
+
+
+def test_renditions__write_the_public_file_again_where_it_is_gone(
+    publish: Publish, storage_folders: dict[str, Path]
+) -> None:
+    variant = publish(builders.photo())
+    storage.delete(storage.published(), [variant.published_name])
+    publishing.make_renditions(variant)
+    assert variant.published_name in files_below(storage_folders["shopimg_published"])
+
+
+def test_renditions__of_what_was_withdrawn_meanwhile_do_not_stay(
+    publish: Publish, rosa: User, storage_folders: dict[str, Path]
+) -> None:
+    variant = publish(builders.photo())
+    stale = EnhancedVariant.objects.get(pk=variant.pk)
+    publishing.withdraw(variant, by=rosa)
+    publishing.delete_public_files(variant)
+    publishing.make_renditions(stale)
+    assert files_below(storage_folders["shopimg_published"]) == []
+
+
+@pytest.mark.parametrize("number", [1, 12])
+def test_images_to_show__one_query_for_any_number(publish: Publish, number: int) -> None:
+    photos = [builders.photo(builders.picture(colour=(i, 0, 0))) for i in range(number)]
+    for photo in photos:
+        publish(photo)
+    publishing.image_to_show(photos[0])  # content types are cached from here on
+    with CaptureQueriesContext(connection) as queries:
+        shown = publishing.images_to_show(photos)
+    assert len(queries) == 1
+    assert [what.variant.source for what in shown if what.variant] == photos
+
+
+def test_images_to_show__role_chooses(rosa: User) -> None:
+    photo = builders.photo()
+    results = [builders.enhanced(role=role, colour=(i, 9, 9)) for i, role in enumerate("ab")]
+    for variant in builders.finished(photo, results):
+        reviews.approve(variant, by=rosa)
+    roles = [publishing.image_to_show(photo, role).variant for role in ("a", "b", "c", None)]
+    assert [variant and variant.role for variant in roles] == ["a", "b", None, "b"]
