@@ -12,6 +12,7 @@ import pytest
 import yaml
 from django.contrib.staticfiles import finders
 from django.core.management import call_command
+from playwright.sync_api import Page, expect
 
 from tests.shop.api_client import ROOT, client
 
@@ -134,3 +135,23 @@ def test_documentation__is_served_from_this_host_alone() -> None:
     assert re.search(r"<script>\s*\S", html) is None
     script = client().get(f"{ROOT}docs/", {"script": ""})
     assert f"{ROOT}schema/" in script.content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_documentation__shows_every_operation_in_a_browser_without_the_internet(
+    live_server: Any, browser_page: Page
+) -> None:
+    foreign: list[str] = []
+    errors: list[str] = []
+    browser_page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith((live_server.url, "data:", "blob:"))
+            else foreign.append(request.url)
+        ),
+    )
+    browser_page.on("pageerror", lambda error: errors.append(str(error)))
+    browser_page.goto(f"{live_server.url}{ROOT}docs/")
+    expect(browser_page.locator(".opblock")).to_have_count(18, timeout=20_000)
+    assert (foreign, errors) == ([], [])
