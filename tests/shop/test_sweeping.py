@@ -1,0 +1,228 @@
+"""The sweeper: dead workers, lost messages, rows written behind the hook, unfinished files."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+from kombu.transport.memory import Channel
+
+from shopimg.models import EnhancedVariant, EnhancementJob
+from shopimg.services import jobs, publishing, reviews, sending, sweeping
+from shopimg.services.sweeping import Swept
+from shopimg.states import JobState
+from tests import builders
+from tests.servers.process import free_port
+from tests.testapp.brokers import using_broker
+from tests.testapp.models import OwnedPhoto, Photo
+
+pytestmark = pytest.mark.django_db
+
+NOTHING = Swept(taken_back=0, reconciled=0, sent=0, renditions=0, deletions=0)
+
+
+@pytest.fixture(autouse=True)
+def empty_broker():
+    """Give each test a broker of its own, in memory."""
+    Channel.queues.clear()
+    with using_broker("memory://") as app:
+        yield app
+    Channel.queues.clear()
+
+
+def _messages(queue: str = "shopimg") -> list[str]:
+    """Return the job ids that wait in a queue."""
+    waiting = Channel.queues.get(queue)
+    raw = list(waiting.queue) if waiting else []
+    bodies = [json.loads(base64.b64decode(message["body"])) for message in raw]
+    return [body[0][0] for body in bodies]
+
+
+def _age_messages(seconds: int = 61) -> None:
+    EnhancementJob.objects.update(sent_at=timezone.now() - timedelta(seconds=seconds))
+
+
+def _stored(name: str = "stored.jpg", **picture: object) -> str:
+    storage = Photo._meta.get_field("file").storage
+    return storage.save(f"photos/{name}", builders.upload(builders.picture(**picture)))
+
+
+def test_sweep__sends_once_what_was_never_sent() -> None:
+    job = builders.job_of(builders.photo())
+    assert sweeping.sweep() == Swept(0, 0, 1, 0, 0)
+    assert _messages() == [str(job.pk)]
+    assert sweeping.sweep() == NOTHING
+
+
+def test_sweep__does_not_send_again_what_still_waits_in_the_broker() -> None:
+    for shade in range(3):
+        builders.photo(builders.picture(colour=(shade, 0, 0)))
+    assert sweeping.sweep().sent == 3
+    _age_messages()
+    assert sweeping.sweep() == NOTHING
+    assert len(_messages()) == 3
+
+
+def test_sweep__sends_again_as_many_as_are_missing(empty_broker) -> None:
+    rows = [builders.job_of(builders.photo(builders.picture(colour=(i, 0, 0)))) for i in range(3)]
+    sweeping.sweep()
+    _age_messages()
+    EnhancementJob.objects.filter(pk=rows[1].pk).update(
+        sent_at=timezone.now() - timedelta(seconds=900)
+    )
+    Channel.queues["shopimg"].get_nowait()
+    assert sweeping.sweep().sent == 1
+    assert _messages()[-1] == str(rows[1].pk)  # the oldest message is the likeliest to be lost
+
+
+def test_sweep__young_message_is_given_time() -> None:
+    builders.photo()
+    sweeping.sweep()
+    Channel.queues["shopimg"].get_nowait()
+    assert sweeping.sweep() == NOTHING
+
+
+def test_sweep__retry_waits_for_its_time() -> None:
+    builders.photo()
+    EnhancementJob.objects.update(run_after=timezone.now() + timedelta(seconds=30))
+    assert sweeping.sweep() == NOTHING
+
+
+def test_sweep__broker_that_is_down_loses_nothing() -> None:
+    job = builders.job_of(builders.photo())
+    with using_broker(f"redis://127.0.0.1:{free_port()}/0"):
+        assert sweeping.sweep() == NOTHING
+    job.refresh_from_db()
+    assert (job.state, job.sent_at) == (JobState.QUEUED, None)
+    assert sweeping.sweep().sent == 1
+
+
+def test_sweep__takes_back_and_sends_the_job_of_a_dead_worker() -> None:
+    claim = jobs.claim(builders.job_of(builders.photo()).pk)
+    EnhancementJob.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert sweeping.sweep() == Swept(1, 0, 1, 0, 0)
+    assert _messages() == [str(claim.job.pk)]
+    assert sweeping.sweep() == NOTHING
+
+
+def _bulk_created(name: str) -> None:
+    Photo.objects.bulk_create([Photo(file=name)])
+
+
+def _updated(name: str) -> None:
+    photo = builders.photo()
+    Photo.objects.filter(pk=photo.pk).update(file=name)
+
+
+def _written_in_sql(name: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO testapp_photo (name, file) VALUES ('Mug', %s)", [name])
+
+
+def _loaded(name: str) -> None:
+    path = Path("fixture.json")
+    row = {"model": "testapp.photo", "pk": 77, "fields": {"name": "Mug", "file": name}}
+    path.write_text(json.dumps([row]))
+    call_command("loaddata", str(path.resolve()), verbosity=0)
+
+
+@pytest.mark.parametrize("write", [_bulk_created, _updated, _written_in_sql, _loaded])
+def test_reconcile__image_written_behind_the_hook_gets_its_job(
+    write, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = _stored(colour=(3, 4, 5))
+    write(name)
+    assert sweeping.reconcile() == 1
+    job = EnhancementJob.objects.latest("created_at")
+    assert (job.state, job.source_name, job.source.file.name) == (JobState.QUEUED, name, name)
+    assert sweeping.reconcile() == 0
+
+
+def test_reconcile__upload_that_comes_back_is_noticed() -> None:
+    photo = builders.photo()
+    first = photo.file.name
+    builders.draft(photo)
+    second = _stored(colour=(9, 9, 9))
+    for name in (second, first):
+        Photo.objects.update(file=name)
+        assert sweeping.reconcile() == 1
+    job = builders.job_of(photo)
+    assert (job.source_name, job.state) == (first, JobState.QUEUED)
+    assert sweeping.reconcile() == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture"])
+def test_reconcile__refused_image_is_looked_at_once(content: bytes) -> None:
+    storage = Photo._meta.get_field("file").storage
+    Photo.objects.bulk_create([Photo(file=storage.save("photos/x.jpg", builders.upload(content)))])
+    assert sweeping.reconcile() == 0
+    assert EnhancementJob.objects.get().state == JobState.FAILED
+    assert sweeping.reconcile() == 0
+    assert EnhancementJob.objects.count() == 1
+
+
+def test_reconcile__images_without_a_file_are_left_alone() -> None:
+    Photo.objects.bulk_create([Photo(file="")])
+    assert sweeping.reconcile() == 0
+    assert EnhancementJob.objects.count() == 0
+
+
+def test_reconcile__one_model_that_fails_does_not_block_the_others(settings, caplog) -> None:
+    table = {**settings.SHOPIMG["SOURCES"]}
+    table["testapp.Photo"] = {"field": "file", "recipe": "no such recipe"}
+    settings.SHOPIMG = {**settings.SHOPIMG, "SOURCES": table}
+    name = _stored()
+    Photo.objects.bulk_create([Photo(file=name)])
+    OwnedPhoto.objects.bulk_create([OwnedPhoto(file=name, owner=builders.reviewer())])
+    assert sweeping.reconcile() == 1
+    assert EnhancementJob.objects.get().source == OwnedPhoto.objects.get()
+    assert "no job for testapp.Photo" in caplog.text
+
+
+def test_reconcile__storage_that_is_down_leaves_the_image_for_later(settings) -> None:
+    Photo.objects.bulk_create([Photo(file=_stored())])
+    working = settings.STORAGES
+    settings.STORAGES = working | {
+        "default": {"BACKEND": "tests.testapp.storages.BrokenCloudStorage"}
+    }
+    assert sweeping.reconcile() == 0
+    assert EnhancementJob.objects.count() == 0
+    settings.STORAGES = working
+    assert sweeping.reconcile() == 1
+
+
+def test_sweep__asks_again_for_sizes_and_deletions() -> None:
+    rosa = builders.reviewer()
+    shown = reviews.approve(builders.draft(), by=rosa)
+    gone = publishing.withdraw(reviews.approve(builders.draft(colour=(1, 1, 1)), by=rosa), by=rosa)
+    assert sweeping.sweep() == NOTHING  # they have just been asked for
+    EnhancedVariant.objects.update(updated_at=timezone.now() - timedelta(seconds=61))
+    assert sweeping.sweep() == Swept(0, 0, 0, 1, 1)
+    assert sorted(_messages()) == sorted([str(shown.pk), str(gone.pk)])
+    publishing.make_renditions(shown)
+    publishing.delete_public_files(gone)
+    EnhancedVariant.objects.update(updated_at=timezone.now() - timedelta(seconds=61))
+    assert sweeping.sweep() == NOTHING
+
+
+def test_send_due__never_lets_too_many_wait(settings) -> None:
+    settings.SHOPIMG = {**settings.SHOPIMG, "BULK_DEPTH": 2}
+    for shade in range(5):
+        builders.photo(builders.picture(colour=(shade, 0, 0)))
+    assert sending.send_due() == 2
+    assert sending.send_due() == 0
+    assert len(_messages()) == 2
+
+
+def test_sweep_command__says_what_it_did(capsys) -> None:
+    builders.photo()
+    call_command("shopimg_sweep")
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["taken back: 0", "reconciled: 0", "sent: 1", "renditions: 0", "deletions: 0"]
