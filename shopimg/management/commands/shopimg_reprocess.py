@@ -92,11 +92,13 @@ class Command(BaseCommand):
         size, rate = options["batch_size"], options["rate"]
         if rate:
             size = max(1, min(size, int(rate)))
+        started, done = time.monotonic(), 0
         with self._bar(bulk.count(selection), "Queueing", done=run.examined) as bar:
             for number in bulk.advance(run, size):
                 bar.update(number)
+                done += number
                 if rate:
-                    time.sleep(number / rate)
+                    time.sleep(max(0.0, started + done / rate - time.monotonic()))
 
     def _wait(self, run: BulkRun) -> None:
         total = run.jobs.count()

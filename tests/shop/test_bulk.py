@@ -1,0 +1,267 @@
+"""Bulk runs: selections, batches, resuming after an interruption, a broker that is never full."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from kombu.transport.memory import Channel
+
+from shopimg.contract import RecipeError
+from shopimg.models import BulkRun, EnhancedVariant, EnhancementJob
+from shopimg.services import batches, bulk, reviews, running, sending
+from shopimg.services.bulk import Selection
+from shopimg.services.requests import Order
+from shopimg.states import JobState, RunState
+from tests import builders
+from tests.testapp.brokers import using_broker
+from tests.testapp.models import OwnedPhoto, Photo
+
+pytestmark = pytest.mark.django_db
+
+BIG = {"main": {"steps": [{"step": "upscale", "scale": 4}]}}
+
+
+@pytest.fixture(autouse=True)
+def empty_broker(settings):
+    settings.SHOPIMG = {**settings.SHOPIMG, "RECIPES": {"big": BIG}}
+    Channel.queues.clear()
+    with using_broker("memory://"):
+        yield
+    Channel.queues.clear()
+
+
+def _catalogue(number: int, *, known: bool = True) -> list[Photo]:
+    """Store photographs, all of them different, with or without a job."""
+    storage = Photo._meta.get_field("file").storage
+    names = [
+        storage.save(f"photos/{i}.jpg", builders.upload(builders.picture(colour=(i, 7, 7))))
+        for i in range(number)
+    ]
+    if known:
+        return [Photo.objects.create(file=name) for name in names]
+    return Photo.objects.bulk_create([Photo(file=name) for name in names])
+
+
+def _run(selection: Selection, size: int = 1000) -> BulkRun:
+    run = bulk.start(selection)
+    list(bulk.advance(run, size))
+    return run
+
+
+def _waiting(queue: str) -> int:
+    return Channel.queues[queue].qsize() if queue in Channel.queues else 0
+
+
+def _numbers(run: BulkRun) -> tuple[int, int, int]:
+    return run.examined, run.queued, run.skipped
+
+
+def test_advance__queues_a_catalogue_in_batches() -> None:
+    _catalogue(7, known=False)
+    run = bulk.start(Selection())
+    assert list(bulk.advance(run, 3)) == [3, 3, 1]
+    assert (run.state, *_numbers(run)) == (RunState.QUEUED, 7, 7, 0)
+    assert run.finished_at is not None
+    assert bulk.progress(run) == {JobState.QUEUED: 7}
+
+
+def test_advance__second_run_queues_nothing() -> None:
+    _catalogue(5, known=False)
+    _run(Selection())
+    again = _run(Selection(), 2)
+    assert _numbers(again) == (5, 0, 5)
+    assert EnhancementJob.objects.count() == 5
+
+
+@pytest.mark.parametrize("stop_after", range(5))
+@pytest.mark.parametrize("force", [False, True])
+def test_advance__resumed_anywhere_gives_the_same_final_set(stop_after: int, force: bool) -> None:
+    photos = _catalogue(9, known=False)
+    for photo in photos[::2]:
+        batches.place(batches.describe([photo], Order()), force=False)
+    EnhancementJob.objects.update(state=JobState.SUCCEEDED)
+    run = bulk.start(Selection(force=force))
+    steps = bulk.advance(run, 2)
+    for _ in range(stop_after):
+        next(steps)
+    steps.close()
+    bulk.interrupt(run)
+    assert run.state == RunState.INTERRUPTED
+    resumed = BulkRun.objects.get(pk=run.pk)
+    list(bulk.advance(resumed, 2))
+    assert _numbers(resumed) == ((9, 9, 0) if force else (9, 4, 5))
+    assert EnhancementJob.objects.count() == 9
+    assert resumed.jobs.count() == (9 if force else 4)
+    assert resumed.state == RunState.QUEUED
+
+
+def test_advance__batch_that_fails_half_way_leaves_no_trace(monkeypatch) -> None:
+    _catalogue(4, known=False)
+    run = bulk.start(Selection())
+    with monkeypatch.context() as patch:
+        patch.setattr(BulkRun, "save", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            list(bulk.advance(run, 2))
+    assert EnhancementJob.objects.count() == 0
+    resumed = BulkRun.objects.get(pk=run.pk)
+    list(bulk.advance(resumed, 2))
+    assert _numbers(resumed) == (4, 4, 0)
+
+
+def test_advance__goes_through_every_watched_model() -> None:
+    _catalogue(2, known=False)
+    file = Photo.objects.values_list("file", flat=True)[0]
+    OwnedPhoto.objects.bulk_create([OwnedPhoto(owner=builders.reviewer(), file=file)])
+    run = _run(Selection())
+    assert _numbers(run) == (3, 3, 0)
+    assert set(run.cursor) == {"testapp.Photo", "testapp.OwnedPhoto"}
+
+
+def test_advance__needs_few_queries_for_new_images() -> None:
+    _catalogue(40, known=False)
+    run = bulk.start(Selection(model="testapp.Photo"))
+    Photo.objects.first()
+    with CaptureQueriesContext(connection) as queries:
+        next(bulk.advance(run, 40))
+    assert len(queries) <= 8 + 3 * 40  # the last term: marking and reading the jobs it sends
+    settled = bulk.start(Selection(model="testapp.Photo"))
+    with CaptureQueriesContext(connection) as queries:
+        next(bulk.advance(settled, 40))
+    assert len(queries) <= 10
+
+
+def test_advance__broken_image_does_not_stop_the_others() -> None:
+    photos = _catalogue(3, known=False)
+    photos[1].file.storage.delete(photos[1].file.name)
+    run = _run(Selection())
+    assert _numbers(run) == (3, 2, 1)
+    assert bulk.progress(run) == {JobState.QUEUED: 2, JobState.FAILED: 1}
+
+
+def test_advance__sends_no_more_than_the_broker_may_hold(settings) -> None:
+    settings.SHOPIMG = {**settings.SHOPIMG, "BULK_DEPTH": 3}
+    _catalogue(8, known=False)
+    run = _run(Selection(), 2)
+    assert (_waiting("shopimg-bulk"), _waiting("shopimg")) == (3, 0)
+    assert sending.send_due() == 0
+    done = []
+    while _waiting("shopimg-bulk"):
+        Channel.queues["shopimg-bulk"].get_nowait()
+        job = run.jobs.filter(state=JobState.QUEUED).exclude(sent_at=None).order_by("sent_at")[0]
+        done.append(running.run(job.pk))
+        assert _waiting("shopimg-bulk") <= 3
+    assert done == [JobState.SUCCEEDED] * 8
+
+
+def test_advance__forced_run_makes_new_drafts_and_keeps_what_is_published() -> None:
+    (photo,) = _catalogue(1)
+    shown = reviews.approve(builders.draft(photo), by=builders.reviewer())
+    run = _run(Selection(force=True))
+    assert _numbers(run) == (1, 1, 0)
+    running.run(run.jobs.get().pk)
+    states = EnhancedVariant.objects.order_by("created_at").values_list("state", flat=True)
+    assert list(states) == ["published", "awaiting_review"]
+    shown.refresh_from_db()
+    assert shown.state == "published"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [0, 1, 2, 3]),
+        ({"limit": 2}, [0, 1]),
+        ({"statuses": ("failed", "quarantined")}, [1, 2]),
+        ({"statuses": ("cancelled",)}, []),
+        ({"since": timezone.now() - timedelta(hours=1)}, [2, 3]),
+        ({"since": timezone.now() - timedelta(hours=1), "statuses": ("failed",)}, []),
+    ],
+)
+def test_selection__chooses_images(options: dict, expected: list[int]) -> None:
+    photos = _catalogue(4)
+    old = timezone.now() - timedelta(days=2)
+    for photo, state, created in zip(
+        photos,
+        ["succeeded", "failed", "quarantined", "queued"],
+        [old, old, timezone.now(), timezone.now()],
+        strict=True,
+    ):
+        rows = EnhancementJob.objects.for_source(photo)
+        rows.update(state=state, created_at=created, error_code="x")
+    selection = Selection(model="testapp.Photo", force=True, **options)
+    assert bulk.count(selection) == len(expected)
+    run = _run(selection, 1)
+    assert run.examined == len(expected)
+    assert {int(job.source_id) for job in run.jobs.all()} <= {photos[i].pk for i in expected}
+
+
+def test_selection__ids() -> None:
+    photos = _catalogue(3, known=False)
+    run = _run(Selection(model="testapp.Photo", ids=(str(photos[0].pk), str(photos[2].pk))))
+    assert sorted(run.jobs.values_list("source_id", flat=True)) == sorted(
+        [str(photos[0].pk), str(photos[2].pk)]
+    )
+
+
+def test_selection__only_the_latest_job_counts() -> None:
+    (photo,) = _catalogue(1)
+    EnhancementJob.objects.update(state="failed", error_code="x")
+    photo.file = builders.upload(builders.picture(colour=(99, 9, 9)))
+    photo.save()
+    assert bulk.count(Selection(statuses=("failed",))) == 0
+    assert bulk.count(Selection(statuses=("queued",))) == 1
+
+
+def test_selection__survives_json() -> None:
+    selection = Selection("a.B", "big", ("1",), ("failed",), timezone.now(), 5, force=True)
+    assert Selection.from_json(selection.to_json()) == selection
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"model": "testapp.UnwatchedPhoto"}, LookupError, "is not in SHOPIMG"),
+        ({"recipe": "shiny"}, RecipeError, "There is no recipe 'shiny'"),
+        ({"statuses": ("done",)}, ValueError, "'done' is not a valid JobState"),
+        ({"ids": ("1",)}, ValueError, "Name the model"),
+        ({"ids": ("x",), "model": "testapp.Photo"}, ValueError, "'x' is not a primary key of"),
+    ],
+)
+def test_start__refuses_what_cannot_be_run(options: dict, error: type, words: str) -> None:
+    with pytest.raises(error, match=words):
+        bulk.start(Selection(**options))
+    assert BulkRun.objects.count() == 0
+
+
+def test_estimate__is_the_mean_of_earlier_jobs() -> None:
+    assert bulk.estimate(Selection()) == bulk.Estimate(0, None)
+    photos = _catalogue(3)
+    at = datetime(2026, 1, 1, tzinfo=timezone.get_current_timezone())
+    for photo, seconds in zip(photos[:2], (2, 4), strict=True):
+        EnhancementJob.objects.for_source(photo).update(
+            state="succeeded", started_at=at, finished_at=at + timedelta(seconds=seconds)
+        )
+    estimate = bulk.estimate(Selection())
+    assert (estimate.images, estimate.seconds_per_image, estimate.seconds) == (3, 3.0, 9.0)
+    assert bulk.estimate(Selection(limit=2)).seconds == 6.0
+    assert bulk.estimate(Selection(recipe="big")).seconds is None
+
+
+def test_advance__other_recipe_is_new_work_on_the_same_uploads() -> None:
+    photos = _catalogue(2)
+    run = _run(Selection(recipe="big"))
+    assert _numbers(run) == (2, 2, 0)
+    recipes = EnhancementJob.objects.for_source(photos[0]).values_list("recipe", "state")
+    assert sorted(recipes) == [("big", "queued"), ("clean", "queued")]
+
+
+def test_describe__image_that_cannot_be_read_now_is_left_out(settings) -> None:
+    photos = _catalogue(1, known=False)
+    backend = "tests.testapp.storages.BrokenCloudStorage"
+    settings.STORAGES = settings.STORAGES | {"default": {"BACKEND": backend}}
+    assert batches.describe(photos, Order()) == []
+    assert _numbers(_run(Selection())) == (1, 0, 1)
+    assert EnhancementJob.objects.count() == 0
