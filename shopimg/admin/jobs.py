@@ -6,6 +6,7 @@ import json
 from functools import partial
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -70,7 +71,6 @@ class EnhancementJobAdmin(ScopedAdmin[EnhancementJob]):
     list_max_show_all = 100
     show_full_result_count = False
     search_fields = ("id", "source_id", "source_name", "source_digest", "error_code")
-    search_help_text = _("Photo, file name, error code or sha256")
     change_list_template = "shopimg/admin/jobs.html"
     change_form_template = "shopimg/admin/job.html"
     actions = ("retry_selected", "cancel_selected")
@@ -100,13 +100,9 @@ class EnhancementJobAdmin(ScopedAdmin[EnhancementJob]):
 
     def get_fieldsets(self, request: HttpRequest, obj: EnhancementJob | None = None) -> Any:
         """Return what there is to say: a job without an error has no such section."""
-        sections = [(None, _OVERVIEW)]
-        if obj and obj.error_code:
-            sections.append((_("Error"), _ERROR))
-        return [
-            *[(title, {"fields": fields}) for title, fields in sections],
-            (_("Technical"), {"fields": _TECHNICAL, "classes": ["collapse"]}),
-        ]
+        error = [(_("Error"), {"fields": _ERROR})] if obj and obj.error_code else []
+        technical = {"fields": _TECHNICAL, "classes": ["collapse"]}
+        return [(None, {"fields": _OVERVIEW}), *error, (_("Technical"), technical)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """Return every field: nothing is edited by hand."""
@@ -137,6 +133,8 @@ class EnhancementJobAdmin(ScopedAdmin[EnhancementJob]):
     ) -> HttpResponse:
         """Offer what the state and the user's permissions allow."""
         job: EnhancementJob = context["original"]
+        # Without the scripts of editable forms, which break strict content security policies.
+        context["media"] = forms.Media(css={"all": ["shopimg/admin.css"]})
         context["operations"] = offered(job, request)
         context["title"] = str(job.source or job.source_name)
         context["photo_url"] = job.source and admin_url_of(job.source, request, self.admin_site)

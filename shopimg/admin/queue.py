@@ -52,7 +52,6 @@ class EnhancedVariantAdmin(ScopedAdmin[EnhancedVariant]):
     list_max_show_all = 100
     show_full_result_count = False
     search_fields = ("source_id", "job__source_name", "digest")
-    search_help_text = _("Photo, file name or sha256")
     change_list_template = "shopimg/admin/queue.html"
     actions = ("approve_selected", "reject_selected", "retry_selected")
 

@@ -53,7 +53,7 @@ export class Stage {
     const share = this.root.dataset.peek === undefined ? this.cut.value / 100 : 1;
     const at = left + share * (right - left);
     const inPair = (100 * (at - this.origin[0])) / this.shown[0];
-    this.pair.style.setProperty("--cut", `${inPair}%`);
+    this.pair.style.setProperty("--cut", `${Number(inPair.toFixed(3))}%`);
     this.divider.style.setProperty("--at", `${this.cut.value}%`);
     Object.assign(this.divider.style, {
       left: `${left}px`,
