@@ -75,8 +75,7 @@ def boss_at(browser: Browser, server: LiveServer, **options: Any) -> ReviewSite:
     return sign_in(browser, server, User.objects.create_superuser("boss"), **options)
 
 
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("theme", "viewport"), [("light", PHONE), ("dark", DESKTOP)])
 @pytest.mark.parametrize("visit", PAGES)
 def test_page__is_usable_by_everybody(
     browser: Browser,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 from pytest_django.live_server_helper import LiveServer
 
 from shopimg.models import EnhancedVariant, ReviewDecision
@@ -133,6 +133,25 @@ def test_decision__next_pictures_are_there_before_it(site: ReviewSite) -> None:
     assert not [url for url in asked if f"{second.pk}/pictures/after/" in url]
 
 
+def test_decision__pressed_twice_is_sent_once(site: ReviewSite) -> None:
+    first, second = drafts(2)
+    held: list[Route] = []
+    sent: list[str] = []
+    site.page.route(f"**{review_path(second)}", held.append)
+    site.page.on("request", lambda r: sent.append(r.url) if r.method == "POST" else None)
+    site.page.goto(site.server.url + review_path(first))
+    page = site.page
+    expect(page.locator("#tool-zoom")).to_be_visible()
+    eventually(lambda: (page.wait_for_timeout(50), held)[1], seconds=10)
+    page.keyboard.press("a")
+    page.keyboard.press("a")
+    held[0].continue_()
+    shows(page, "Photo 1")
+    eventually(lambda: is_decided(first, ReviewState.PUBLISHED), seconds=10)
+    assert len(sent) == 1
+    assert is_decided(second, ReviewState.AWAITING_REVIEW)
+
+
 def test_back_button__shows_what_was_decided(site: ReviewSite) -> None:
     first, _second = drafts(2)
     page = site.open_review(first)
@@ -228,4 +247,26 @@ def test_without_scripts__forms_decide_and_lead_on(
     page.locator("#reject-form button.yes").click()
     expect(page.get_by_text("All done")).to_be_visible()
     assert is_decided(second, ReviewState.REJECTED)
+    site.context.close()
+
+
+def test_phone__opens_at_the_top_with_decisions_in_reach(
+    browser: Browser, live_server: LiveServer
+) -> None:
+    first, _second = drafts(2)
+    viewport = {"width": 390, "height": 844}
+    site = sign_in(browser, live_server, builders.reviewer(), viewport=viewport, has_touch=True)
+    page = site.open_review(first)
+    assert page.evaluate("scrollY") == 0
+    approve = page.locator("#approve")
+    expect(approve).to_be_in_viewport()
+    page.evaluate("scrollTo(0, 400)")
+    approve.tap()
+    shows(page, "Photo 1")
+    expect(page.locator("#review h1")).to_be_in_viewport()
+    expect(page.locator("#notices p")).to_contain_text("Approved and published")
+    notice, button = page.locator("#notices p").bounding_box(), approve.bounding_box()
+    assert notice is not None
+    assert button is not None
+    assert notice["y"] + notice["height"] < button["y"]
     site.context.close()

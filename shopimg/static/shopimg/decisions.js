@@ -17,6 +17,7 @@ export function installDecisions(navigation) {
 export async function decide(form) {
   const page = currentPage();
   const { url, next, pk } = page.dataset;
+  if (decided.has(url)) return; // pressed again while the next page was on its way
   const outcome = form.dataset.decision;
   const saving = send(form, url);
   pending.add(saving);

@@ -55,6 +55,7 @@ function show(page) {
   currentPage().replaceWith(page);
   document.title = page.dataset.title;
   arranged(page);
+  if (page.getBoundingClientRect().top < 0) page.scrollIntoView({ block: "start" });
   const again = focused && document.getElementById(focused);
   if (again) again.focus({ preventScroll: true });
   else document.querySelector("#content-start").focus({ preventScroll: true });

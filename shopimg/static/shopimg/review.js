@@ -12,8 +12,16 @@ function arrange(page) {
   stage?.disconnect();
   stage = new Stage(page.querySelector("#stage"));
   connectDialogs(page);
-  page.querySelector("#strip [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  showInStrip(page.querySelector("#strip [aria-current]"));
   prepareNeighbours(page);
+}
+
+// Moves the strip only: on a phone "scrollIntoView" would move the whole page to its end.
+function showInStrip(link) {
+  const strip = link?.closest("ol");
+  if (!strip) return;
+  const offset = link.getBoundingClientRect().left - strip.getBoundingClientRect().left;
+  strip.scrollLeft += offset - (strip.clientWidth - link.offsetWidth) / 2;
 }
 
 function prepareNeighbours(page) {
