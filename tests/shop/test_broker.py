@@ -1,0 +1,101 @@
+"""What ``shopimg.broker`` gives an app, that Celery knows each setting, and that a host wins."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from celery import Celery
+from celery.app.defaults import NAMESPACES, flatten
+from django.utils import timezone
+from kombu.transport.redis import Channel
+
+from shopimg import broker
+from shopimg.conf import settings as shopimg_settings
+from shopimg.models import WorkerHeartbeat
+from shopimg.services import workers
+
+
+def _app(**settings: object) -> Celery:
+    app = Celery("host", set_as_current=False)
+    app.conf.update(settings)
+    return broker.configure(app)
+
+
+def test_configure__celery_knows_every_setting() -> None:
+    known = {name for name, _ in flatten(NAMESPACES)}
+    given = {*broker._defaults(), "broker_transport_options", "beat_schedule", "task_queues"}
+    # Celery takes an unknown name without a word.
+    assert given - known == set()
+
+
+def test_configure__settings_arrive() -> None:
+    conf = _app(broker_url="redis://127.0.0.1:1/0").conf
+    assert conf.accept_content == ["json"]
+    assert (conf.task_acks_late, conf.task_reject_on_worker_lost) == (True, False)
+    assert (conf.worker_prefetch_multiplier, conf.task_ignore_result) == (1, True)
+    assert conf.task_default_queue == "shopimg"
+    assert conf.worker_proc_alive_timeout == 60.0
+    assert conf.task_publish_retry_policy["max_retries"] == 1
+    assert conf.broker_transport_options == {
+        "visibility_timeout": 600,
+        "socket_timeout": 10,
+        "socket_connect_timeout": 3,
+        "health_check_interval": 25,
+        "queue_order_strategy": "priority",
+    }
+    assert conf.broker_transport_options["visibility_timeout"] > conf.task_time_limit
+    assert conf.task_time_limit > shopimg_settings.JOB_TIME_LIMIT_SECONDS
+
+
+def test_configure__redis_transport_knows_every_option() -> None:
+    assert set(broker._transport_options()) <= set(Channel.from_transport_options)
+
+
+def test_configure__what_the_host_has_set_stays() -> None:
+    conf = _app(
+        worker_prefetch_multiplier=4,
+        broker_transport_options={"socket_timeout": 2},
+        beat_schedule={"own": {"task": "own.task", "schedule": 5}},
+    ).conf
+    assert conf.worker_prefetch_multiplier == 4
+    assert conf.broker_transport_options["socket_timeout"] == 2
+    assert conf.broker_transport_options["visibility_timeout"] == 600
+    assert set(conf.beat_schedule) == {"own", "shopimg-sweep"}
+
+
+def test_configure__beat_sweeps_on_the_queue_of_shopimg() -> None:
+    entry = _app(task_default_queue="celery").conf.beat_schedule["shopimg-sweep"]
+    assert entry == {
+        "task": "shopimg.tasks.sweep_jobs",
+        "schedule": 20,
+        "options": {"expires": 20, "queue": "shopimg"},
+    }
+
+
+def test_consume__workers_serve_both_queues_whatever_the_host_has_set() -> None:
+    app = broker.consume(_app(task_default_queue="celery"))
+    assert app.conf.task_default_queue == "shopimg"
+    assert list(app.amqp.queues.consume_from) == ["shopimg", "shopimg-bulk"]
+
+
+@pytest.mark.django_db
+def test_beat__writes_one_row_and_keeps_the_start() -> None:
+    workers.beat("w@host", "shopimg", starting=True)
+    first = WorkerHeartbeat.objects.get()
+    workers.beat("w@host", "shopimg")
+    second = WorkerHeartbeat.objects.get()
+    assert second.started_at == first.started_at
+    assert second.seen_at > first.seen_at
+    assert WorkerHeartbeat.objects.alive().get() == second
+    workers.beat("w@host", "shopimg", starting=True)
+    assert WorkerHeartbeat.objects.get().started_at > first.started_at
+    workers.stopped("w@host")
+    assert not WorkerHeartbeat.objects.exists()
+
+
+@pytest.mark.django_db
+def test_beat__old_row_is_not_alive() -> None:
+    workers.beat("w@host", "shopimg")
+    assert WorkerHeartbeat.objects.alive(timezone.now() + timedelta(seconds=29)).exists()
+    assert not WorkerHeartbeat.objects.alive(timezone.now() + timedelta(seconds=31)).exists()

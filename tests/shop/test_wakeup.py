@@ -1,0 +1,146 @@
+"""Messages on a real Redis, and an upload while the broker is silent, gone or has hung up."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+
+import pytest
+import redis
+from celery import current_app
+from django.db import connections, transaction
+
+from shopimg import wakeup
+from shopimg.models import EnhancementJob
+from shopimg.states import JobState
+from tests import builders
+from tests.servers.process import free_port
+from tests.servers.redis import RedisServer
+from tests.testapp.brokers import using_broker
+
+
+@pytest.fixture
+def client(redis_server: RedisServer) -> Iterator[redis.Redis]:
+    url = f"redis://127.0.0.1:{redis_server.port}/4"
+    with redis.Redis.from_url(url) as client, using_broker(url):
+        client.flushdb()
+        yield client
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A broker that accepts connections and never says a word."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(50)
+        yield listener.getsockname()[1]
+
+
+def _within(seconds: float, action) -> None:
+    """Run an action in a thread, so that one that hangs fails the test instead of stopping it."""
+    outcome: list[BaseException | None] = []
+
+    def act() -> None:
+        try:
+            action()
+            outcome.append(None)
+        except BaseException as err:
+            outcome.append(err)
+            raise
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert outcome == [None]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_upload__sends_its_job_id_as_json_and_nothing_else(client: redis.Redis) -> None:
+    job = builders.job_of(builders.photo())
+    (raw,) = client.lrange("shopimg", 0, -1)
+    message = json.loads(raw)
+    assert message["content-type"] == "application/json"
+    assert message["headers"]["task"] == "shopimg.tasks.run_job"
+    arguments, options, _ = json.loads(base64.b64decode(message["body"]))
+    assert (arguments, options) == ([str(job.pk)], {})
+    assert job.sent_at is not None
+
+
+@pytest.mark.django_db
+def test_send__bulk_jobs_have_a_queue_of_their_own(client: redis.Redis) -> None:
+    job = builders.job_of(builders.photo())
+    assert wakeup.send(job.pk, bulk=True) is True
+    assert [client.llen(queue) for queue in ("shopimg", "shopimg-bulk")] == [0, 1]
+    assert (wakeup.waiting("shopimg"), wakeup.waiting("shopimg-bulk")) == (0, 1)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("send", "task"),
+    [
+        (wakeup.send_renditions, "shopimg.tasks.make_renditions"),
+        (wakeup.send_delete_files, "shopimg.tasks.delete_files"),
+    ],
+)
+def test_send__tasks_about_files(client: redis.Redis, send, task: str) -> None:
+    assert send(uuid.uuid4()) is True
+    (raw,) = client.lrange("shopimg", 0, -1)
+    assert json.loads(raw)["headers"]["task"] == task
+
+
+@pytest.mark.django_db
+def test_send__connection_that_the_broker_closed_is_opened_again(client: redis.Redis) -> None:
+    assert wakeup.send_renditions(uuid.uuid4()) is True
+    client.execute_command("CLIENT KILL TYPE normal SKIPME yes")
+    assert wakeup.send_renditions(uuid.uuid4()) is True
+    assert client.llen("shopimg") == 2
+
+
+@pytest.mark.django_db
+def test_send__full_redis_is_a_message_not_taken(client: redis.Redis, caplog) -> None:
+    client.config_set("maxmemory", "1")
+    try:
+        assert wakeup.send_renditions(uuid.uuid4()) is False
+    finally:
+        client.config_set("maxmemory", "0")
+    assert "the broker did not take shopimg.tasks.make_renditions" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("configured", [True, False])
+@pytest.mark.parametrize("broker", ["silent", "refusing"])
+def test_upload__does_not_depend_on_the_broker(
+    broker: str, configured: bool, silent_port: int
+) -> None:
+    port = silent_port if broker == "silent" else free_port()
+    with using_broker(f"redis://127.0.0.1:{port}/0") as app:
+        if not configured:  # a host that has never called shopimg.broker.configure
+            app.conf.broker_transport_options = {}
+        _within(30, builders.photo)
+        assert wakeup.waiting("shopimg") is None
+    job = EnhancementJob.objects.get()
+    assert (job.state, job.sent_at) == (JobState.QUEUED, None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_upload__that_is_rolled_back_sends_nothing(client: redis.Redis) -> None:
+
+    with transaction.atomic():
+        builders.photo()
+        transaction.set_rollback(True)
+    assert client.llen("shopimg") == 0
+
+
+def test_connection__is_impatient_on_redis_only() -> None:
+    with using_broker("redis://127.0.0.1:1/0", broker_transport_options={"socket_timeout": 60}):
+        options = wakeup._connection().transport_options
+        assert (options["socket_timeout"], options["socket_connect_timeout"]) == (0.4, 0.4)
+        assert current_app.conf.broker_transport_options["socket_timeout"] == 60
+    with using_broker("memory://", broker_transport_options={}):
+        assert "max_retries" not in wakeup._connection().transport_options
