@@ -46,7 +46,7 @@ class Settings:
     HEARTBEAT_SECONDS: int = 10
     """How often a running job and a worker give a sign of life."""
     RESEND_SECONDS: int = 60
-    """A due job whose last message is older than this gets another one."""
+    """A due job whose message is older than this gets another one, if the broker holds too few."""
     MAX_ATTEMPTS: int = 3
     """Attempts before a job is quarantined."""
     RETRY_SECONDS: int = 20
