@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ from tests.servers.process import accepts_connections, free_port, running
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 SHOP = ROOT / "var" / "screenshots"
+WORKER_SECONDS = 15
+"""For the worker's first sign of life, without which the admin warns."""
 ENVIRONMENT = {"DEMO_DIR": str(SHOP)}
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 APPROVED = 5
@@ -56,14 +59,14 @@ def main() -> int:
 def _site() -> Iterator[str]:
     port = free_port()
     address = f"127.0.0.1:{port}"
-    command = [sys.executable, ROOT / "manage.py", "runserver", "--noreload", "--insecure", address]
-    with running(
-        "site",
-        command,
-        folder=SHOP,
-        ready=lambda: accepts_connections(port),
-        env=ENVIRONMENT,
+    site = [sys.executable, ROOT / "manage.py", "runserver", "--noreload", "--insecure", address]
+    worker = [sys.executable, "-m", "celery", "-A", "enhancer_worker", "worker", "-Q", "shopimg"]
+    settings = {**ENVIRONMENT, "DJANGO_SETTINGS_MODULE": "demoshop.settings"}
+    with (
+        running("worker", worker, folder=SHOP, ready=lambda: True, env=settings),
+        running("site", site, folder=SHOP, ready=lambda: accepts_connections(port), env=settings),
     ):
+        time.sleep(WORKER_SECONDS)
         yield f"http://{address}"
 
 
