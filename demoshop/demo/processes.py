@@ -44,6 +44,16 @@ def running(arguments: Sequence[str], log: Path) -> Iterator[subprocess.Popen[by
             _stop(process)
 
 
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let a termination signal do what Ctrl-C does, so that no process stays behind."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """Ask politely, then end the whole group."""
     if process.poll() is None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import click
@@ -25,7 +24,8 @@ def run(address: str) -> None:
     Raises:
         CommandError: one of the processes ended by itself.
     """
-    with workspace.reserved() as folder, ExitStack() as stack:
+    with suppress(KeyboardInterrupt), processes.terminable(), ExitStack() as stack:
+        folder = stack.enter_context(workspace.reserved())
         call_command("migrate", verbosity=0)
         accounts.create_users(folder)
         commands = {
@@ -33,7 +33,6 @@ def run(address: str) -> None:
             "beat": processes.beat(folder),
             "site": ("manage.py", "runserver", "--noreload", "--insecure", address),
         }
-        stack.enter_context(_stopped_politely())
         started = {
             name: stack.enter_context(processes.running(command, folder / f"{name}.log"))
             for name, command in commands.items()
@@ -48,18 +47,6 @@ def run(address: str) -> None:
         while True:
             _check(started, folder)
             time.sleep(POLL_SECONDS)
-
-
-@contextmanager
-def _stopped_politely() -> Iterator[None]:
-    """Let a termination signal do what Ctrl-C does, so that nothing stays behind."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    except KeyboardInterrupt:
-        click.echo("\nStopped.")
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _introduce(address: str, logins: Mapping[str, str], folder: Path) -> None:

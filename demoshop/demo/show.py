@@ -2,39 +2,51 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 from django.contrib.auth.models import AbstractUser
 from django.core.management import CommandError, call_command
 from django.test import Client
 
+from demoshop.catalogue import Sample
 from demoshop.demo import accounts, contact_sheet, processes, report, seeding, waiting, workspace
 from demoshop.demo.seeding import Upload
+from demoshop.models import Product
 from shopimg.models import EnhancedVariant
 from shopimg.services import reviews
 
 RENDITION_SECONDS = 120
 
 
-def run(*, approve: int, timeout_seconds: float) -> None:
+def run(*, approve: int, photos: int | None, timeout_seconds: float) -> None:
     """Run the demo from an empty shop.
 
     Args:
         approve: how many drafts the reviewer approves; the others wait in the review queue.
+        photos: how many photographs are uploaded; all of them by default.
         timeout_seconds: time for all photographs together.
 
     Raises:
         CommandError: a job failed, or a photograph did not get better; says which.
     """
     start = time.monotonic()
-    with workspace.reserved() as folder:
+    with processes.terminable(), workspace.reserved() as folder:
         workspace.clear()
         call_command("migrate", verbosity=0)
         reviewer = accounts.create_users(folder)
-        uploads, rows = _with_worker(folder, reviewer, approve, timeout_seconds)
+        products = seeding.seed_products()[:photos]
+        log = folder / "worker.log"
+        try:
+            with processes.running(processes.worker(), log) as worker:
+                uploads = _upload(products)
+                waiting.wait_for_jobs(uploads, worker, timeout_seconds=timeout_seconds)
+                _review(uploads[:approve], reviewer, worker)
+        except waiting.WaitingError as err:
+            raise CommandError(f"{err} The end of {log}:\n\n{processes.tail(log)}") from err
+        rows = [report.measure(upload) for upload in uploads]
         report.write_json(rows, folder / "report.json")
         contact_sheet.write(uploads, rows, folder / "contact-sheet.png")
         click.echo(report.table(rows))
@@ -44,25 +56,19 @@ def run(*, approve: int, timeout_seconds: float) -> None:
     click.echo(f"All {len(rows)} photographs are better than their uploads ({seconds} s in all).")
 
 
-def _with_worker(
-    folder: Path, reviewer: AbstractUser, approve: int, timeout_seconds: float
-) -> tuple[list[Upload], list[report.Row]]:
-    log = folder / "worker.log"
-    click.echo("Starting one worker")
-    with processes.running(processes.worker(), log) as worker:
-        try:
-            products = seeding.seed_products()
-            with click.progressbar(products, label="Uploading", show_pos=True) as bar:
-                uploads = [seeding.upload(sample, product) for sample, product in bar]
-            waiting.wait_for_jobs(uploads, worker, timeout_seconds=timeout_seconds)
-            for upload in uploads[:approve]:
-                variant = _approve(upload, reviewer)
-                waiting.wait_for_renditions(variant, worker, timeout_seconds=RENDITION_SECONDS)
-                _check_storefront(upload, variant)
-            rows = [report.measure(upload) for upload in uploads]
-        except waiting.WaitingError as err:
-            raise CommandError(f"{err} The end of {log}:\n\n{processes.tail(log)}") from err
-    return uploads, rows
+def _upload(products: Sequence[tuple[Sample, Product]]) -> list[Upload]:
+    with click.progressbar(products, label="Uploading", show_pos=True) as bar:
+        return [seeding.upload(sample, product) for sample, product in bar]
+
+
+def _review(
+    uploads: Sequence[Upload], reviewer: AbstractUser, worker: subprocess.Popen[bytes]
+) -> None:
+    """Approve the drafts, and see that customers get them in every size."""
+    for upload in uploads:
+        variant = _approve(upload, reviewer)
+        waiting.wait_for_renditions(variant, worker, timeout_seconds=RENDITION_SECONDS)
+        _check_storefront(upload, variant)
 
 
 def _approve(upload: Upload, reviewer: AbstractUser) -> EnhancedVariant:

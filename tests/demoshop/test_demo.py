@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError
@@ -17,6 +18,9 @@ from pytest_django import Settings
 from demoshop.demo import accounts, processes, report, seeding, show, workspace
 from demoshop.demo.report import Row
 from demoshop.models import Product, ProductImage
+from tests.servers.postgres import PostgresServer
+from tests.servers.redis import RedisServer
+from tests.servers.s3 import S3Server
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = [
@@ -126,22 +130,51 @@ def test_processes__are_stopped_with_their_children(tmp_path: Path) -> None:
     assert not is_running(child)
 
 
-@pytest.mark.slow
-def test_demo__improves_every_photograph_on_the_real_worker(tmp_path: Path) -> None:
+def run_demo(folder: Path, *options: str, **variables: str) -> list[dict[str, Any]]:
+    """Run the command as a user does, and return its report."""
     ours = ("DATABASE_URL", "REDIS_URL", "S3_", "DJANGO_", "DEMO_")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     result = subprocess.run(
-        [sys.executable, "manage.py", "demo"],
+        [sys.executable, "manage.py", "demo", *options],
         cwd=ROOT,
-        env={**kept, "DEMO_DIR": str(tmp_path)},
+        env={**kept, **variables, "DEMO_DIR": str(folder)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    rows = json.loads((tmp_path / "report.json").read_text())
-    assert len(rows) == 10
+    rows: list[dict[str, Any]] = json.loads((folder / "report.json").read_text())
+    return rows
+
+
+def assert_all_better(rows: list[dict[str, Any]]) -> None:
     assert all(list(row) == KEYS for row in rows)
     assert all(row["psnr_after"] > row["psnr_before"] for row in rows)
-    assert [row["status"] for row in rows] == ["published", *["awaiting_review"] * 9]
+    states = [row["status"] for row in rows]
+    assert states == ["published", *["awaiting_review"] * (len(rows) - 1)]
+
+
+@pytest.mark.slow
+def test_demo__improves_every_photograph_on_the_real_worker(tmp_path: Path) -> None:
+    for _ in range(2):  # a second run starts afresh
+        rows = run_demo(tmp_path)
+        assert len(rows) == 10
+        assert_all_better(rows)
     assert (tmp_path / "contact-sheet.png").stat().st_size > 100_000
+
+
+@pytest.mark.slow
+def test_demo__runs_on_real_servers_without_a_change_of_code(
+    tmp_path: Path, redis_server: RedisServer, postgres_server: PostgresServer, s3_server: S3Server
+) -> None:
+    postgres_server.create_database("demo")
+    servers = {
+        "DATABASE_URL": postgres_server.url("demo"),
+        "REDIS_URL": redis_server.url,
+        **s3_server.environment(),
+    }
+    rows = run_demo(tmp_path, "--photos", "2", "--timeout", "180", **servers)
+    assert len(rows) == 2
+    assert_all_better(rows)
+    assert not list(tmp_path.glob("*.sqlite3"))
+    assert not (tmp_path / "published").exists()

@@ -14,7 +14,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--approve", type=int, default=1, help="drafts to approve (default 1)")
+        parser.add_argument("--photos", type=int, help="photos to upload (default all)")
         parser.add_argument("--timeout", type=float, default=900, help="seconds for all photos")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        show.run(approve=options["approve"], timeout_seconds=options["timeout"])
+        show.run(
+            approve=options["approve"],
+            photos=options["photos"],
+            timeout_seconds=options["timeout"],
+        )
