@@ -10,6 +10,7 @@ from shopimg.conf import settings
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
+VIEW = "shopimg.view_enhancedvariant"
 REVIEW = "shopimg.review_enhancedvariant"
 PUBLISH = "shopimg.publish_enhancedvariant"
 OPERATE = "shopimg.change_enhancementjob"
