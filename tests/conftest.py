@@ -35,8 +35,8 @@ def pytest_runtest_makereport(
     """Show with a test that fails what the servers have said since it began."""
     report = yield
     if report.failed:
-        said = {name: news(log, item.stash[SIZES].get(log, 0)) for name, log in LOGS.items()}
-        report.sections += [(f"log of {name}", text) for name, text in said.items() if text]
+        said = {log: news(log, item.stash[SIZES].get(log, 0)) for log in LOGS}
+        report.sections += [(f"log of {log.stem}", text) for log, text in said.items() if text]
     return report
 
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-LOGS: dict[str, Path] = {}
-"""Name -> output of every process that runs now; shown with a test that fails."""
+LOGS: list[Path] = []
+"""Output of every process that runs now; shown with a test that fails."""
 
 POLL_SECONDS = 0.05
 STOP_SECONDS = 15
@@ -40,7 +40,7 @@ def accepts_connections(port: int) -> bool:
 
 def log_sizes() -> dict[Path, int]:
     """Return how many bytes each running server has said so far."""
-    return {log: log.stat().st_size for log in LOGS.values() if log.exists()}
+    return {log: log.stat().st_size for log in LOGS if log.exists()}
 
 
 def news(log: Path, start_bytes: int = 0, *, lines: int = 60) -> str:
@@ -75,14 +75,15 @@ def running(
     Raises:
         ServerFailedError: it ended by itself or was not ready in time; the message has its log.
     """
-    LOGS[name] = folder / f"{name}.log"
-    process = _start(command, LOGS[name], folder, env, user)
+    log = folder / f"{name}.log"
+    process = _start(command, log, folder, env, user)
+    LOGS.append(log)
     try:
-        _wait(name, process, ready, seconds)
+        _wait(process, log, ready, seconds)
         yield process
     finally:
         stop(process)
-        del LOGS[name]
+        LOGS.remove(log)
 
 
 def stop(process: subprocess.Popen[bytes], first: signal.Signals = signal.SIGTERM) -> None:
@@ -125,12 +126,12 @@ def _dies_with_parent() -> list[str]:
 
 
 def _wait(
-    name: str, process: subprocess.Popen[bytes], ready: Callable[[], bool], seconds: float
+    process: subprocess.Popen[bytes], log: Path, ready: Callable[[], bool], seconds: float
 ) -> None:
     end = time.monotonic() + seconds
     while not ready():
         if process.poll() is not None:
-            raise ServerFailedError(f"{name} ended with {process.returncode}\n{news(LOGS[name])}")
+            raise ServerFailedError(f"{log.stem} ended with {process.returncode}\n{news(log)}")
         if time.monotonic() > end:
-            raise ServerFailedError(f"{name} not ready in {seconds} s\n{news(LOGS[name])}")
+            raise ServerFailedError(f"{log.stem} not ready in {seconds} s\n{news(log)}")
         time.sleep(POLL_SECONDS)

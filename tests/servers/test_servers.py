@@ -17,7 +17,7 @@ from playwright.sync_api import Page
 from storages.backends.s3 import S3Storage
 
 from tests.servers.postgres import PostgresServer
-from tests.servers.process import ServerFailedError, running
+from tests.servers.process import LOGS, ServerFailedError, running
 from tests.servers.redis import RedisServer
 from tests.servers.s3 import S3Server
 from tests.testapp.models import UnwatchedPhoto
@@ -108,6 +108,20 @@ def test_storages__are_folders_of_the_test(storage_folders: dict[str, Path]) -> 
     photo.file.save("a.png", ContentFile(b"pixels"), save=False)
     assert Path(photo.file.path).read_bytes() == b"pixels"
     assert Path(photo.file.path).is_relative_to(storage_folders["default"])
+
+
+def test_running__two_servers_may_have_one_name(tmp_path: Path) -> None:
+    before = list(LOGS)
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    with (
+        running("twin", ["sleep", "60"], folder=folders[0], ready=lambda: True),
+        running("twin", ["sleep", "60"], folder=folders[1], ready=lambda: True) as second,
+    ):
+        assert [*before, *(folder / "twin.log" for folder in folders)] == LOGS
+    assert before == LOGS
+    assert second.poll() is not None
 
 
 def test_running__reports_a_server_that_ends(tmp_path: Path) -> None:
