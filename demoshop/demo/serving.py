@@ -52,7 +52,7 @@ def run(address: str) -> None:
 def _introduce(address: str, logins: Mapping[str, str], folder: Path) -> None:
     click.echo(f"Shop     http://{address}/")
     click.echo(f"Admin    http://{address}/admin/")
-    click.echo(f"API      http://{address}/api/shopimg/v1/")
+    click.echo(f"API      http://{address}/api/shopimg/v1/docs/")
     for name, password in logins.items():
         click.echo(f"Login    {name} / {password}")
     click.echo(f"Logs     {folder}\nCtrl-C stops everything.")

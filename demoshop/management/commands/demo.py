@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management import BaseCommand, CommandParser
+from django.core.management import BaseCommand, CommandError, CommandParser
 
 from demoshop.demo import show
 
@@ -18,8 +18,11 @@ class Command(BaseCommand):
         parser.add_argument("--timeout", type=float, default=900, help="seconds for all photos")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        show.run(
-            approve=options["approve"],
-            photos=options["photos"],
-            timeout_seconds=options["timeout"],
-        )
+        try:
+            show.run(
+                approve=options["approve"],
+                photos=options["photos"],
+                timeout_seconds=options["timeout"],
+            )
+        except KeyboardInterrupt:
+            raise CommandError("Interrupted; the worker is stopped.", returncode=130) from None
