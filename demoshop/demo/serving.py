@@ -47,6 +47,7 @@ def run(address: str) -> None:
         while True:
             _check(started, folder)
             time.sleep(POLL_SECONDS)
+    click.echo("\nStopped.")
 
 
 def _introduce(address: str, logins: Mapping[str, str], folder: Path) -> None:
