@@ -40,7 +40,16 @@ def key_as_text(rows: models.QuerySet[Any]) -> Any:
     native = connections[rows.db].features.has_native_uuid_field
     if native or not isinstance(_key_field(rows.model), models.UUIDField):
         return text
-    first, *others = (Substr(text, start, length) for start, length in _UUID_GROUPS)
+    return hyphenated(text)
+
+
+def hyphenated(digits: Any) -> Concat:
+    """Write 32 hexadecimal digits in SQL as ``str(uuid)`` does in Python.
+
+    Args:
+        digits: a text expression.
+    """
+    first, *others = (Substr(digits, start, length) for start, length in _UUID_GROUPS)
     return Concat(first, *(part for group in others for part in (Value("-"), group)))
 
 

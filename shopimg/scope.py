@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from django.contrib.contenttypes.models import ContentType
-from django.db import connections
-from django.db.models import CharField, Field, Model, Q, QuerySet, UUIDField, Value
-from django.db.models.functions import Cast, Concat, Substr
+from django.db.models import Model, Q, QuerySet
 from django.utils.module_loading import import_string
 
 from shopimg import sources
 from shopimg.conf import settings
+from shopimg.querysets import key_as_text
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -23,9 +22,6 @@ Scope: TypeAlias = "Callable[[User, QuerySet[Any]], QuerySet[Any]]"
 """What ``SHOPIMG["SCOPE"]`` names."""
 
 _Rows = TypeVar("_Rows", bound="QuerySet[Any]")
-
-# First character (from 1) and length of the groups of a UUID in hexadecimal.
-_UUID_GROUPS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
 
 
 def visible_to(user: User, rows: _Rows) -> _Rows:
@@ -61,34 +57,9 @@ def images_visible_to(user: User, images: QuerySet[Any]) -> QuerySet[Any]:
 
 def rows_of(images: QuerySet[Any]) -> Q:
     """Match the jobs or variants of the images in a queryset, without fetching them."""
-    keys = images.order_by().values_list(_key_as_text(images), flat=True)
+    keys = images.order_by().values_list(key_as_text(images), flat=True)
     return _all_of(images.model) & Q(source_id__in=keys)
 
 
 def _all_of(model: type[Model]) -> Q:
     return Q(source_type=ContentType.objects.get_for_model(model))
-
-
-def hyphenated(digits: Any) -> Concat:
-    """Write 32 hexadecimal digits in SQL as ``str(uuid)`` does in Python.
-
-    Args:
-        digits: a text expression.
-    """
-    first, *others = (Substr(digits, start, length) for start, length in _UUID_GROUPS)
-    return Concat(first, *(part for group in others for part in (Value("-"), group)))
-
-
-def _key_as_text(images: QuerySet[Any]) -> Any:
-    """Write primary keys in SQL as ``str(instance.pk)`` does in Python."""
-    text = Cast("pk", CharField())
-    native = connections[images.db].features.has_native_uuid_field
-    is_uuid = isinstance(_key_field(images.model), UUIDField)
-    return hyphenated(text) if is_uuid and not native else text
-
-
-def _key_field(model: type[Model]) -> Field[Any, Any]:
-    field: Any = model._meta.pk
-    while field.remote_field is not None:  # a child of another model shares its parent's key
-        field = field.target_field
-    return field  # type: ignore[no-any-return]

@@ -11,7 +11,8 @@ from django.db.models import F, QuerySet
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from shopimg.models import BulkRun, EnhancedVariant, EnhancementJob
-from shopimg.scope import hyphenated, visible_to
+from shopimg.querysets import hyphenated
+from shopimg.scope import visible_to
 from tests import builders
 from tests.testapp.models import OwnedPhoto
 
