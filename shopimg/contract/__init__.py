@@ -17,14 +17,17 @@ from shopimg.contract.errors import (
 from shopimg.contract.recipe import (
     CLEAN,
     MIME_TYPES,
-    STEP_TYPES,
     Output,
     Recipe,
-    Restore,
     Role,
+)
+from shopimg.contract.steps import (
+    STEP_TYPES,
+    Restore,
     Step,
     Upscale,
 )
+from shopimg.contract.weights import FLAVOURS, WeightName
 from shopimg.contract.work import (
     Deadline,
     EnhancedImage,
@@ -34,6 +37,7 @@ from shopimg.contract.work import (
 
 __all__ = [
     "CLEAN",
+    "FLAVOURS",
     "MIME_TYPES",
     "STEP_TYPES",
     "CapacityError",
@@ -57,5 +61,6 @@ __all__ = [
     "StepReport",
     "UnsupportedFormatError",
     "Upscale",
+    "WeightName",
     "WorkerError",
 ]

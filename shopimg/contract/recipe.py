@@ -1,74 +1,19 @@
-"""Recipes: named tables of roles, each a list of steps with checked options."""
+"""Recipes: named tables of roles, each a list of steps and a way to write the result."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from shopimg.contract.errors import RecipeError
+from shopimg.contract.steps import STEP_TYPES, Restore, Step, Upscale
 
 _T = TypeVar("_T")
 
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, float) or _is_integer(value)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One operation of a recipe; subclasses validate their options on construction."""
-
-    name: ClassVar[str] = ""
-
-    def options(self) -> dict[str, Any]:
-        """Return the options as JSON-serialisable values."""
-        return dataclasses.asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Restore(Step):
-    """Remove noise and JPEG artefacts without knowing how strong they are."""
-
-    name: ClassVar[str] = "restore"
-    strength: float = 1.0
-    """Share of the correction that is applied, 0 (none) to 1 (all)."""
-
-    def __post_init__(self) -> None:
-        if not _is_number(self.strength) or not 0 <= self.strength <= 1:
-            raise RecipeError(f"restore.strength must be between 0 and 1, not {self.strength!r}.")
-
-
-@dataclass(frozen=True, slots=True)
-class Upscale(Step):
-    """Enlarge the picture: by a factor, or until its longest side reaches a size."""
-
-    name: ClassVar[str] = "upscale"
-    scale: int | None = None
-    """Factor, 2 or 4; excludes ``to``."""
-    to: int | None = None
-    """Longest side in pixels, 16 to 12,000; a larger picture is left as it is."""
-
-    SCALES: ClassVar[tuple[int, ...]] = (2, 4)
-
-    def __post_init__(self) -> None:
-        if (self.scale is None) == (self.to is None):
-            raise RecipeError("upscale needs either scale or to.")
-        if self.scale is not None and self.scale not in self.SCALES:
-            raise RecipeError(f"upscale.scale must be 2 or 4, not {self.scale!r}.")
-        if self.to is not None and (not _is_integer(self.to) or not 16 <= self.to <= 12_000):
-            raise RecipeError(f"upscale.to must be 16 to 12000 pixels, not {self.to!r}.")
-
-
-STEP_TYPES: Mapping[str, type[Step]] = {step.name: step for step in (Restore, Upscale)}
-"""Every operation a recipe may name."""
 
 MIME_TYPES: Mapping[str, str] = {
     "jpeg": "image/jpeg",
@@ -91,7 +36,7 @@ class Output:
     def __post_init__(self) -> None:
         if self.format not in MIME_TYPES:
             raise RecipeError(f"output.format must be one of {', '.join(MIME_TYPES)}.")
-        if not _is_integer(self.quality) or not 1 <= self.quality <= 100:
+        if type(self.quality) is not int or not 1 <= self.quality <= 100:
             raise RecipeError(f"output.quality must be 1 to 100, not {self.quality!r}.")
 
 
@@ -102,6 +47,21 @@ class Role:
     name: str
     steps: tuple[Step, ...]
     output: Output = Output()
+
+    def result_size(self, width: int, height: int) -> tuple[int, int]:
+        """Tell the size of the result without making it.
+
+        Args:
+            width: pixels of the upright upload.
+            height: likewise.
+
+        >>> Role("main", (Restore(), Upscale(scale=3))).result_size(400, 300)
+        (1200, 900)
+        """
+        for step in self.steps:
+            if isinstance(step, Upscale):
+                width, height = step.result_size(width, height)
+        return width, height
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +84,8 @@ class Recipe:
             RecipeError: an unknown step, option or value; the message names it.
 
         >>> recipe = Recipe.parse("clean", {"main": {"steps": [{"step": "upscale", "scale": 2}]}})
-        >>> recipe.roles[0].steps
-        (Upscale(scale=2, to=None),)
+        >>> recipe.roles[0].steps[0].result_size(400, 300)
+        (800, 600)
         """
         if not isinstance(table, Mapping) or not table:
             raise RecipeError(f"Recipe {name!r} needs at least one role.")
@@ -141,15 +101,21 @@ class Recipe:
             for role in self.roles
         }
 
-    def step_names(self) -> frozenset[str]:
-        """Names of the steps that any role uses."""
-        return frozenset(step.name for role in self.roles for step in role.steps)
+    def weights(self, shipped: Iterable[str]) -> frozenset[str]:
+        """Tell which weights the steps may run, whatever the picture and the machine.
+
+        Args:
+            shipped: names of the weights that are there.
+        """
+        names = frozenset(shipped)
+        steps = (step for role in self.roles for step in role.steps)
+        return frozenset[str]().union(*(step.weights(names) for step in steps))
 
     def fingerprint(self, weights: Mapping[str, str]) -> str:
         """Identity of the recipe's steps, their options and the weights behind them.
 
         Args:
-            weights: weight name -> sha256 of every file that the steps use.
+            weights: weight name -> sha256 of every file that the steps may use.
 
         Returns:
             64 hexadecimal digits; the recipe's own name does not count.
@@ -188,4 +154,7 @@ CLEAN = Recipe(
     "clean",
     (Role("main", (Restore(), Upscale(scale=2))),),
 )
-"""The recipe that is always there: remove noise and artefacts, then double the size."""
+"""The recipe that is always there: remove noise and artefacts, then double the size.
+
+It enlarges in the photo flavour: what uploads need.
+"""

@@ -1,0 +1,169 @@
+"""The operations that a recipe may name: options, their limits, and what they make of a size."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from shopimg.contract.errors import RecipeError
+from shopimg.contract.weights import FLAVOURS, WeightName
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation of a recipe; subclasses validate their options on construction."""
+
+    name: ClassVar[str] = ""
+
+    def options(self) -> dict[str, Any]:
+        """Return the options as JSON-serialisable values."""
+        return dataclasses.asdict(self)
+
+    def weights(self, shipped: Iterable[str]) -> frozenset[str]:
+        """Tell which weights the step may run, whatever the picture and the machine.
+
+        Args:
+            shipped: names of the weights that are there.
+        """
+        parsed = {name: WeightName.parse(name) for name in shipped}
+        return frozenset(name for name, parts in parsed.items() if parts and self._may_run(parts))
+
+    def _may_run(self, weight: WeightName) -> bool:
+        return weight.step == self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Restore(Step):
+    """Remove noise and JPEG artefacts without knowing how strong they are."""
+
+    name: ClassVar[str] = "restore"
+    strength: float = 1.0
+    """Share of the correction that is applied, 0 (none) to 1 (all)."""
+    network: str = ""
+    """File name of a foreign checkpoint that replaces ours; needs ``sha256``."""
+    sha256: str = ""
+    """Digest of that file, 64 hexadecimal digits in lower case."""
+    always: bool = False
+    """Restore a picture that looks clean too; else it is left as it is."""
+
+    def __post_init__(self) -> None:
+        _check_strength(self.name, self.strength)
+        if not isinstance(self.always, bool):
+            raise RecipeError(f"restore.always must be true or false, not {self.always!r}.")
+        _check_network(self.name, self.network, self.sha256)
+
+    def _may_run(self, weight: WeightName) -> bool:
+        if self.strength == 0:
+            return False
+        if weight.step == "estimate":
+            return not self.always
+        return weight.step == self.name and not self.network
+
+
+@dataclass(frozen=True, slots=True)
+class Upscale(Step):
+    """Enlarge the picture: by a factor, or until its longest side reaches a size."""
+
+    name: ClassVar[str] = "upscale"
+    scale: int | None = None
+    """Factor, 2, 3 or 4; excludes ``to``."""
+    to: int | None = None
+    """Longest side in pixels, 16 to 12,000; a larger picture is left as it is."""
+    flavour: str = "photo"
+    """``photo`` for uploads, which come with mild damage, or ``faithful`` to every pixel."""
+    strength: float = 1.0
+    """Share of the network's detail over plain resampling, 0 (no network) to 1 (all)."""
+    network: str = ""
+    """File name of a foreign checkpoint that replaces ours; needs ``sha256``."""
+    sha256: str = ""
+    """Digest of that file, 64 hexadecimal digits in lower case."""
+
+    SCALES: ClassVar[tuple[int, ...]] = (2, 3, 4)
+
+    def __post_init__(self) -> None:
+        if (self.scale is None) == (self.to is None):
+            raise RecipeError("upscale needs either scale or to.")
+        if self.scale is not None and not (_is_integer(self.scale) and self.scale in self.SCALES):
+            raise RecipeError(f"upscale.scale must be 2, 3 or 4, not {self.scale!r}.")
+        if self.to is not None and (not _is_integer(self.to) or not 16 <= self.to <= 12_000):
+            raise RecipeError(f"upscale.to must be 16 to 12000 pixels, not {self.to!r}.")
+        if self.flavour not in FLAVOURS:
+            raise RecipeError(f"upscale.flavour must be photo or faithful, not {self.flavour!r}.")
+        _check_strength(self.name, self.strength)
+        _check_network(self.name, self.network, self.sha256)
+
+    def result_size(self, width: int, height: int) -> tuple[int, int]:
+        """Tell the size of the result, which every enhancer reaches exactly.
+
+        Args:
+            width: pixels.
+            height: pixels.
+
+        Returns:
+            Width and height in pixels.
+
+        >>> Upscale(to=2000).result_size(1000, 333)
+        (2000, 666)
+        >>> Upscale(to=2000).result_size(2400, 1200)
+        (2400, 1200)
+        """
+        if self.scale is not None:
+            return width * self.scale, height * self.scale
+        longest, to = max(width, height), self.to or 0
+        if longest >= to:
+            return width, height
+        return max(1, round(width * to / longest)), max(1, round(height * to / longest))
+
+    def _may_run(self, weight: WeightName) -> bool:
+        """Count faithful as well: it draws text, and takes the place of a missing flavour."""
+        return (
+            weight.step == self.name
+            and self.strength > 0
+            and not self.network
+            and weight.scale in ((self.scale,) if self.scale else self.SCALES)
+            and weight.flavour in (self.flavour, "faithful")
+        )
+
+
+STEP_TYPES: Mapping[str, type[Step]] = {step.name: step for step in (Restore, Upscale)}
+"""Every operation a recipe may name."""
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float) or _is_integer(value)
+
+
+def _check_strength(step: str, strength: object) -> None:
+    if not _is_number(strength) or not 0 <= strength <= 1:  # type: ignore[operator]
+        raise RecipeError(f"{step}.strength must be between 0 and 1, not {strength!r}.")
+
+
+def _check_network(step: str, network: object, sha256: object) -> None:
+    if not network and not sha256:
+        return
+    if not network or not sha256:
+        raise RecipeError(f"{step} needs both network and sha256, or neither.")
+    if not _is_bare_file_name(network):
+        raise RecipeError(f"{step}.network must be a file name without folders, not {network!r}.")
+    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+        raise RecipeError(
+            f"{step}.sha256 must be 64 hexadecimal digits in lower case, not {sha256!r}."
+        )
+
+
+def _is_bare_file_name(name: object) -> bool:
+    return (
+        isinstance(name, str)
+        and name.isprintable()
+        and not name.startswith(".")
+        and not set(name) & {"/", "\\", ":"}
+    )
