@@ -22,6 +22,10 @@ class SRVGGConfig:
     """Hidden 3x3 convolutions between the first and the last one."""
 
 
+TIERS = {"s": (48, 8), "m": (48, 16)}
+"""Feature channels and hidden convolutions of the sizes that ship."""
+
+
 class ZeroSlope(nn.Module):
     """ReLU that is stored as a PReLU of slope zero.
 
@@ -107,3 +111,29 @@ def _conv(channels_in: int, channels_out: int) -> nn.Conv2d:
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
     nn.init.zeros_(cast(Tensor, conv.bias))
     return conv
+
+
+@torch.no_grad()
+def deepened(shallow: SRVGG, convolutions: int) -> SRVGG:
+    """A deeper net that computes exactly the same (Net2DeeperNet, arXiv 1511.05641).
+
+    The added convolutions are identities: what they receive has passed a ReLU, which their own
+    ReLU then leaves alone. Training a deep net from here starts where the shallow one ended.
+
+    Args:
+        shallow: a trained net.
+        convolutions: hidden 3x3 convolutions of the result, at least those of `shallow`.
+    """
+    config = shallow.config
+    added = convolutions - config.convolutions
+    deep = SRVGG(SRVGGConfig(config.scale, config.channels, convolutions))
+    last = 2 * (config.convolutions + 1)  # index of the last convolution of the shallow net
+    kept = {f"body.{n}": layer for n, layer in enumerate(shallow.body[:last])}
+    kept[f"body.{last + 2 * added}"] = shallow.body[last]
+    for name, layer in kept.items():
+        deep.get_submodule(name).load_state_dict(layer.state_dict())
+    for index in range(last, last + 2 * added, 2):
+        conv = cast(nn.Conv2d, deep.body[index])
+        nn.init.dirac_(conv.weight)
+        nn.init.zeros_(cast(Tensor, conv.bias))
+    return deep

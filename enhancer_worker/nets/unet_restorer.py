@@ -13,11 +13,11 @@ BLOCK_INIT_GAIN = 0.3
 
 @dataclass(frozen=True)
 class UNetRestorerConfig:
-    """Size of one blind restorer; the defaults are tier S (about 680 thousand parameters)."""
+    """Size of one blind restorer; the defaults are tier S (about 1.1 million parameters)."""
 
     channels: tuple[int, ...] = (48, 80)
     """Feature channels per level, finest (half resolution) first, multiples of 16."""
-    blocks: tuple[int, ...] = (2, 4)
+    blocks: tuple[int, ...] = (2, 8)
     """Residual blocks per level; every level but the last has them twice (down and up)."""
 
 

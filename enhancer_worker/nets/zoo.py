@@ -1,4 +1,4 @@
-"""The networks that ship, and what the engine must know of each; torch is imported on demand."""
+"""The networks that can be run, and what the engine must know of each; torch comes on demand."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ZooEntry:
-    """One shipped network."""
+    """One network; `weights.json` says whether its weights ship."""
 
     name: str
     """Weight name; its files are `weights/NAME.safetensors`, `NAME.xml` and `NAME.bin`."""
     kind: str
-    """Step that it serves: "upscale" or "restore"."""
+    """What it serves: the step "upscale" or "restore", or "estimate", which judges uploads."""
     scale: int
     """Output pixels per input pixel along one axis."""
     halo: int
@@ -30,15 +30,35 @@ class ZooEntry:
     """Height and width of the input must be multiples of this many pixels."""
     build: Callable[[], nn.Module]
     """Makes the network with fresh weights."""
+    tier: str = "s"
+    """Size: "s" for CPUs, "m" for GPUs and for who can wait."""
+    flavour: str = "faithful"
+    """What it was trained for: "faithful" to undamaged pictures, or "photo" for uploads."""
+    is_reference: bool = False
+    """Whether it is here to be compared with only; no step ever runs it."""
 
 
-def _upscaler(scale: int) -> Callable[[], nn.Module]:
+def _upscaler(scale: int, tier: str, flavour: str) -> ZooEntry:
     def build() -> nn.Module:
-        from enhancer_worker.nets.srvgg import SRVGG, SRVGGConfig  # noqa: PLC0415 - needs torch
+        from enhancer_worker.nets.srvgg import (  # noqa: PLC0415 - needs torch
+            SRVGG,
+            TIERS,
+            SRVGGConfig,
+        )
 
-        return SRVGG(SRVGGConfig(scale=scale))
+        return SRVGG(SRVGGConfig(scale, *TIERS[tier]))
 
-    return build
+    suffix = "" if flavour == "faithful" else f"_{flavour}"
+    return ZooEntry(
+        f"upscale_x{scale}_{tier}{suffix}",
+        "upscale",
+        scale,
+        halo=_UPSCALER_HALOS[tier],
+        multiple_of=1,
+        build=build,
+        tier=tier,
+        flavour=flavour,
+    )
 
 
 def _restorer() -> nn.Module:
@@ -50,25 +70,59 @@ def _restorer() -> nn.Module:
     return UNetRestorer(UNetRestorerConfig())
 
 
+def _estimator() -> nn.Module:
+    from enhancer_worker.nets.estimator import (  # noqa: PLC0415 - needs torch
+        Estimator,
+        EstimatorConfig,
+    )
+
+    return Estimator(EstimatorConfig())
+
+
+def _espcn() -> nn.Module:
+    from enhancer_worker.nets.espcn import ESPCN, ESPCNConfig  # noqa: PLC0415 - needs torch
+
+    return ESPCN(ESPCNConfig(2))
+
+
+def _vdsr() -> nn.Module:
+    from enhancer_worker.nets.vdsr import VDSR, VDSRConfig  # noqa: PLC0415 - needs torch
+
+    return VDSR(VDSRConfig(2))
+
+
+def _reference(name: str, halo: int, build: Callable[[], nn.Module]) -> ZooEntry:
+    return ZooEntry(name, "upscale", 2, halo, multiple_of=1, build=build, is_reference=True)
+
+
+_UPSCALER_HALOS = {"s": 10, "m": 18}
+
 ZOO: dict[str, ZooEntry] = {
     entry.name: entry
     for entry in (
-        ZooEntry("upscale_x2_s", "upscale", 2, halo=10, multiple_of=1, build=_upscaler(2)),
-        ZooEntry("upscale_x4_s", "upscale", 4, halo=10, multiple_of=1, build=_upscaler(4)),
-        ZooEntry("restore_s", "restore", 1, halo=54, multiple_of=4, build=_restorer),
+        *(
+            _upscaler(scale, tier, flavour)
+            for tier in _UPSCALER_HALOS
+            for flavour in ("faithful", "photo")
+            for scale in (2, 3, 4)
+        ),
+        ZooEntry("restore_s", "restore", 1, halo=86, multiple_of=4, build=_restorer),
+        ZooEntry("estimate_s", "estimate", 1, halo=0, multiple_of=8, build=_estimator),
+        _reference("espcn_x2", 6, _espcn),
+        _reference("vdsr_x2", 12, _vdsr),
     )
 }
-"""What ships, by weight name."""
+"""Every network, by weight name."""
 
 
 def zoo_entry(name: str) -> ZooEntry:
     """Look a network up by its weight name.
 
     Raises:
-        WorkerError: no network of this name ships.
+        WorkerError: there is no network of this name.
 
     >>> zoo_entry("restore_s").halo
-    54
+    86
     """
     if name not in ZOO:
         raise WorkerError(detail=f"no network {name!r}; there are {', '.join(ZOO)}")

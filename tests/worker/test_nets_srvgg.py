@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from enhancer_worker.nets.srvgg import SRVGG, SRVGGConfig
+from enhancer_worker.nets.srvgg import SRVGG, TIERS, SRVGGConfig, deepened
 from tests.worker.receptive_field import reach_of_block
 
 
@@ -68,3 +68,26 @@ def test_srvgg__tier_s_is_small() -> None:
 
 def test_srvgg__describes_itself() -> None:
     assert small().describe() == {"net": "srvgg", "scale": 2, "channels": 16, "convolutions": 2}
+
+
+def test_deepened__computes_the_same() -> None:
+    net = small(3)
+    deep = deepened(net, 5)
+    lq = torch.rand(1, 3, 9, 7)
+    torch.testing.assert_close(deep(lq), net(lq), rtol=0, atol=1e-6)
+    assert deep.halo == 7
+
+
+def test_deepened__of_equal_depth_is_a_copy() -> None:
+    net = small()
+    copy = deepened(net, 2)
+    assert copy.state_dict().keys() == net.state_dict().keys()
+    assert all(torch.equal(a, b) for a, b in zip(copy.parameters(), net.parameters(), strict=True))
+
+
+def test_tiers__m_is_twice_as_deep() -> None:
+    sizes = [
+        sum(p.numel() for p in SRVGG(SRVGGConfig(4, *TIERS[tier])).parameters())
+        for tier in ("s", "m")
+    ]
+    assert sizes == [188_400, 354_672]

@@ -39,7 +39,7 @@ def test_unet_restorer__halo_is_exact(config: UNetRestorerConfig) -> None:
 
 
 def test_receptive_radius__tier_s() -> None:
-    assert receptive_radius(UNetRestorerConfig()) == 54
+    assert receptive_radius(UNetRestorerConfig()) == 86
 
 
 @torch.no_grad()
