@@ -5,18 +5,64 @@ The only module of this package that knows Django: it loads the host's settings 
 
 from __future__ import annotations
 
+import logging
 import os
+from pathlib import Path
+from typing import Any
 
 import django
 from celery import Celery
+from celery.signals import task_postrun, task_prerun
+from django.db import close_old_connections
 
+from enhancer_worker.config import WorkerConfig
+from enhancer_worker.errors import device_is_lost
 from shopimg import broker
+
+logger = logging.getLogger(__name__)
 
 if "DJANGO_SETTINGS_MODULE" not in os.environ:
     raise RuntimeError("Set DJANGO_SETTINGS_MODULE to the settings of the shop before the worker.")
 
-app = Celery("enhancer_worker")
+
+class WorkerApp(Celery):
+    """Configures itself in every process of its worker, those that start afresh included."""
+
+    def __reduce__(self) -> str:
+        """Travel as a name: a process that starts afresh imports this module, with all it sets.
+
+        Celery's own way copies the configuration only, which loses the defaults and signals below.
+        """
+        return "app"
+
+
+def _pool_defaults() -> dict[str, Any]:
+    """Start the processes of a GPU worker afresh: CUDA does not survive a fork."""
+    device = WorkerConfig.from_environment().device
+    on_cuda = device.startswith("cuda") or (device == "auto" and Path("/dev/nvidiactl").exists())
+    return {"worker_pool_start_method": "spawn" if on_cuda else "fork"}
+
+
+@task_postrun.connect
+def end_process_without_device(**_: Any) -> None:
+    """End a process whose CUDA has failed, now that its job is recorded; the pool replaces it.
+
+    Raises:
+        SystemExit: what the pool takes as the last result of a process. The message is then
+            acknowledged, as that of any process that was lost, and the row decides what follows.
+    """
+    if device_is_lost():
+        logger.critical("CUDA has failed in process %d, which ends now", os.getpid())
+        raise SystemExit(1)
+
+
+# Celery connects these in forked processes only.
+task_prerun.connect(close_old_connections)
+task_postrun.connect(close_old_connections)
+
+app = WorkerApp("enhancer_worker")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 broker.consume(broker.configure(app))
+app.add_defaults(_pool_defaults)
 app.autodiscover_tasks()
 django.setup()

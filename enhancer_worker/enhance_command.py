@@ -14,7 +14,7 @@ import click
 from enhancer_worker.backend import NeuralEnhancer
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.folder import Job, Options, find_jobs, run_job
-from shopimg.contract import CLEAN, EnhancementError, Recipe
+from shopimg.contract import CLEAN, FLAVOURS, EnhancementError, Recipe, Role, Upscale
 
 
 @click.command()
@@ -25,6 +25,19 @@ from shopimg.contract import CLEAN, EnhancementError, Recipe
     "--recipes",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="JSON file with recipes: name -> role -> steps and output.",
+)
+@click.option("--scale", type=int, metavar="2|3|4", help="Enlarge by this factor.")
+@click.option("--to", type=int, metavar="PIXELS", help="Enlarge until the longest side has these.")
+@click.option(
+    "--flavour",
+    type=click.Choice(FLAVOURS),
+    help="Enlarge with the networks for photographs, or with those faithful to every pixel.",
+)
+@click.option(
+    "--strength",
+    type=float,
+    metavar="0..1",
+    help="Share of the networks' detail over plain resampling in what is enlarged.",
 )
 @click.option("--device", help="auto, cpu, cuda, cuda:N or torch-cpu.")
 @click.option("--timeout", default=math.inf, help="Seconds allowed for one picture.")
@@ -37,9 +50,11 @@ def enhance(source: Path, target: Path, **options: Any) -> None:
     TARGET is a folder where SOURCE is one; folders below it are kept. A file's ending is that of
     the format that is written. With several roles, the role's name becomes part of the file name.
 
+    --scale, --to, --flavour and --strength take the place of what the recipe says of enlarging.
+
     Exit status: 0 all done, 1 some pictures failed, 2 the command was not understood.
     """
-    recipe = _read_recipe(options["recipes"], options["name"])
+    recipe = _changed(_read_recipe(options["recipes"], options["name"]), options)
     config = _read_config(options["device"])
     jobs = find_jobs(source, target)
     if not jobs:
@@ -101,6 +116,34 @@ def _read_recipe(path: Path | None, name: str) -> Recipe:
         raise click.UsageError(f"{path} is not a JSON table of recipes: {err}") from err
     except EnhancementError as err:
         raise click.UsageError(str(err)) from err
+
+
+def _changed(recipe: Recipe, options: dict[str, Any]) -> Recipe:
+    """Put the options of the command line into every step that enlarges."""
+    changes = {
+        name: options[name]
+        for name in ("scale", "to", "flavour", "strength")
+        if options[name] is not None
+    }
+    if not changes:
+        return recipe
+    if not any(isinstance(step, Upscale) for role in recipe.roles for step in role.steps):
+        raise click.UsageError(f"The recipe {recipe.name!r} does not enlarge.")
+    if {"scale", "to"} & set(changes):
+        changes = {"scale": None, "to": None, **changes}
+    try:
+        roles = tuple(_changed_role(role, changes) for role in recipe.roles)
+    except EnhancementError as err:
+        raise click.UsageError(str(err)) from err
+    return dataclasses.replace(recipe, roles=roles)
+
+
+def _changed_role(role: Role, changes: dict[str, Any]) -> Role:
+    steps = (
+        dataclasses.replace(step, **changes) if isinstance(step, Upscale) else step
+        for step in role.steps
+    )
+    return dataclasses.replace(role, steps=tuple(steps))
 
 
 def _read_config(device: str | None) -> WorkerConfig:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +19,18 @@ from shopimg.contract import (
 )
 
 logger = logging.getLogger(__name__)
+
+_CUDA_FAILURES = ("CUDA error", "cuDNN error", "CUDNN_STATUS", "CUBLAS_STATUS")
+_device_lost = threading.Event()
+
+
+class DeviceLostError(WorkerError):
+    """The worker failed. The job runs again by itself."""
+
+
+def device_is_lost() -> bool:
+    """Tell whether CUDA has failed in this process: it fails for good then, whatever is asked."""
+    return _device_lost.is_set()
 
 
 @contextmanager
@@ -49,6 +63,7 @@ def working() -> Iterator[None]:
 
     Raises:
         CapacityError: no memory left; the job may run again later.
+        DeviceLostError: CUDA failed; the process must end, as nothing will work in it any more.
         WorkerError: any other failure; logged with its traceback.
     """
     try:
@@ -59,7 +74,18 @@ def working() -> Iterator[None]:
         raise CapacityError(detail=_describe(err)) from err
     except Exception as err:
         logger.exception("The enhancer failed")
+        if _is_from_cuda(err):
+            _device_lost.set()
+            raise DeviceLostError(detail=_describe(err)) from err
         raise WorkerError(detail=_describe(err)) from err
+
+
+def _is_from_cuda(err: Exception) -> bool:
+    """Recognise the errors that leave a CUDA context unusable, without importing PyTorch."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(err, getattr(torch, "AcceleratorError", ())):
+        return True
+    return isinstance(err, RuntimeError) and any(text in str(err) for text in _CUDA_FAILURES)
 
 
 def _describe(err: BaseException) -> str:

@@ -7,7 +7,7 @@ import sys
 import click
 
 from enhancer_worker.config import WorkerConfig
-from enhancer_worker.nets.manifest import WeightsRecord, file_digest, read_manifest
+from enhancer_worker.nets.manifest import file_digest, read_manifest
 from shopimg.contract import WorkerError
 
 
@@ -26,15 +26,14 @@ def weights() -> None:
             f"{record.name}: {record.parameters} parameters, {record.licence}, {record.date}"
         )
         click.echo(f"  trained on {sources or 'nothing that is recorded'}")
-        for file, expected in _files(record).items():
+        if record.int8 is not None:
+            use = "chosen" if record.int8.chosen else "not chosen"
+            click.echo(f"  int8 loses {record.int8.loss_db:.3f} dB at most: {use}")
+        for file, expected in record.files.items():
             state = _state(config, file, expected)
             intact = intact and state == "ok"
             click.echo(f"  {file}  {expected[:12]}  {state}")
     sys.exit(0 if intact else 1)
-
-
-def _files(record: WeightsRecord) -> dict[str, str]:
-    return {record.file: record.sha256, **record.openvino_sha256}
 
 
 def _state(config: WorkerConfig, file: str, expected: str) -> str:

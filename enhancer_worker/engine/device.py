@@ -21,7 +21,7 @@ class Placement:
     device: str
     """``cpu`` or ``cuda:N``."""
     precision: str
-    """``fp32``, ``bf16``, ``fp16``, or ``auto`` where it takes a measurement to know."""
+    """``int8``, ``fp32``, ``bf16``, ``fp16``, or ``auto`` where it takes a measurement to know."""
 
 
 def choose_placement(device: str, precision: str) -> Placement:
@@ -29,10 +29,10 @@ def choose_placement(device: str, precision: str) -> Placement:
 
     Args:
         device: auto, cpu, cuda, cuda:N or torch-cpu.
-        precision: auto, fp32, bf16 or fp16.
+        precision: auto, int8, fp32, bf16 or fp16.
 
     Raises:
-        WorkerError: CUDA was asked for and there is none, or not that one.
+        WorkerError: CUDA was asked for and there is none, or not that one; or int8 for PyTorch.
     """
     if device in ("cpu", "torch-cpu"):
         return _on_cpu("openvino" if device == "cpu" else "torch", precision)
@@ -45,6 +45,7 @@ def choose_placement(device: str, precision: str) -> Placement:
             detail=f"ENHANCER_DEVICE={device}: this machine has {count} CUDA devices that PyTorch "
             "can use; use auto or cpu, or install the driver and a CUDA build of PyTorch"
         )
+    _refuse_int8(precision)
     return Placement("torch", f"cuda:{index}", "bf16" if precision == "auto" else precision)
 
 
@@ -59,6 +60,15 @@ def count_cuda_devices() -> int:
 
 
 def _on_cpu(engine: Literal["openvino", "torch"], precision: str) -> Placement:
-    if engine == "torch" and precision == "auto":
-        precision = "fp32"
+    if engine == "torch":
+        _refuse_int8(precision)
+        precision = "fp32" if precision == "auto" else precision
     return Placement(engine, "cpu", precision)
+
+
+def _refuse_int8(precision: str) -> None:
+    if precision == "int8":
+        raise WorkerError(
+            detail="ENHANCER_PRECISION=int8: only CPUs run it, through OpenVINO; set "
+            "ENHANCER_DEVICE=cpu, or another precision"
+        )

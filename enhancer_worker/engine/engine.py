@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_worker.config import WorkerConfig
+from enhancer_worker.engine.blending import run_faded
+from enhancer_worker.engine.choosing import Purpose, choose_entry
 from enhancer_worker.engine.device import Placement, choose_placement
+from enhancer_worker.engine.foreign import load_foreign
 from enhancer_worker.engine.loading import load
 from enhancer_worker.engine.runner import Finish, TiledRun, run_tiled
 from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.engine.tiling import Geometry, round_up
+from enhancer_worker.nets.manifest import read_manifest
 from enhancer_worker.nets.zoo import ZOO, ZooEntry
 from shopimg.contract import Deadline, RecipeError
 
+logger = logging.getLogger(__name__)
 _SMALLEST_TILE = {"cpu": 256, "cuda": 512}
 _MARGINS_PER_TILE = 12
 _TILE_STEP = 32
@@ -28,32 +35,81 @@ class Engine:
         """Choose the device; networks are loaded when they are first needed.
 
         Args:
-            config: device, precision, threads, tile size, weights.
-            zoo: the networks that may be asked for.
+            config: device, precision, tier, threads, tile size, weights.
+            zoo: the networks that may be asked for, if their weights ship.
 
         Raises:
             WorkerError: the device that was asked for is not there.
         """
         self._config = config
         self._zoo = zoo
+        self._chosen: dict[Purpose, ZooEntry] = {}
         self._nets: dict[str, LoadedNet] = {}
         self.placement: Placement = choose_placement(config.device, config.precision)
 
-    def net(self, kind: str, scale: int) -> LoadedNet:
-        """Return the network for a purpose, loading it on first use.
+    @property
+    def tier(self) -> str:
+        """Preferred size of networks: ``s`` or ``m``."""
+        if self._config.tier != "auto":
+            return self._config.tier
+        return "m" if self.placement.device.startswith("cuda") else "s"
+
+    def scales(self, kind: str) -> tuple[int, ...]:
+        """Factors for which a network ships, ascending.
+
+        Args:
+            kind: ``upscale`` or ``restore``.
+
+        Raises:
+            RecipeError: there is none.
+            WorkerError: ``weights.json`` cannot be read.
+        """
+        found = {entry.scale for entry in self._shipped.values() if entry.kind == kind}
+        if not found:
+            raise RecipeError(f"This worker has no network for {kind}, only {self._names()}.")
+        return tuple(sorted(found))
+
+    def ships(self, kind: str) -> bool:
+        """Tell whether there is any network of a kind, such as ``estimate``.
+
+        Raises:
+            WorkerError: ``weights.json`` cannot be read.
+        """
+        return any(entry.kind == kind for entry in self._shipped.values())
+
+    def net(self, kind: str, scale: int, flavour: str = "faithful") -> LoadedNet:
+        """Return the best network for a purpose, loading it on first use.
 
         Args:
             kind: ``upscale`` or ``restore``.
             scale: output pixels per input pixel along one axis.
+            flavour: ``faithful``, or ``photo``, which ``faithful`` replaces where no photo
+                network ships; the result's own ``flavour`` says which it is.
 
         Raises:
             RecipeError: no such network ships.
             WorkerError: its files are missing or altered.
         """
-        for entry in self._zoo.values():
-            if (entry.kind, entry.scale) == (kind, scale):
-                return self._loaded(entry)
-        raise RecipeError(f"This worker has no network for {kind} x{scale}.")
+        purpose = Purpose(kind, scale, flavour)
+        if purpose not in self._chosen:
+            self._chosen[purpose] = self._choose(purpose)
+        return self._loaded(self._chosen[purpose])
+
+    def foreign(self, file: str, sha256: str) -> LoadedNet:
+        """Return a network from elsewhere, loading it on first use.
+
+        Args:
+            file: name of a checkpoint in ``ENHANCER_NETWORKS_DIR``.
+            sha256: its digest, 64 hexadecimal digits.
+
+        Raises:
+            RecipeError: it is not a network from three channels to three.
+            WorkerError: it is missing, another one, not allowed, or spandrel is not installed.
+        """
+        key = f"{file} {sha256}"
+        if key not in self._nets:
+            self._nets[key] = load_foreign(file, sha256, self.placement, self._config)
+        return self._nets[key]
 
     def run(
         self,
@@ -62,9 +118,13 @@ class Engine:
         deadline: Deadline,
         finish: Finish | None = None,
     ) -> TiledRun:
-        """Run a network over a picture of any size; see ``run_tiled``."""
-        size = self._config.tile_size or self.tile_size(net.geometry)
-        return run_tiled(net, pixels, tile_size=size, deadline=deadline, finish=finish)
+        """Run a network over a picture of any size; see ``run_tiled`` and ``run_faded``."""
+        size = self._config.tile_size or net.tile_size or self.tile_size(net.geometry)
+        if net.overlap is None:
+            return run_tiled(net, pixels, tile_size=size, deadline=deadline, finish=finish)
+        return run_faded(
+            net, pixels, tile_size=size, overlap=net.overlap, deadline=deadline, finish=finish
+        )
 
     def tile_size(self, geometry: Geometry) -> int:
         """Choose a tile so large that its margins cost little, and no larger.
@@ -83,6 +143,31 @@ class Engine:
         for net in self._nets.values():
             net.session.close()
         self._nets.clear()
+
+    @functools.cached_property
+    def _shipped(self) -> dict[str, ZooEntry]:
+        listed = read_manifest(self._config.weights_dir)
+        return {
+            name: entry
+            for name, entry in self._zoo.items()
+            if name in listed and not entry.is_reference
+        }
+
+    def _choose(self, purpose: Purpose) -> ZooEntry:
+        entry = choose_entry(self._shipped.values(), purpose, self.tier)
+        if entry is None:
+            raise RecipeError(f"This worker has no network for {purpose}, only {self._names()}.")
+        if entry.flavour != purpose.flavour:
+            logger.warning("No network ships for %s; %s runs.", purpose, entry.name)
+        best = choose_entry(self._zoo.values(), purpose, self.tier)
+        if best is not None and entry.tier != best.tier:
+            logger.warning(
+                "No network of tier %s ships for %s; %s runs.", best.tier, purpose, entry.name
+            )
+        return entry
+
+    def _names(self) -> str:
+        return ", ".join(self._shipped) or "none at all"
 
     def _loaded(self, entry: ZooEntry) -> LoadedNet:
         if entry.name not in self._nets:

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.device import Placement
 from enhancer_worker.engine.download import fetch_missing
-from enhancer_worker.engine.precision import has_bf16_units, is_worthwhile
+from enhancer_worker.engine.precision import (
+    BF16_FACTOR,
+    INT8_FACTOR,
+    Candidate,
+    has_bf16_units,
+    has_int8_units,
+    pick_fastest,
+)
 from enhancer_worker.engine.session import LoadedNet, Session
 from enhancer_worker.engine.tiling import Geometry
 from enhancer_worker.nets.manifest import (
     WeightsRecord,
-    read_manifest,
+    read_record,
+    verified_int8,
     verified_openvino,
 )
 from enhancer_worker.nets.zoo import ZooEntry, load_net
-from shopimg.contract import WorkerError
 
 if TYPE_CHECKING:
     import openvino as ov
     from torch import nn
 
 _LARGEST_SIDE = 16_384
+
+logger = logging.getLogger(__name__)
 
 
 def load(entry: ZooEntry, placement: Placement, config: WorkerConfig) -> LoadedNet:
@@ -35,15 +45,17 @@ def load(entry: ZooEntry, placement: Placement, config: WorkerConfig) -> LoadedN
         config: threads, and where the weights are.
 
     Raises:
-        WorkerError: a file is missing or is not the one that ``weights.json`` pins.
+        WorkerError: a file is missing or is not the one that ``weights.json`` pins; or int8 was
+            asked for and there is none.
     """
-    record = _find_record(entry.name, config.weights_dir)
+    record = read_record(entry.name, config.weights_dir)
     if placement.engine == "torch":
         session = _load_torch(record, placement, config)
     else:
         session = _load_openvino(entry, record, placement, config)
+    logger.info("%s runs on %s", entry.name, session.device)
     geometry = Geometry(entry.scale, entry.halo, entry.multiple_of)
-    return LoadedNet(entry.name, record.sha256, geometry, session)
+    return LoadedNet(entry.name, record.sha256, geometry, session, entry.flavour)
 
 
 def convert(net: nn.Module, multiple_of: int) -> ov.Model:
@@ -66,13 +78,6 @@ def convert(net: nn.Module, multiple_of: int) -> ov.Model:
     return openvino.convert_model(torch.export.export(net, (example,), dynamic_shapes=shapes))
 
 
-def _find_record(name: str, weights_dir: Path) -> WeightsRecord:
-    records = read_manifest(weights_dir)
-    if name not in records:
-        raise WorkerError(detail=f"{weights_dir}/weights.json does not list {name}")
-    return records[name]
-
-
 def _load_torch(record: WeightsRecord, placement: Placement, config: WorkerConfig) -> Session:
     from enhancer_worker.engine.torch_session import TorchSession  # noqa: PLC0415 - needs torch
 
@@ -87,17 +92,32 @@ def _load_openvino(
     # A CUDA worker must not need OpenVINO, and a CPU worker must not import PyTorch.
     from enhancer_worker.engine.openvino_session import OpenVinoSession  # noqa: PLC0415
 
+    def session(precision: str) -> OpenVinoSession:
+        quantized = precision == "int8"
+        model = _int8_model(record, config) if quantized else _exact_model(entry, record, config)
+        return OpenVinoSession(model, threads=config.threads, precision=precision)
+
+    if placement.precision != "auto":
+        return session(placement.precision)
+    candidates = []
+    if record.int8 is not None and record.int8.chosen and has_int8_units():
+        candidates.append(Candidate(session("int8"), INT8_FACTOR))
+    if has_bf16_units():
+        candidates.append(Candidate(session("bf16"), BF16_FACTOR))
+    return pick_fastest(session("fp32"), candidates)
+
+
+def _exact_model(entry: ZooEntry, record: WeightsRecord, config: WorkerConfig) -> ov.Model | Path:
     if record.openvino_sha256:
         for file, sha256 in record.openvino_sha256.items():
             fetch_missing(config.weights_dir / file, sha256, config.weights_url)
-        model = verified_openvino(record.name, config.weights_dir)
-    else:
-        fetch_missing(config.weights_dir / record.file, record.sha256, config.weights_url)
-        model = convert(load_net(record.name, config.weights_dir), entry.multiple_of)
-    if placement.precision != "auto":
-        return OpenVinoSession(model, threads=config.threads, precision=placement.precision)
-    exact = OpenVinoSession(model, threads=config.threads)
-    if not has_bf16_units():
-        return exact
-    fast = OpenVinoSession(model, threads=config.threads, precision="bf16")
-    return fast if is_worthwhile(fast, exact) else exact
+        return verified_openvino(record.name, config.weights_dir)
+    fetch_missing(config.weights_dir / record.file, record.sha256, config.weights_url)
+    return convert(load_net(record.name, config.weights_dir), entry.multiple_of)
+
+
+def _int8_model(record: WeightsRecord, config: WorkerConfig) -> Path:
+    files = record.int8.sha256 if record.int8 else {}
+    for file, sha256 in files.items():
+        fetch_missing(config.weights_dir / file, sha256, config.weights_url)
+    return verified_int8(record.name, config.weights_dir)

@@ -10,7 +10,8 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+_HINTS = {"int8": "f32", "fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+"""How OpenVINO computes what the network itself does not quantise."""
 _LARGEST_CACHE = 4
 
 
@@ -28,8 +29,8 @@ class OpenVinoSession:
             model: one input (B, 3, H, W), float32; one output; B, H and W may be dynamic. Or an
                 exported ``.xml`` file; its ``.bin`` lies beside it.
             threads: CPU threads; 0 for all that the process may use.
-            precision: fp32, bf16 or fp16. It is always set: left alone, OpenVINO chooses bf16 on
-                CPUs that have it, which is visible in flat areas.
+            precision: int8 (of a quantised network), fp32, bf16 or fp16. It is always set: left
+                alone, OpenVINO chooses bf16 on CPUs that have it, which is visible in flat areas.
         """
         self._core = ov.Core()
         self._model = self._core.read_model(model) if isinstance(model, Path) else model

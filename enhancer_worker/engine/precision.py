@@ -1,9 +1,12 @@
-"""Decides by measurement whether a CPU runs a network in bfloat16."""
+"""Decides by measurement whether a CPU runs a network in int8 or bfloat16."""
 
 from __future__ import annotations
 
+import logging
 import statistics
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +14,27 @@ from numpy.typing import NDArray
 
 from enhancer_worker.engine.session import Session
 
+INT8_FACTOR = 1.2
+"""How many times as fast as fp32 an 8-bit session must be."""
+BF16_FACTOR = 1.5
+"""How many times as fast as fp32 a bfloat16 session must be; its loss is not measured."""
+
 _CPU_FACTS = Path("/proc/cpuinfo")
+_INT8_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8"}
 _TRIAL_SIDE_PIXELS = 192
 _TRIALS = 3
-_WORTHWHILE_FACTOR = 1.5
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A session of lower precision, and what it must gain to be used."""
+
+    session: Session
+    """Of the same network as the reference."""
+    factor: float
+    """How many times as fast as the reference it must be."""
 
 
 def has_bf16_units() -> bool:
@@ -22,26 +42,53 @@ def has_bf16_units() -> bool:
 
     Without such units bfloat16 is emulated and slower than fp32, so there is nothing to try.
     """
-    try:
-        return "amx_bf16" in _CPU_FACTS.read_text()
-    except OSError:
-        return False
+    return "amx_bf16" in _cpu_flags()
 
 
-def is_worthwhile(candidate: Session, reference: Session) -> bool:
-    """Race two sessions of one network over a tile.
+def has_int8_units() -> bool:
+    """Tell whether the CPU adds up 8-bit products exactly and in one step (VNNI or AMX).
+
+    Older CPUs saturate on the way, which damages results.
+    """
+    return bool(_INT8_FLAGS & _cpu_flags())
+
+
+def pick_fastest(reference: Session, candidates: Sequence[Candidate]) -> Session:
+    """Race sessions of one network over a tile and close those that lost.
+
+    A flag of the CPU alone is no proof: a sandbox may deny the units to the process.
 
     Args:
-        candidate: in the lower precision.
         reference: in fp32.
+        candidates: in lower precisions; may be empty, then nothing is measured.
 
     Returns:
-        Whether the candidate is at least 1.5 times as fast. A flag of the CPU alone is no proof:
-        a sandbox may deny the units to the process.
+        The fastest of those that gain what they must, else the reference.
     """
+    if not candidates:
+        return reference
     tile = np.zeros((1, 3, _TRIAL_SIDE_PIXELS, _TRIAL_SIDE_PIXELS), np.float32)
-    seconds = [_median_seconds(session, tile) for session in (candidate, reference)]
-    return seconds[0] * _WORTHWHILE_FACTOR <= seconds[1]
+    reference_seconds = _median_seconds(reference, tile)
+    winner, best_seconds = reference, reference_seconds
+    for candidate in candidates:
+        seconds = _median_seconds(candidate.session, tile)
+        logger.info(
+            "%s takes %.3f s for a tile, %s %.3f s",
+            *(candidate.session.device, seconds, reference.device, reference_seconds),
+        )
+        if seconds * candidate.factor <= reference_seconds and seconds < best_seconds:
+            winner, best_seconds = candidate.session, seconds
+    for session in (reference, *(candidate.session for candidate in candidates)):
+        if session is not winner:
+            session.close()
+    return winner
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        return set(_CPU_FACTS.read_text().split())
+    except OSError:
+        return set()
 
 
 def _median_seconds(session: Session, tile: NDArray[np.float32]) -> float:

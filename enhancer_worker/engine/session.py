@@ -60,3 +60,10 @@ class LoadedNet:
     """Scale, halo and alignment."""
     session: Session
     """Runs it."""
+    flavour: str = "faithful"
+    """What it was trained for: ``faithful`` or ``photo``."""
+    overlap: int | None = None
+    """Source pixels over which neighbouring tiles are faded into each other; None where the halo
+    is exact and nothing needs fading."""
+    tile_size: int = 0
+    """Longest side of a tile that suits the network, source pixels; 0 where any does."""

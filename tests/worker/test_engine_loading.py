@@ -11,10 +11,9 @@ from typing import IO
 import numpy as np
 import openvino as ov
 import pytest
-from numpy.typing import NDArray
 
 from enhancer_worker.config import WorkerConfig
-from enhancer_worker.engine import device, download, loading, precision
+from enhancer_worker.engine import device, download
 from enhancer_worker.engine.device import Placement, choose_placement
 from enhancer_worker.engine.download import fetch_missing
 from enhancer_worker.engine.engine import Engine
@@ -44,6 +43,7 @@ def test_config__reads_the_environment() -> None:
         {
             "ENHANCER_DEVICE": "cuda:1",
             "ENHANCER_PRECISION": "fp16",
+            "ENHANCER_TIER": "m",
             "ENHANCER_THREADS": "3",
             "ENHANCER_TILE_SIZE": "320",
             "ENHANCER_WEIGHTS_DIR": "/srv/weights",
@@ -53,6 +53,7 @@ def test_config__reads_the_environment() -> None:
     assert config == WorkerConfig(
         device="cuda:1",
         precision="fp16",
+        tier="m",
         threads=3,
         tile_size=320,
         weights_dir=Path("/srv/weights"),
@@ -71,6 +72,7 @@ def test_config__has_defaults_for_everything() -> None:
         ("ENHANCER_DEVICE", "gpu"),
         ("ENHANCER_DEVICE", "cuda:x"),
         ("ENHANCER_PRECISION", "int4"),
+        ("ENHANCER_TIER", "xl"),
         ("ENHANCER_THREADS", "many"),
         ("ENHANCER_THREADS", "-1"),
         ("ENHANCER_TILE_SIZE", "16"),
@@ -101,6 +103,16 @@ def test_choose_placement__decides(
     assert choose_placement(wanted, "fp16").precision == "fp16"
 
 
+@pytest.mark.parametrize("wanted", ["cuda", "torch-cpu"])
+def test_choose_placement__runs_int8_through_openvino_only(
+    wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "count_cuda_devices", lambda: 1)
+    with pytest.raises(WorkerError, match="ENHANCER_PRECISION=int8: only CPUs run it"):
+        choose_placement(wanted, "int8")
+    assert choose_placement("cpu", "int8") == Placement("openvino", "cpu", "int8")
+
+
 @pytest.mark.parametrize(("wanted", "cuda_devices"), [("cuda", 0), ("cuda:0", 0), ("cuda:2", 2)])
 def test_choose_placement__does_not_replace_cuda_that_was_asked_for(
     wanted: str, cuda_devices: int, monkeypatch: pytest.MonkeyPatch
@@ -127,7 +139,8 @@ def test_engine__loads_a_network_once(weights_dir: Path) -> None:
 
 
 def test_engine__knows_what_it_does_not_have(weights_dir: Path) -> None:
-    with pytest.raises(RecipeError, match="no network for upscale x3"):
+    write_weights(weights_dir, ["upscale_x2_s", "restore_s"])
+    with pytest.raises(RecipeError, match="no network for upscale x3, only upscale_x2_s, restore"):
         tiny_engine(weights_dir).net("upscale", 3)
 
 
@@ -167,56 +180,6 @@ def test_engine__chooses_tiles_by_their_margin() -> None:
     engine = Engine(WorkerConfig(device="cpu"))
     assert engine.tile_size(Geometry(2, 10, 1)) == 256
     assert engine.tile_size(Geometry(1, 54, 4)) == 672
-
-
-class Paced:
-    """A session whose every call takes a known time on a clock of its own."""
-
-    device, largest_batch = "test", 1
-
-    def __init__(self, clock: list[float], seconds: float) -> None:
-        self.clock, self.seconds = clock, seconds
-
-    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        self.clock[0] += self.seconds
-        return batch
-
-    def close(self) -> None:
-        pass
-
-
-@pytest.mark.parametrize(("seconds", "worthwhile"), [(0.25, True), (0.75, False), (2.0, False)])
-def test_is_worthwhile__wants_a_clear_gain(
-    seconds: float, worthwhile: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = [0.0]
-    monkeypatch.setattr(precision.time, "perf_counter", lambda: clock[0])
-    assert precision.is_worthwhile(Paced(clock, seconds), Paced(clock, 1.0)) is worthwhile
-
-
-@pytest.mark.parametrize(
-    ("units", "gain", "device_words"),
-    [(False, True, "fp32"), (True, False, "fp32"), (True, True, "bf16")],
-)
-def test_engine__takes_bf16_where_it_was_measured_to_help(
-    weights_dir: Path, monkeypatch: pytest.MonkeyPatch, units: bool, gain: bool, device_words: str
-) -> None:
-    monkeypatch.setattr(loading, "has_bf16_units", lambda: units)
-    monkeypatch.setattr(loading, "is_worthwhile", lambda candidate, reference: gain)
-    net = tiny_engine(weights_dir).net("upscale", 2)
-    assert net.session.device == f"cpu (openvino {device_words})"
-
-
-def test_has_bf16_units__reads_the_cpus_flags(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    facts = tmp_path / "cpuinfo"
-    monkeypatch.setattr(precision, "_CPU_FACTS", facts)
-    assert not precision.has_bf16_units()
-    facts.write_text("flags : avx512_bf16 avx512f")
-    assert not precision.has_bf16_units()
-    facts.write_text("flags : avx512_bf16 amx_bf16 amx_tile")
-    assert precision.has_bf16_units()
 
 
 def answer_with(content: bytes, asked: list[str]) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import torch
@@ -17,12 +17,13 @@ from enhancer_worker.engine.torch_session import TorchSession
 from enhancer_worker.nets.srvgg import SRVGG, SRVGGConfig
 from enhancer_worker.nets.unet_restorer import UNetRestorer, UNetRestorerConfig
 from enhancer_worker.nets.zoo import ZooEntry
+from shopimg.contract import WeightName
 
 
-def upscaler(scale: int = 2) -> SRVGG:
+def upscaler(scale: int = 2, seed: int = 0, convolutions: int = 2) -> SRVGG:
     """Return a net whose output depends visibly on its whole receptive field."""
-    torch.manual_seed(scale)
-    net = SRVGG(SRVGGConfig(scale=scale, channels=16, convolutions=2))
+    torch.manual_seed(seed or scale)
+    net = SRVGG(SRVGGConfig(scale, channels=16, convolutions=convolutions))
     return net.eval().requires_grad_(False)
 
 
@@ -45,27 +46,45 @@ def loaded(net: SRVGG | UNetRestorer, session: Session | None = None) -> LoadedN
     return LoadedNet("tiny", "0" * 64, geometry_of(net), session)
 
 
-def _entry(name: str, kind: str, build: Callable[[], SRVGG | UNetRestorer]) -> ZooEntry:
-    net = build()
-    return ZooEntry(name, kind, net.scale, net.halo, net.multiple_of, build)
+def _entry(name: str, build: Callable[[], SRVGG | UNetRestorer]) -> ZooEntry:
+    net, parts = build(), WeightName.parse(name)
+    assert parts is not None
+    return ZooEntry(
+        name,
+        parts.step,
+        net.scale,
+        net.halo,
+        net.multiple_of,
+        build,
+        tier=parts.tier,
+        flavour=parts.flavour,
+    )
 
 
 TINY_ZOO = {
     entry.name: entry
     for entry in (
-        _entry("upscale_x2_s", "upscale", lambda: upscaler(2)),
-        _entry("upscale_x4_s", "upscale", lambda: upscaler(4)),
-        _entry("restore_s", "restore", restorer),
+        _entry("upscale_x2_s", lambda: upscaler(2)),
+        _entry("upscale_x3_s", lambda: upscaler(3)),
+        _entry("upscale_x4_s", lambda: upscaler(4)),
+        _entry("upscale_x2_s_photo", lambda: upscaler(2, seed=12)),
+        _entry("upscale_x2_m", lambda: upscaler(2, seed=22, convolutions=3)),
+        _entry("restore_s", restorer),
     )
 }
 """Stands in for the networks that ship."""
 
 
-def write_weights(folder: Path) -> Path:
-    """Write the weights of the tiny nets and their manifest; without exported files."""
+def write_weights(
+    folder: Path,
+    names: Collection[str] = tuple(TINY_ZOO),
+    nets: Mapping[str, ZooEntry] = TINY_ZOO,
+) -> Path:
+    """Write random weights of some nets and their manifest; without exported files."""
     folder.mkdir(exist_ok=True)
     records = {}
-    for name, entry in TINY_ZOO.items():
+    for name in names:
+        entry = nets[name]
         path = folder / f"{name}.safetensors"
         save_file(entry.build().state_dict(), path)
         records[name] = {

@@ -1,0 +1,144 @@
+"""Measures networks on this machine once, and keeps the figures in the user's cache folder."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import statistics
+import time
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from enhancer_worker.engine.planner import NetCost, fit_line
+from enhancer_worker.engine.session import LoadedNet
+from enhancer_worker.engine.tiling import round_up
+
+_MEASURED_SIDES = (128, 256, 448)
+_LAPS = 3
+_CPU_FACTS = Path("/proc/cpuinfo")
+_STATUS = Path("/proc/self/status")
+_CLEAR_PEAK = Path("/proc/self/clear_refs")
+
+
+def machine_key(net: LoadedNet, threads: int) -> str:
+    """Tell apart what makes old figures worthless: machine, versions, weights, precision.
+
+    Args:
+        net: ready to run.
+        threads: of the engine; 0 for all.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    facts = [
+        *(cpu_model(), len(os.sched_getaffinity(0)), threads, net.session.device, net.digest),
+        *(_version("openvino"), _version("torch"), _version("shopimg"), _MEASURED_SIDES),
+    ]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def known_cost(net: LoadedNet, threads: int, cache_dir: Path) -> NetCost | None:
+    """Read what was measured before; None where nothing fits or the file is damaged."""
+    try:
+        return NetCost.from_table(json.loads(_path(net, threads, cache_dir).read_text()))
+    except (OSError, ValueError):
+        return None
+
+
+def cost_of(net: LoadedNet, threads: int, cache_dir: Path) -> NetCost:
+    """Return the cost of a network, measuring it where that was not done before.
+
+    Several workers may do so at once: each writes a whole file and renames it, the last one wins.
+
+    Args:
+        net: ready to run.
+        threads: of the engine; 0 for all.
+        cache_dir: made if it is missing; where it cannot be written, nothing is kept.
+    """
+    known = known_cost(net, threads, cache_dir)
+    if known is not None:
+        return known
+    cost = measure(net)
+    path = _path(net, threads, cache_dir)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(json.dumps(cost.to_table()))
+        unfinished.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+    return cost
+
+
+def measure(net: LoadedNet) -> NetCost:
+    """Time a network on tiles of a few sizes: medians after one run that compiles."""
+    seconds, memory = [], []
+    for side in sorted({_usable(side, net) for side in _MEASURED_SIDES}):
+        tile = np.random.default_rng(0).random((1, 3, side, side), dtype=np.float32)
+        before = start_peak()
+        net.session(tile)
+        laps = []
+        for _ in range(_LAPS):
+            started = time.perf_counter()
+            net.session(tile)
+            laps.append(time.perf_counter() - started)
+        seconds.append((float(side * side), statistics.median(laps)))
+        memory.append((float(side * side), float(max(0, peak_bytes() - before))))
+    return NetCost(fit_line(seconds), fit_line(memory))
+
+
+def start_peak() -> int:
+    """Begin a new peak of memory, where the system can.
+
+    Returns:
+        Bytes of this process now.
+    """
+    try:
+        _CLEAR_PEAK.write_text("5")
+    except OSError:  # not Linux, or not allowed: the peak so far counts
+        return peak_bytes()
+    return _status_bytes("VmRSS")
+
+
+def peak_bytes() -> int:
+    """Highest memory of this process since ``start_peak``, bytes; 0 where that is not told."""
+    return _status_bytes("VmHWM")
+
+
+def cpu_model() -> str:
+    """Name of the CPU."""
+    try:
+        lines = _CPU_FACTS.read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return (names or [platform.processor() or platform.machine()])[0]
+
+
+def _path(net: LoadedNet, threads: int, cache_dir: Path) -> Path:
+    return cache_dir / f"cost-{machine_key(net, threads)}.json"
+
+
+def _usable(side: int, net: LoadedNet) -> int:
+    return round_up(max(side, net.geometry.smallest_tile), net.geometry.multiple_of)
+
+
+def _status_bytes(field: str) -> int:
+    try:
+        lines = _STATUS.read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(field)), 0)
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""

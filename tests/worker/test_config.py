@@ -1,0 +1,61 @@
+"""Each variable of the worker's environment is read, described, and shown by ``--help``."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from enhancer_worker.__main__ import main
+from enhancer_worker.config import WorkerConfig, variables
+
+ROOT = Path(__file__).resolve().parents[2]
+VARIABLE = re.compile(r"\bENHANCER_[A-Z_]+\b")
+OTHER_VALUES = {
+    "ENHANCER_DEVICE": "torch-cpu",
+    "ENHANCER_PRECISION": "fp32",
+    "ENHANCER_TIER": "m",
+    "ENHANCER_THREADS": "3",
+    "ENHANCER_TILE_SIZE": "96",
+    "ENHANCER_WEIGHTS_DIR": "/weights",
+    "ENHANCER_WEIGHTS_URL": "https://weights.example",
+    "ENHANCER_NETWORKS_DIR": "/networks",
+    "ENHANCER_ALLOW_PICKLED_NETWORKS": "1",
+    "ENHANCER_CACHE_DIR": "/cache",
+}
+
+
+def test_variables__describe_one_field_each() -> None:
+    names = [f"ENHANCER_{field.name.upper()}" for field in dataclasses.fields(WorkerConfig)]
+    assert list(variables()) == names
+    assert all(re.fullmatch(r"\S.*\.", text) for text in variables().values())
+    read = set(VARIABLE.findall(inspect.getsource(WorkerConfig.from_environment)))
+    assert read == set(names)
+
+
+@pytest.mark.parametrize("name", variables())
+def test_variables__change_their_field(name: str) -> None:
+    changed = WorkerConfig.from_environment({name: OTHER_VALUES[name]})
+    default = WorkerConfig.from_environment({})
+    fields = [field.name for field in dataclasses.fields(WorkerConfig)]
+    differing = [f for f in fields if getattr(changed, f) != getattr(default, f)]
+    assert differing == [name.removeprefix("ENHANCER_").lower()]
+
+
+def test_help__lists_every_variable() -> None:
+    result = CliRunner().invoke(main, ["--help"], terminal_width=100)
+    assert result.exit_code == 0
+    _, _, environment = result.output.partition("\nEnvironment:\n")
+    assert re.findall(r"^  (\S+)", environment, re.MULTILINE) == list(variables())
+    assert " ".join(variables()["ENHANCER_CACHE_DIR"].split()) in " ".join(environment.split())
+
+
+def test_docs__name_only_variables_that_exist() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "docker").iterdir()]
+    named = {name for page in pages for name in VARIABLE.findall(page.read_text())}
+    assert "ENHANCER_DEVICE" in named
+    assert named <= set(variables())

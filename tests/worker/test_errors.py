@@ -1,0 +1,97 @@
+"""Failures of libraries become errors of the contract; a lost device ends the process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from enhancer_worker import errors
+from enhancer_worker.errors import DeviceLostError, device_is_lost, working
+from shopimg.contract import CapacityError, WorkerError
+
+ROOT = Path(__file__).resolve().parents[2]
+START_METHOD = """
+import pickle
+from enhancer_worker.celery import app
+print(app.conf.worker_pool_start_method, pickle.loads(pickle.dumps(app)) is app)
+"""
+AFTER_A_TASK = """
+import contextlib
+from celery.signals import task_postrun
+import enhancer_worker.celery
+from enhancer_worker.errors import DeviceLostError, working
+task_postrun.send(sender=None)
+with contextlib.suppress(DeviceLostError), working():
+    raise RuntimeError("CUDA error: unspecified launch failure")
+print("recorded", flush=True)
+task_postrun.send(sender=None)
+print("goes on")
+"""
+
+
+@pytest.fixture(autouse=True)
+def _device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test a device that still works."""
+    monkeypatch.setattr(errors, "_device_lost", threading.Event())
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        torch.AcceleratorError("an illegal memory access was encountered"),
+        RuntimeError("CUDA error: unspecified launch failure"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+    ],
+)
+def test_working__cuda_failure_loses_the_device(failure: Exception) -> None:
+    with pytest.raises(DeviceLostError) as caught, working():
+        raise failure
+    assert (caught.value.code, caught.value.retryable) == ("worker_error", True)
+    assert str(failure) in caught.value.detail
+    assert device_is_lost()
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (RuntimeError("shapes differ"), WorkerError),
+        (ValueError("CUDA error"), WorkerError),
+        (MemoryError(), CapacityError),
+    ],
+)
+def test_working__other_failure_keeps_the_device(failure: Exception, expected: type) -> None:
+    with pytest.raises(expected) as caught, working():
+        raise failure
+    assert type(caught.value) is expected
+    assert not device_is_lost()
+
+
+def in_worker(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    settings = {"DJANGO_SETTINGS_MODULE": "tests.settings"}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **settings, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("device", "method"), [("cuda", "spawn"), ("cuda:1", "spawn"), ("cpu", "fork")]
+)
+def test_celery__starts_processes_afresh_on_cuda(device: str, method: str) -> None:
+    assert in_worker(START_METHOD, ENHANCER_DEVICE=device).stdout == f"{method} True\n"
+
+
+def test_celery__process_without_its_device_ends_after_the_task() -> None:
+    result = in_worker(AFTER_A_TASK, ENHANCER_DEVICE="cpu")
+    assert (result.returncode, result.stdout) == (1, "recorded\n")
+    assert "which ends now" in result.stderr
