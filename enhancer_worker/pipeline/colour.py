@@ -1,4 +1,4 @@
-"""Colour difference as people see it: sRGB to CIELAB, and CIEDE2000."""
+"""Colour as light and as people see it: sRGB to linear and to CIELAB, and CIEDE2000."""
 
 from __future__ import annotations
 
@@ -18,6 +18,43 @@ _25_TO_THE_7 = 25.0**7
 Floats = NDArray[np.float64]
 
 
+def linear_from_srgb(encoded: Floats) -> Floats:
+    """Undo the transfer curve of sRGB.
+
+    Args:
+        encoded: any shape, float64, [0, 1].
+
+    Returns:
+        Amounts of light, [0, 1].
+    """
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+
+
+def srgb_from_linear(light: Floats) -> Floats:
+    """Apply the transfer curve of sRGB; the inverse of ``linear_from_srgb``.
+
+    Args:
+        light: any shape, float64, [0, 1].
+    """
+    curve = 1.055 * np.maximum(light, 0.0031308) ** (1 / 2.4) - 0.055
+    return np.where(light <= 0.0031308, 12.92 * light, curve)
+
+
+def lab_from_linear(light: Floats) -> Floats:
+    """Convert to CIELAB under D65.
+
+    Args:
+        light: (..., 3), float64, linear sRGB, [0, 1].
+
+    Returns:
+        (..., 3), float64: L in [0, 100], a and b about [-128, 127].
+    """
+    ratio = (light @ _LINEAR_TO_XYZ.T) / _D65_WHITE
+    root = np.where(ratio > 216 / 24389, np.cbrt(ratio), (24389 / 27 * ratio + 16) / 116)
+    x, y, z = root[..., 0], root[..., 1], root[..., 2]
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
 def srgb_to_lab(pixels: NDArray[np.uint8]) -> Floats:
     """Convert to CIELAB under D65.
 
@@ -27,12 +64,8 @@ def srgb_to_lab(pixels: NDArray[np.uint8]) -> Floats:
     Returns:
         (..., 3), float64: L in [0, 100], a and b about [-128, 127].
     """
-    encoded = np.arange(256) / 255.0
-    table = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    ratio = (table[pixels] @ _LINEAR_TO_XYZ.T) / _D65_WHITE
-    root = np.where(ratio > 216 / 24389, np.cbrt(ratio), (24389 / 27 * ratio + 16) / 116)
-    x, y, z = root[..., 0], root[..., 1], root[..., 2]
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+    table = linear_from_srgb(np.arange(256) / 255.0)
+    return lab_from_linear(table[pixels])
 
 
 def ciede2000(first: Floats, second: Floats) -> Floats:

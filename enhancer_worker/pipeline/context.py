@@ -43,5 +43,7 @@ class Context:
     """What ran, in order."""
     weights: Mapping[str, str] = field(default_factory=dict)
     """Weight name -> sha256 of every network that ran."""
+    quality: Mapping[str, float] = field(default_factory=dict)
+    """Figures that steps have measured, by name."""
     pixels_changed: bool = False
     """Whether any step changed the picture."""

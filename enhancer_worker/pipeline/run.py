@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from enhancer_worker.engine.engine import Engine
+from enhancer_worker.pipeline.colour_gate import colour_gate
 from enhancer_worker.pipeline.context import Context, Picture
 from enhancer_worker.pipeline.decode import OpenedSource, decode, open_source
 from enhancer_worker.pipeline.encode import encode
-from enhancer_worker.pipeline.guards import colour_shift, keep_neutral, lock_white
+from enhancer_worker.pipeline.guards import keep_neutral, lock_white
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools
 from enhancer_worker.pipeline.steps.restore import restore
-from enhancer_worker.pipeline.steps.upscale import plan_upscale, upscale
+from enhancer_worker.pipeline.steps.upscale import upscale
+from enhancer_worker.pipeline.text_guard import text_figures
 from enhancer_worker.pipeline.transparency import fill_transparent
 from shopimg.contract import (
     Deadline,
@@ -60,25 +62,8 @@ def run_recipe(
     _check_steps(recipe)
     source = open_source(content)
     for role in recipe.roles:
-        check_output_size(*planned_size(source.size, role.steps))
+        check_output_size(*role.result_size(*source.size))
     return _RecipeRun(source, recipe, Tools(engine, deadline)).images()
-
-
-def planned_size(size: tuple[int, int], steps: Sequence[Step]) -> tuple[int, int]:
-    """Tell the size of a result without making it.
-
-    Args:
-        size: width and height of the upright upload.
-        steps: of one role.
-
-    >>> planned_size((400, 300), (Restore(), Upscale(scale=2)))
-    (800, 600)
-    """
-    for step in steps:
-        if isinstance(step, Upscale):
-            plan = plan_upscale(*size, step)
-            size = (plan.width, plan.height)
-    return size
 
 
 class _RecipeRun:
@@ -89,9 +74,10 @@ class _RecipeRun:
         self._tools = tools
         self._declared = source.declared_source_type
         started = time.perf_counter()
-        self._original, facts = decode(source)
+        picture, facts = decode(source)
         report = StepReport("decode", time.perf_counter() - started, facts)
-        start = Context(_fill(self._original), (report,))
+        self._original = _fill(picture)
+        start = Context(self._original, (report,))
         self._done: dict[tuple[Step, ...], Context] = {(): start}
 
     def images(self) -> list[EnhancedImage]:
@@ -105,6 +91,9 @@ class _RecipeRun:
     def _finish(self, role: Role) -> EnhancedImage:
         context = self._follow(role.steps)
         deadline = self._tools.deadline
+        deadline.check()
+        context, quality = _pass_colour_gate(self._original, context)
+        context, text = _compare_text(self._original, context)
         deadline.check()
         source_type = source_type_after(self._declared, pixels_changed=context.pixels_changed)
         started = time.perf_counter()
@@ -121,7 +110,7 @@ class _RecipeRun:
             steps=(*context.reports, report),
             digital_source_type=source_type,
             weights=context.weights,
-            quality=colour_shift(self._original, context.picture),
+            quality={**context.quality, **quality, **text},
         )
 
     def _follow(self, steps: tuple[Step, ...]) -> Context:
@@ -156,8 +145,30 @@ def _take_step(context: Context, step: Step, tools: Tools) -> Context:
         after,
         (*context.reports, report),
         {**context.weights, **outcome.weights},
+        {**context.quality, **outcome.quality},
         context.pixels_changed or changed,
     )
+
+
+def _pass_colour_gate(original: Picture, context: Context) -> tuple[Context, Mapping[str, float]]:
+    started = time.perf_counter()
+    verdict = colour_gate(original, context.picture)
+    if verdict is None:
+        return context, {}
+    details = {"corrected": verdict.corrected}
+    report = StepReport("colour_gate", time.perf_counter() - started, details)
+    reports = (*context.reports, report)
+    return dataclasses.replace(context, picture=verdict.picture, reports=reports), verdict.figures()
+
+
+def _compare_text(original: Picture, context: Context) -> tuple[Context, Mapping[str, float]]:
+    if not context.pixels_changed:
+        return context, {}
+    started = time.perf_counter()
+    runs = [run for report in context.reports for run in report.details.get("runs", ())]
+    figures = text_figures(original.pixels, context.picture.pixels, runs)
+    report = StepReport("text_guard", time.perf_counter() - started)
+    return dataclasses.replace(context, reports=(*context.reports, report)), figures
 
 
 def _at_no_cost(context: Context) -> Context:

@@ -17,6 +17,7 @@ from enhancer_worker import enhance_command
 from enhancer_worker.__main__ import main
 from enhancer_worker.config import WorkerConfig
 from shopimg.backends.pillow import PillowEnhancer
+from shopimg.contract import Deadline, EnhancedImage, Output, Recipe, Restore, Upscale
 from tests.worker.tiny_nets import write_weights
 
 RECIPES = {
@@ -32,9 +33,16 @@ class LightEnhancer(PillowEnhancer):
     """Takes the place of the networks."""
 
     configs: ClassVar[list[WorkerConfig]] = []
+    recipes: ClassVar[list[Recipe]] = []
 
     def __init__(self, config: WorkerConfig) -> None:
         self.configs.append(config)
+
+    def enhance(
+        self, source: bytes, recipe: Recipe, *, deadline: Deadline
+    ) -> Sequence[EnhancedImage]:
+        self.recipes.append(recipe)
+        return super().enhance(source, recipe, deadline=deadline)
 
     def close(self) -> None:
         pass
@@ -44,6 +52,7 @@ class LightEnhancer(PillowEnhancer):
 def light_enhancer(monkeypatch: pytest.MonkeyPatch) -> type[LightEnhancer]:
     monkeypatch.setattr(enhance_command, "NeuralEnhancer", LightEnhancer)
     monkeypatch.setattr(LightEnhancer, "configs", [])
+    monkeypatch.setattr(LightEnhancer, "recipes", [])
     return LightEnhancer
 
 
@@ -155,13 +164,51 @@ def test_enhance__hands_the_device_on(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "size"),
+    [
+        (["--scale", 3], (96, 72)),
+        (["--scale", 4, "--strength", 0.5, "--flavour", "faithful"], (128, 96)),
+        (["--to", 100], (100, 75)),
+        (["--flavour", "photo"], (64, 48)),
+    ],
+)
+def test_enhance__enlarges_as_the_options_say(
+    arguments: Sequence[object], size: tuple[int, int], folder: Path, tmp_path: Path
+) -> None:
+    result = run(folder / "a.jpg", tmp_path / "out.jpg", *arguments)
+    assert result.exit_code == 0, result.output
+    assert size_of(tmp_path / "out.jpg") == size
+
+
+def test_enhance__changes_every_step_that_enlarges_and_nothing_else(
+    folder: Path, tmp_path: Path, light_enhancer: type[LightEnhancer]
+) -> None:
+    arguments = ["--recipes", tmp_path / "recipes.json", "--recipe", "pair"]
+    options = ["--scale", 3, "--flavour", "faithful", "--strength", 0.25]
+    assert run(folder / "a.jpg", tmp_path / "x.jpg", *arguments, *options).exit_code == 0
+    (recipe,) = light_enhancer.recipes
+    upscale = Upscale(scale=3, flavour="faithful", strength=0.25)
+    assert [role.steps for role in recipe.roles] == [(upscale,), (Restore(),)]
+    assert recipe.roles[0].output == Output("png")
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--device", "gpu"], "ENHANCER_DEVICE='gpu'"),
         (["--recipe", "zoom"], "name a file with --recipes"),
         (["--recipes", "recipes.json", "--recipe", "none"], "only zoom, pair"),
         (["--recipes", "broken.json"], "not a JSON table"),
-        (["--recipes", "wrong.json", "--recipe", "bad"], "upscale.scale must be 2 or 4, not 3."),
+        (["--scale", "5"], "upscale.scale must be 2, 3 or 4, not 5."),
+        (["--scale", "2", "--to", "100"], "upscale needs either scale or to."),
+        (["--to", "13000"], "upscale.to must be 16 to 12000 pixels, not 13000."),
+        (["--strength", "1.5"], "upscale.strength must be between 0 and 1, not 1.5."),
+        (["--flavour", "sharp"], "'sharp' is not one of 'photo', 'faithful'"),
+        (
+            ["--recipes", "wrong.json", "--recipe", "small", "--scale", "2"],
+            "The recipe 'small' does not enlarge.",
+        ),
+        (["--recipes", "wrong.json", "--recipe", "bad"], "upscale.scale must be 2, 3 or 4, not 5."),
     ],
 )
 def test_enhance__explains_a_wrong_command(
@@ -171,7 +218,10 @@ def test_enhance__explains_a_wrong_command(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    wrong = {"bad": {"main": {"steps": [{"step": "upscale", "scale": 3}]}}}
+    wrong = {
+        "bad": {"main": {"steps": [{"step": "upscale", "scale": 5}]}},
+        "small": {"main": {"steps": [{"step": "restore"}]}},
+    }
     (tmp_path / "wrong.json").write_text(json.dumps(wrong))
     (tmp_path / "broken.json").write_text("{")
     monkeypatch.chdir(tmp_path)

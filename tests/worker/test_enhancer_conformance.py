@@ -10,9 +10,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, PngImagePlugin
 
 from enhancer_worker.backend import NeuralEnhancer
+from enhancer_worker.config import WorkerConfig
+from enhancer_worker.nets.manifest import read_manifest
+from enhancer_worker.nets.zoo import ZOO
 from shopimg.backends.echo import EchoEnhancer
 from shopimg.backends.pillow import PillowEnhancer
 from shopimg.contract import (
@@ -24,13 +28,16 @@ from shopimg.contract import (
     Enhancer,
     Output,
     Recipe,
+    RecipeError,
     Restore,
     Role,
     SourceError,
     SourceTooLargeError,
     SourceUnreadableError,
+    Step,
     UnsupportedFormatError,
     Upscale,
+    WorkerError,
 )
 from shopimg.contract.provenance import (
     ALGORITHMICALLY_ENHANCED,
@@ -39,6 +46,7 @@ from shopimg.contract.provenance import (
     declared_source_type,
     xmp_packet,
 )
+from tests.worker.tiny_nets import write_weights
 
 ENHANCERS: dict[str, Enhancer] = {
     "echo": EchoEnhancer(),
@@ -65,6 +73,16 @@ def enhancer(request: pytest.FixtureRequest) -> Enhancer:
 def changing(request: pytest.FixtureRequest) -> Enhancer:
     """An enhancer that makes new files."""
     return ENHANCERS[request.param]
+
+
+@pytest.fixture(scope="module")
+def thrice(tmp_path_factory: pytest.TempPathFactory) -> Enhancer:
+    """The networks, where those for x3 do not ship with random weights."""
+    if "upscale_x3_s" in read_manifest():
+        return ENHANCERS["neural"]
+    torch.manual_seed(0)
+    folder = write_weights(tmp_path_factory.mktemp("random"), ["upscale_x3_s"], ZOO)
+    return NeuralEnhancer(WorkerConfig(device="torch-cpu", weights_dir=folder))
 
 
 def photo(width: int = 48, height: int = 36) -> Image.Image:
@@ -135,6 +153,48 @@ def test_enhancer__reaches_the_sizes_that_were_asked_for(changing: Enhancer) -> 
     zoom, feed = run(changing, encoded(photo()), TWO_ROLES)
     assert (zoom.width, zoom.height, zoom.mime_type) == (120, 90, "image/webp")
     assert (feed.width, feed.height, feed.mime_type) == (96, 72, "image/png")
+
+
+@pytest.mark.parametrize("name", CHANGING)
+@pytest.mark.parametrize(
+    "step",
+    [
+        Upscale(scale=3),
+        Upscale(scale=3, flavour="faithful", strength=0.5),
+        Upscale(scale=3, strength=0),
+        Upscale(to=131),
+    ],
+)
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
+def test_enhancer__enlarges_every_kind_of_picture_thrice(
+    name: str, step: Upscale, mode: str, thrice: Enhancer
+) -> None:
+    picture = photo().convert(mode)
+    if mode == "RGBA":
+        picture.putalpha(100)
+    recipe = Recipe("thrice", (Role("main", (step,), Output("png")),))
+    enhancer = thrice if name == "neural" else ENHANCERS[name]
+    (image,) = run(enhancer, encoded(picture), recipe)
+    result = np.asarray(Image.open(io.BytesIO(image.content)))
+    size = (144, 108) if step.scale else (131, 98)
+    assert (image.width, image.height) == size == step.result_size(48, 36)
+    assert result.shape == (size[1], size[0], 4 if mode == "RGBA" else 3)
+    if mode == "L":
+        assert (result == result[..., :1]).all()
+    if mode == "RGBA":
+        assert (result[..., 3] == 100).all()
+
+
+@pytest.mark.parametrize(
+    "step", [Restore(1, "a.pth", "0" * 64), Upscale(None, 50, "photo", 1, "a.pth", "0" * 64)]
+)
+def test_enhancer__never_replaces_a_network_that_is_not_there(
+    changing: Enhancer, step: Step
+) -> None:
+    recipe = Recipe("foreign", (Role("main", (step,)),))
+    with pytest.raises((RecipeError, WorkerError)) as caught:
+        run(changing, encoded(photo()), recipe)
+    assert "a.pth" in str(caught.value)
 
 
 def test_enhancer__turns_pictures_upright(changing: Enhancer) -> None:

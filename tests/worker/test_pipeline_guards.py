@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from enhancer_worker.pipeline.colour import ciede2000, srgb_to_lab
-from enhancer_worker.pipeline.context import Picture
-from enhancer_worker.pipeline.guards import colour_shift, keep_neutral, lock_white, white_area
+from enhancer_worker.pipeline.guards import keep_neutral, lock_white, white_area
 from enhancer_worker.pipeline.transparency import fill_transparent
 
 # Sharma, Wu, Dalal: "The CIEDE2000 Color-Difference Formula" (2005), table 1.
@@ -111,33 +110,6 @@ def test_keep_neutral__takes_the_mean() -> None:
     pixels = np.array([[[10, 11, 12], [255, 255, 255], [0, 0, 1], [254, 255, 255]]], np.uint8)
     keep_neutral(pixels)
     assert pixels.tolist() == [[[11] * 3, [255] * 3, [0] * 3, [255] * 3]]
-
-
-def test_colour_shift__is_zero_for_the_same_picture_enlarged() -> None:
-    pixels = np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8)
-    enlarged = pixels.repeat(2, axis=0).repeat(2, axis=1)
-    assert colour_shift(Picture(pixels), Picture(enlarged)) == {
-        "colour_shift_mean": 0.0,
-        "colour_shift_p95": 0.0,
-    }
-
-
-def test_colour_shift__measures_a_known_shift() -> None:
-    before, after = (np.full((32, 32, 3), level, np.uint8) for level in (119, 122))
-    expected = ciede2000(srgb_to_lab(before[:1, :1]), srgb_to_lab(after[:1, :1]))[0, 0]
-    shift = colour_shift(Picture(before), Picture(after))
-    assert shift["colour_shift_mean"] == shift["colour_shift_p95"] == round(expected, 4)
-    assert 1.0 < expected < 1.4
-
-
-def test_colour_shift__looks_at_visible_pixels_only() -> None:
-    before, after = np.zeros((20, 20, 3), np.uint8), np.zeros((20, 20, 3), np.uint8)
-    after[:, 10:] = 255
-    alpha = np.zeros((20, 20), np.uint8)
-    assert colour_shift(Picture(before, alpha), Picture(after, alpha)) == {}
-    alpha[:, :10] = 255
-    shift = colour_shift(Picture(before, alpha), Picture(after, alpha))
-    assert shift["colour_shift_p95"] == 0.0
 
 
 def test_fill_transparent__carries_edge_colours_outwards() -> None:

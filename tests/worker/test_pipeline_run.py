@@ -15,8 +15,12 @@ from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.nets import zoo
 from enhancer_worker.pipeline import run as run_module
+from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.run import run_recipe
-from enhancer_worker.pipeline.steps.upscale import UpscalePlan, plan_upscale
+from enhancer_worker.pipeline.steps.outcome import Tools
+from enhancer_worker.pipeline.steps.restore import restore
+from enhancer_worker.pipeline.steps.upscale import UpscalePlan, plan_upscale, upscale
+from enhancer_worker.pipeline.text_regions import find_text
 from shopimg.contract import (
     Deadline,
     DeadlineExceededError,
@@ -37,6 +41,7 @@ from shopimg.contract.provenance import (
     declared_source_type,
     xmp_packet,
 )
+from tests.worker.text_labels import label
 from tests.worker.tiny_nets import TINY_ZOO, write_weights
 
 NO_LIMIT = Deadline(math.inf)
@@ -88,9 +93,12 @@ def test_restore__strength_zero_is_the_identity(engine: Engine) -> None:
 
 
 def test_restore__strength_blends_towards_the_whole_correction(engine: Engine) -> None:
-    before = photo().astype(float)
-    whole = pixels_of(run_one(engine, png(photo()), Restore(1.0))).astype(float)
-    half = pixels_of(run_one(engine, png(photo()), Restore(0.5))).astype(float)
+    def restored(strength: float) -> NDArray[np.float64]:
+        outcome = restore(Picture(photo()), Restore(strength), Tools(engine, NO_LIMIT))
+        return outcome.picture.pixels.astype(float)
+
+    # Past the step, the colour gate would correct what these random weights do to colours.
+    before, half, whole = photo().astype(float), restored(0.5), restored(1.0)
     assert np.abs(whole - before).max() > 10
     inside = (whole > 0) & (whole < 255)
     # Each side is rounded once to whole levels.
@@ -104,6 +112,7 @@ def test_restore__strength_blends_towards_the_whole_correction(engine: Engine) -
     ("step", "size"),
     [
         (Upscale(scale=2), (96, 80)),
+        (Upscale(scale=3), (144, 120)),
         (Upscale(scale=4), (192, 160)),
         (Upscale(to=96), (96, 80)),
         (Upscale(to=131), (131, 109)),
@@ -134,12 +143,14 @@ def test_upscale__leaves_a_large_picture_alone(engine: Engine) -> None:
         (1000, 500, 1001, UpscalePlan((2,), 1001, 500)),
         (1000, 500, 2000, UpscalePlan((2,), 2000, 1000)),
         (500, 1000, 4000, UpscalePlan((4,), 2000, 4000)),
-        (1000, 10, 4001, UpscalePlan((4, 2), 4001, 40)),
+        (1000, 10, 4001, UpscalePlan((3, 2), 4001, 40)),
         (100, 100, 1600, UpscalePlan((4, 4), 1600, 1600)),
         (100, 100, 12_000, UpscalePlan((4, 4), 12_000, 12_000)),
         # On the way to 2 x 8000 there would be 192 megapixels.
         (8000, 6000, 9000, UpscalePlan((), 9000, 6750)),
-        (3000, 3000, 9000, UpscalePlan((2,), 9000, 9000)),
+        (3000, 3000, 9000, UpscalePlan((3,), 9000, 9000)),
+        # So would there be on the way to 3 x 4000, but not to 2 x 4000.
+        (4000, 4000, 9000, UpscalePlan((2,), 9000, 9000)),
     ],
 )
 def test_plan_upscale__takes_the_smallest_factor_that_suffices(
@@ -162,7 +173,17 @@ def test_run_recipe__refuses_too_large_results_before_any_work(
 # --- promises -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("steps", [(Restore(),), (Upscale(scale=2),), (Upscale(to=131),)])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (Restore(),),
+        (Upscale(scale=2),),
+        (Upscale(scale=3),),
+        (Upscale(scale=3, strength=0.5),),
+        (Upscale(scale=3, strength=0),),
+        (Upscale(to=131),),
+    ],
+)
 def test_white__stays_white(engine: Engine, steps: tuple[Step, ...]) -> None:
     pixels = np.full((64, 64, 3), 255, np.uint8)
     pixels[24:40, 24:40] = photo(16, 16)
@@ -181,29 +202,31 @@ def test_white__stays_white_in_every_format(engine: Engine, kind: str) -> None:
     assert (pixels_of(result) == 255).all()
 
 
-def test_grey__stays_neutral(engine: Engine) -> None:
+@pytest.mark.parametrize("enlarge", [Upscale(scale=2), Upscale(scale=3), Upscale(to=131)])
+def test_grey__stays_neutral(engine: Engine, enlarge: Upscale) -> None:
     grey = photo()[..., 0]
-    result = pixels_of(run_one(engine, png(grey), Restore(), Upscale(scale=2)))
+    result = pixels_of(run_one(engine, png(grey), Restore(), enlarge))
     assert (result[..., :1] == result).all()
-    colour = pixels_of(run_one(engine, png(photo()), Restore(), Upscale(scale=2)))
+    colour = pixels_of(run_one(engine, png(photo()), Restore(), enlarge))
     assert (colour[..., :1] != colour).any()
 
 
-def test_alpha__comes_back_without_dark_fringes(engine: Engine) -> None:
+@pytest.mark.parametrize("scale", [2, 3])
+def test_alpha__comes_back_without_dark_fringes(engine: Engine, scale: int) -> None:
     y, x = np.mgrid[:64, :64]
     alpha = np.clip((24 - np.hypot(y - 32, x - 32)) * 64 + 128, 0, 255).astype(np.uint8)
     rgba = np.dstack([np.full((64, 64, 3), (230, 200, 180), np.uint8), alpha])
     rgba[alpha == 0] = 0
     flat = np.full((64, 64, 3), (230, 200, 180), np.uint8)
-    result = pixels_of(run_one(engine, png(rgba), Restore(), Upscale(scale=2)))
-    expected = pixels_of(run_one(engine, png(flat), Restore(), Upscale(scale=2)))
-    assert result.shape == (128, 128, 4)
+    result = pixels_of(run_one(engine, png(rgba), Restore(), Upscale(scale=scale)))
+    expected = pixels_of(run_one(engine, png(flat), Restore(), Upscale(scale=scale)))
+    assert result.shape == (64 * scale, 64 * scale, 4)
     visible = result[..., 3] > 0
     # The colours are those of the same picture without any transparency, up to the very edge:
     # three levels from 8-bit premultiplication, a little more after two networks of noise.
     difference = np.abs(result[..., :3].astype(int) - expected)[visible]
     assert difference.max() <= 6
-    assert result[64, 64, 3] == 255
+    assert result[32 * scale, 32 * scale, 3] == 255
     assert result[0, 0, 3] == 0
 
 
@@ -228,12 +251,43 @@ def test_origin__of_a_generated_upload_stays_generated(engine: Engine) -> None:
     assert declared_source_type(result.content) == GENERATED
 
 
+def test_text__is_drawn_by_the_faithful_network(engine: Engine) -> None:
+    pixels, _ = label(14, 14)
+    photo_result = run_one(engine, png(pixels), Upscale(scale=2))
+    faithful_result = run_one(engine, png(pixels), Upscale(scale=2, flavour="faithful"))
+    assert sorted(photo_result.weights) == ["upscale_x2_s", "upscale_x2_s_photo"]
+    assert list(faithful_result.weights) == ["upscale_x2_s"]
+    (run,) = photo_result.steps[1].details["runs"]
+    assert run["text"]["network"] == "upscale_x2_s"
+    assert run["text"]["regions"] == len(find_text(pixels))
+    assert photo_result.quality["text_edges_unguarded"] == run["text"]["edges_unguarded"]
+    # Both networks are random: what counts is that text gets the faithful one's agreement.
+    assert run["text"]["edges_unguarded"] != run["text"]["edges"]
+    assert "text_edges" in faithful_result.quality
+    assert "text_edges_unguarded" not in faithful_result.quality
+    mask = np.zeros(pixels.shape[:2], bool)
+    for box in find_text(pixels):
+        mask[box.top : box.bottom, box.left : box.right] = True
+    mask = mask.repeat(2, axis=0).repeat(2, axis=1)
+    step = upscale(Picture(pixels), Upscale(scale=2), Tools(engine, NO_LIMIT)).picture.pixels
+    plain = upscale(Picture(pixels), Upscale(scale=2, flavour="faithful"), Tools(engine, NO_LIMIT))
+    apart = np.abs(step.astype(int) - plain.picture.pixels).max(axis=2)
+    assert apart[mask].max() <= 1
+    assert apart[~mask].max() > 1
+
+
+def test_text__is_not_looked_for_where_nothing_changed(engine: Engine) -> None:
+    result = run_one(engine, png(label(14, 14)[0]), Restore(0))
+    assert "text_edges" not in result.quality
+
+
 # --- reports, sharing, failures -------------------------------------------------------------
 
 
 def test_run_recipe__reports_what_ran(engine: Engine) -> None:
     result = run_one(engine, png(photo()), Restore(0.5), Upscale(scale=2))
-    assert [report.name for report in result.steps] == ["decode", "restore", "upscale", "encode"]
+    names = [report.name for report in result.steps]
+    assert names == ["decode", "restore", "upscale", "colour_gate", "text_guard", "encode"]
     assert all(report.seconds > 0 for report in result.steps)
     assert result.steps[1].details == {
         "strength": 0.5,
@@ -242,9 +296,14 @@ def test_run_recipe__reports_what_ran(engine: Engine) -> None:
         "tiles": 1,
         "tile_size": [40, 48],
     }
-    assert sorted(result.weights) == ["restore_s", "upscale_x2_s"]
+    assert sorted(result.weights) == ["restore_s", "upscale_x2_s_photo"]
     assert all(len(digest) == 64 for digest in result.weights.values())
-    assert set(result.quality) == {"colour_shift_mean", "colour_shift_p95"}
+    # Random weights tint the picture, and the gate takes the tint away again.
+    assert result.steps[3].details == {"corrected": True}
+    assert result.quality["colour_corrected"] == 1
+    assert result.quality["colour_shift_mean_uncorrected"] > 1
+    assert result.quality["colour_shift_mean"] < 0.3
+    assert result.quality["colour_shift_p95"] < 1
 
 
 def test_run_recipe__shares_work_between_roles(
@@ -273,10 +332,10 @@ def test_run_recipe__shares_work_between_roles(
     assert [image.width for image in images] == [96, 48, 96, 96]
     seconds = [[report.seconds > 0 for report in image.steps] for image in images]
     assert seconds == [
-        [True, True, True, True],
-        [False, False, True],
-        [False, False, False, True],
-        [False, True, True],
+        [True, True, True, True, True, True],
+        [False, False, True, True, True],
+        [False, False, False, True, True, True],
+        [False, True, True, True, True],
     ]
     alone = run_one(engine, png(photo()), Restore())
     assert alone.content == images[1].content

@@ -33,6 +33,8 @@ class StepOutcome:
     """For the step's report."""
     weights: Mapping[str, str] = field(default_factory=dict)
     """Weight name -> sha256 of the networks that ran."""
+    quality: Mapping[str, float] = field(default_factory=dict)
+    """Figures for the variant, by name."""
 
 
 def engine_details(net: LoadedNet, run: TiledRun) -> dict[str, Any]:

@@ -1,0 +1,119 @@
+"""Tells how much an upload needs restoring: noise, compression and blur, from a few crops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_worker.engine.session import LoadedNet
+
+CROP_PIXELS = 128
+_GRID = 5
+_CROPS = 9
+_BLOCK_PIXELS = 8
+_FLAT_DEVIATION = 1.5
+_UNITS = (25.0, 50.0, 1.0)
+_CLEAN_NOISE = 2.5
+_CLEAN_JPEG_QUALITY = 86.0
+_CLEAN_BLUR = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """Estimated damage of a picture."""
+
+    noise: float
+    """Standard deviation of the noise, of 255; about 0 to 50."""
+    jpeg_quality: float
+    """Quality of the strongest compression, about 10 to 100 (none)."""
+    blur: float
+    """Standard deviation of the blur, pixels; about 0 to 2."""
+
+    @property
+    def looks_clean(self) -> bool:
+        """Whether restoring could hardly help.
+
+        86 of 100 photographs of B100 and all of LIVE1 pass, and about half of them with noise of
+        4 of 255 or JPEG of quality 85. With noise of 8 it is 2 of 100; with JPEG of quality 75 or
+        a blur of one pixel, none.
+        """
+        return (
+            self.noise < _CLEAN_NOISE
+            and self.jpeg_quality > _CLEAN_JPEG_QUALITY
+            and self.blur < _CLEAN_BLUR
+        )
+
+    def figures(self) -> dict[str, float]:
+        """Return what is stored on the variant."""
+        return {
+            "estimated_noise": round(self.noise, 2),
+            "estimated_jpeg_quality": round(self.jpeg_quality, 1),
+            "estimated_blur": round(self.blur, 2),
+        }
+
+
+NOTHING_TO_SEE = Assessment(noise=0.0, jpeg_quality=100.0, blur=0.0)
+"""Of a picture without any detail to judge by."""
+
+
+def assess(net: LoadedNet, pixels: NDArray[np.uint8]) -> Assessment:
+    """Estimate the damage of a picture.
+
+    Noise and compression are medians over the crops. Blur is the lower quartile: out of focus is
+    often only the background, and a soft crop of a sharp picture is no fault.
+
+    Args:
+        net: the estimator.
+        pixels: (H, W, 3), uint8, RGB.
+    """
+    crops = detailed_crops(pixels)
+    if not len(crops):
+        return NOTHING_TO_SEE
+    batch = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
+    # One by one: a session keeps one compiled graph per batch size.
+    amounts = np.concatenate([net.session(crop[None]).copy() for crop in batch]) * _UNITS
+    noise, jpeg = np.median(amounts[:, :2], axis=0)
+    blur = np.quantile(amounts[:, 2], 0.25)
+    return Assessment(
+        noise=max(0.0, float(noise)),
+        jpeg_quality=min(100.0, max(1.0, 100.0 - float(jpeg))),
+        blur=max(0.0, float(blur)),
+    )
+
+
+def detailed_crops(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Cut the crops with the most detail, on the grid of JPEG's blocks.
+
+    Args:
+        pixels: (H, W, 3), uint8; a picture smaller than a crop is mirrored at its edges.
+
+    Returns:
+        (N, 128, 128, 3), uint8, N from 0 (nothing but flat areas) to 9.
+    """
+    height, width = pixels.shape[:2]
+    short = [max(0, CROP_PIXELS - side) for side in (height, width)]
+    if any(short):
+        padding = ((0, short[0]), (0, short[1]), (0, 0))
+        pixels = np.pad(pixels, padding, mode="symmetric")
+        height, width = pixels.shape[:2]
+    crops = [
+        pixels[top : top + CROP_PIXELS, left : left + CROP_PIXELS]
+        for top in _starts(height)
+        for left in _starts(width)
+    ]
+    deviations = [float(crop.std(axis=(0, 1)).max()) for crop in crops]
+    order = sorted(range(len(crops)), key=deviations.__getitem__, reverse=True)
+    chosen = [crops[i] for i in order[:_CROPS] if deviations[i] >= _FLAT_DEVIATION]
+    return np.array(chosen, np.uint8).reshape(-1, CROP_PIXELS, CROP_PIXELS, 3)
+
+
+def _starts(length: int) -> list[int]:
+    """Evenly spread starts of crops along one side, on multiples of eight.
+
+    >>> _starts(128), _starts(200), _starts(1000)
+    ([0], [0, 16, 32, 48, 72], [0, 216, 432, 648, 872])
+    """
+    last = (length - CROP_PIXELS) // _BLOCK_PIXELS
+    return sorted({last * i // (_GRID - 1) * _BLOCK_PIXELS for i in range(_GRID)})

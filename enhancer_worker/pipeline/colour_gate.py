@@ -1,0 +1,188 @@
+"""Measures how far a recipe has moved colours, and moves them back: smoothly, in linear light."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_worker.pipeline.averages import local_averages, stretch_rows
+from enhancer_worker.pipeline.colour import (
+    ciede2000,
+    lab_from_linear,
+    linear_from_srgb,
+    srgb_from_linear,
+)
+from enhancer_worker.pipeline.context import Picture
+from enhancer_worker.pipeline.guards import keep_neutral
+
+# Colour is what an area has, not what a pixel has. JPEG rounds the chroma of blocks of 16 pixels,
+# and sensor noise moves the average of a few pixels visibly; taking both away is the restorer's
+# task, not a shift. A triangle over 64 pixels averages 2,304 of them in effect, and 9 such blocks:
+# noise of ten levels leaves 0.2 levels, a mean of 0.3 CIEDE2000. Finer cells measure the noise:
+# with cells of four pixels the noisy sample catalogue scores a p95 of 1.9 where this one says 0.2.
+# Nothing is lost by that, as the p95 does not see what covers less than a twentieth of a picture.
+_CELL_PIXELS = 32
+_LONGEST_GRID = 96
+_VISIBLE_COVERAGE = 127.5
+
+_LARGEST_MEAN = 0.3
+_LARGEST_P95 = 1.0
+
+# Added to the light of both sides of a ratio: in the dark the correction adds light instead of
+# multiplying what is hardly there.
+_PEDESTAL = 0.002
+_GAINS = (0.5, 2.0)
+_BAND_ROWS = 256
+_STEPS = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class ColourShift:
+    """How far colours moved, in CIEDE2000: 1 is about what people notice side by side."""
+
+    mean: float
+    """Over all visible cells."""
+    p95: float
+    """95 of 100 visible cells moved less."""
+
+    @property
+    def small(self) -> bool:
+        """Whether both figures are within the goals: a mean of 0.3, a p95 of 1."""
+        return self.mean <= _LARGEST_MEAN and self.p95 <= _LARGEST_P95
+
+
+@dataclass(frozen=True, slots=True)
+class ColourVerdict:
+    """What the gate found and did."""
+
+    picture: Picture
+    """Corrected; the very object that went in where nothing was done."""
+    before: ColourShift
+    """Of the picture that went in."""
+    after: ColourShift
+    """Of the picture that came out."""
+
+    @property
+    def corrected(self) -> bool:
+        """Whether pixels were changed."""
+        return self.before is not self.after
+
+    def figures(self) -> dict[str, float]:
+        """Return what is stored on the variant."""
+        return {
+            "colour_shift_mean": round(self.after.mean, 4),
+            "colour_shift_p95": round(self.after.p95, 4),
+            "colour_shift_mean_uncorrected": round(self.before.mean, 4),
+            "colour_shift_p95_uncorrected": round(self.before.p95, 4),
+            "colour_corrected": float(self.corrected),
+        }
+
+
+def colour_gate(original: Picture, result: Picture) -> ColourVerdict | None:
+    """Measure a result's colours against the upload's, and correct them where they moved.
+
+    The correction is one gain per channel and cell in linear light, stretched over the picture
+    without edges of its own. Detail keeps its contrast, pure white stays 255, a grey picture stays
+    grey. Below the goals nothing is corrected, as nobody would see it; a correction that does not
+    lower the figures is not kept.
+
+    Args:
+        original: the upload, colours under transparent pixels filled.
+        result: the same picture after a recipe, at any size; not changed.
+
+    Returns:
+        The verdict; None where nothing of the picture is visible.
+    """
+    colours = _Colours.of(original)
+    if not colours.visible.any():
+        return None
+    found = colours.averages_of(result)
+    before = colours.shift(found)
+    if before.small:
+        return ColourVerdict(result, before, before)
+    corrected = _apply(result, colours.gains(found))
+    after = colours.shift(colours.averages_of(corrected))
+    if (after.p95, after.mean) >= (before.p95, before.mean):
+        return ColourVerdict(result, before, before)
+    return ColourVerdict(corrected, before, after)
+
+
+@dataclass(frozen=True, slots=True)
+class _Colours:
+    """The colours that a result should have."""
+
+    averages: NDArray[np.float64]
+    """(rows, columns, 3), linear light, [0, 1]."""
+    visible: NDArray[np.bool_]
+    """(rows, columns): cells that are at least half opaque."""
+
+    @classmethod
+    def of(cls, original: Picture) -> _Colours:
+        rows, columns = _grid(original.width, original.height)
+        visible = np.ones((rows, columns), bool)
+        if original.alpha is not None:
+            visible = local_averages(original.alpha, rows, columns) >= _VISIBLE_COVERAGE
+        return cls(_light(original, rows, columns), visible)
+
+    def averages_of(self, result: Picture) -> NDArray[np.float64]:
+        rows, columns = self.visible.shape
+        return _light(result, rows, columns)
+
+    def shift(self, found: NDArray[np.float64]) -> ColourShift:
+        wanted, found = self.averages[self.visible], found[self.visible]
+        differences = ciede2000(lab_from_linear(wanted), lab_from_linear(found))
+        return ColourShift(float(differences.mean()), float(np.percentile(differences, 95)))
+
+    def gains(self, found: NDArray[np.float64]) -> NDArray[np.float32]:
+        gains = np.clip((self.averages + _PEDESTAL) / (found + _PEDESTAL), *_GAINS)
+        result: NDArray[np.float32] = gains.astype(np.float32)
+        return result
+
+
+def _grid(width: int, height: int) -> tuple[int, int]:
+    """Return rows and columns of cells for an upload.
+
+    >>> _grid(400, 300), _grid(6000, 4000), _grid(10, 3)
+    ((9, 12), (64, 96), (1, 1))
+    """
+    cell = max(_CELL_PIXELS, max(width, height) / _LONGEST_GRID)
+    return max(1, round(height / cell)), max(1, round(width / cell))
+
+
+def _light(picture: Picture, rows: int, columns: int) -> NDArray[np.float64]:
+    # Levels are averaged as they are encoded, where noise is about symmetric: in linear light the
+    # average of a noisy shadow is brighter than the shadow, and denoising would count as a shift.
+    averages = local_averages(picture.pixels, rows, columns).astype(np.float64)
+    return linear_from_srgb(np.clip(averages / 255.0, 0.0, 1.0))
+
+
+def _apply(picture: Picture, gains: NDArray[np.float32]) -> Picture:
+    pixels = np.empty_like(picture.pixels)
+    planes = [np.ascontiguousarray(gains[..., channel]) for channel in range(3)]
+    to_light, to_level = _lookup_tables()
+    for top in range(0, picture.height, _BAND_ROWS):
+        band = slice(top, min(top + _BAND_ROWS, picture.height))
+        for channel, plane in enumerate(planes):
+            light = to_light[picture.pixels[band, :, channel]]
+            light *= stretch_rows(plane, (picture.width, picture.height), band)
+            light -= np.float32(_PEDESTAL * _STEPS)
+            np.clip(light, 0, _STEPS, out=light)
+            pixels[band, :, channel] = to_level[np.rint(light, out=light).astype(np.uint16)]
+        # Whatever is blown out has no colour to correct, and what was white must stay white.
+        pixels[band][(picture.pixels[band] == 255).all(axis=2)] = 255
+    if picture.grey:
+        keep_neutral(pixels)
+    return dataclasses.replace(picture, pixels=pixels)
+
+
+def _lookup_tables() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Return level -> light with pedestal, and light -> level; steps of 1/65535.
+
+    The darkest levels lie 20 steps apart, so that a gain of 1 changes nothing.
+    """
+    light = linear_from_srgb(np.arange(256) / 255.0)
+    levels = srgb_from_linear(np.arange(_STEPS + 1) / _STEPS) * 255.0
+    return ((light + _PEDESTAL) * _STEPS).astype(np.float32), np.rint(levels).astype(np.uint8)
