@@ -5,12 +5,18 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import Any, TypeVar
+
+from enhancer_worker.training.config_file import plain_type, read_config
 
 ArgsT = TypeVar("ArgsT", bound="TrainingArgs")
+
+
+class TrainingArgsError(ValueError):
+    """The arguments of a run contradict each other, or are not understood."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +28,10 @@ class TrainingArgs:
     out: Path
     """Folder for checkpoints, logs and the averaged weights."""
     hours: float = 1.0
-    """Wall-clock budget, hours, counted over all resumed parts; the schedule ends with it."""
+    """Wall-clock budget, hours, over all resumed parts; the schedule ends with it; 0: no limit."""
     max_steps: int = 0
-    """Optimiser steps after which the run ends at the latest; 0: no limit."""
+    """Optimiser steps after which the run ends at the latest; 0: no limit. With `--hours 0` the
+    same seed and steps give the same weights, bit for bit, on one CPU."""
     resume: bool = False
     """Continue from `out/last.ckpt` where there is one."""
     init_from: Path | None = None
@@ -39,24 +46,68 @@ class TrainingArgs:
     """Side of one patch in the last part of the run, pixels."""
     last_part: float = 0.2
     """Length of the last part, fraction of the run."""
+    loss: str = "l1"
+    """Pixel loss: l1, charbonnier, l2 or fft_l1."""
+    last_loss: str = "l2"
+    """Pixel loss of the last part of the run; the squared one is what PSNR measures."""
     learning_rate: float = 1e-3
     """Highest Adam step size, unitless."""
     last_learning_rate: float = 1e-5
     """Adam step size at the end of the cosine, unitless."""
     warm_up_steps: int = 200
     """Steps over which the step size grows to its highest."""
+    weight_decay: float = 0.0
+    """Decoupled decay of all kernels per step, times the step size (AdamW, arXiv 1711.05101)."""
+    l2: float = 0.0
+    """Weight of the L2 penalty on all kernels, added to the gradient; excludes `weight_decay`."""
     clip_norm: float = 1.0
     """Largest L2 norm of the gradient, unitless."""
     ema_decay: float = 0.999
     """Weight of the past in the averaged weights, per step."""
     bf16_part: float = 0.0
-    """Fraction of the run computed in bfloat16, from the start; pays only on CPUs with AMX."""
+    """Fraction of the run computed in mixed precision (bfloat16), from the start; pays on GPUs
+    and on CPUs that multiply it."""
     checkpoint_minutes: float = 4.0
     """Minutes between two resumable checkpoints."""
     validate_minutes: float = 5.0
     """Minutes between two validations."""
+    validate_steps: int = 0
+    """Steps between two validations, instead of minutes; 0: by minutes."""
+    stop_on: str = ""
+    """Validation figure that shall grow, such as `val/x2_psnr_y`; the weights that are written are
+    then the best by it, else the latest."""
+    patience: int = 0
+    """Validations without a gain in `stop_on` after which the run stops early; 0: never."""
+    least_gain: float = 0.0
+    """What counts as a gain, in units of `stop_on`."""
+    accelerator: str = "auto"
+    """Lightning's name of the device kind: auto, cpu, cuda, mps."""
+    devices: int = 1
+    """Devices, or processes on a CPU; -1: all. Each draws its own batches."""
+    strategy: str = "auto"
+    """Lightning's name of how devices work together: auto, ddp."""
+    deterministic: bool = False
+    """Prefer algorithms that give the same result each time on a GPU too; slower."""
     threads: int = 1
     """CPU threads of PyTorch."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot run, before any photograph is read."""
+        for broken, reason in self._mistakes():
+            if broken:
+                raise TrainingArgsError(reason)
+
+    def _mistakes(self) -> tuple[tuple[bool, str], ...]:
+        return (
+            (not self.hours and not self.max_steps, "a run without an end: give hours or steps"),
+            (self.weight_decay > 0 and self.l2 > 0, "either weight decay or l2, not both"),
+            (self.patience > 0 and not self.stop_on, "patience needs a figure: give stop-on"),
+            (
+                # Each process would look at its own clock, and wait for the others for ever.
+                self.devices != 1 and not self.validate_steps,
+                "several devices validate together: give validate-steps",
+            ),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +116,10 @@ class UpscalerArgs(TrainingArgs):
 
     scale: int = 2
     """Output pixels per input pixel along one axis: 2, 3 or 4."""
-    channels: int = 48
-    """Feature channels."""
-    convolutions: int = 8
-    """Hidden 3x3 convolutions."""
+    net: str = "s"
+    """Tier s or m of the plain net, or a reference of the literature: espcn or vdsr."""
+    flavour: str = "faithful"
+    """faithful: small versions are exact; photo: they are also blurred, noisy and compressed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,45 +132,98 @@ class RestorerArgs(TrainingArgs):
     """Side of one patch in the last part of the run, pixels, a multiple of 4."""
     last_part: float = 0.35
     """Length of the last part, fraction of the run."""
+    loss: str = "charbonnier"
+    """Pixel loss: l1, charbonnier, l2 or fft_l1."""
     learning_rate: float = 5e-4
     """Highest Adam step size, unitless."""
     last_learning_rate: float = 4e-6
     """Adam step size at the end of the cosine, unitless."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class FinetuneArgs(TrainingArgs):
+    """A run that tunes a trained net to the photographs of one shop."""
+
+    data: Path
+    """Folder with the shop's photographs, in any layout."""
+    from_: str
+    """What to start from: a weight name, or a file `NAME.safetensors`."""
+    method: str = "adapters"
+    """adapters: train low-rank additions to frozen kernels; full: train every number."""
+    adapter_rank: int = 8
+    """Channels inside each adapter; more learn more and forget more."""
+    guard: Path | None = None
+    """Folder with other photographs, on which the tuned weights must not lose."""
+    most_guard_loss: float = 0.1
+    """PSNR that the tuned weights may lose in any figure but the main one, dB."""
+    fewest_photos: int = 12
+    """Fit photographs below which the run is refused."""
+    smallest_side: int = 200
+    """Shorter side below which a photograph is skipped, pixels."""
+    longest_side: int = 1600
+    """Side to which larger photographs are shrunk, pixels; removes their noise and JPEG traces."""
+    hours: float = 0.25
+    """Wall-clock budget, hours, over all resumed parts; the schedule ends with it; 0: no limit."""
+    learning_rate: float = 2e-4
+    """Highest Adam step size, unitless."""
+    last_learning_rate: float = 2e-6
+    """Adam step size at the end of the cosine, unitless."""
+    warm_up_steps: int = 50
+    """Steps over which the step size grows to its highest."""
+    validate_minutes: float = 1.0
+    """Minutes between two validations."""
+
+    def _mistakes(self) -> tuple[tuple[bool, str], ...]:
+        return (
+            *super()._mistakes(),
+            (self.method not in {"adapters", "full"}, "method is adapters or full"),
+            (self.adapter_rank < 1, "adapter-rank is at least 1"),
+            (self.init_from is not None, "give from, not init-from"),
+            (self.devices != 1, "finetune runs on one device"),
+        )
+
+
 def parse(kind: type[ArgsT], argv: Sequence[str] | None, command: str) -> ArgsT:
-    """Read one run's arguments from a command line.
+    """Read one run's arguments from a command line and, below it, from `--config FILE`.
 
     Args:
         kind: the dataclass of the run.
         argv: arguments without the command; None reads the process's own.
         command: shown in the usage line.
     """
-    parser = argparse.ArgumentParser(prog=command, description=inspect.getdoc(kind))
+    parser = argparse.ArgumentParser(
+        prog=command, description=inspect.getdoc(kind), argument_default=argparse.SUPPRESS
+    )
+    parser.add_argument("--config", type=Path, help="YAML file of these options; flags win over it")
     helps = field_docs(kind)
     for field in fields(kind):
-        flag = "--" + field.name.replace("_", "-")
-        if isinstance(field.default, bool):
-            parser.add_argument(flag, action="store_true", help=helps[field.name])
-            continue
-        required = field.name in {"data", "out"}
+        _add_flag(parser, field, helps[field.name])
+    given = vars(parser.parse_args(argv))
+    config = given.pop("config", None)
+    try:
+        values = (read_config(config, kind) if config else {}) | given
+        missing = [f for f in fields(kind) if f.default is MISSING and f.name not in values]
+        if missing:
+            parser.error("these are required: " + ", ".join(_flag(f.name) for f in missing))
+        return kind(**values)
+    except ValueError as err:
+        parser.error(str(err))
+
+
+def _add_flag(parser: argparse.ArgumentParser, field: Field[Any], doc: str) -> None:
+    if isinstance(field.default, bool):
         parser.add_argument(
-            flag,
-            type=_parser_of(field.type),
-            required=required,
-            default=None if required else field.default,
-            help=helps[field.name],
+            _flag(field.name), action=argparse.BooleanOptionalAction, help=doc, dest=field.name
         )
-    return kind(**vars(parser.parse_args(argv)))
+        return
+    known = "" if field.default in {MISSING, None, ""} else f" Default: {field.default}."
+    parser.add_argument(
+        _flag(field.name), type=plain_type(field.type), help=doc + known, dest=field.name
+    )
 
 
-def _parser_of(annotation: object) -> type:
-    """`float` for `float`, `Path` for `Path | None`."""
-    alternatives = [kind for kind in get_args(annotation) if kind is not type(None)]
-    chosen = alternatives[0] if alternatives else annotation
-    if not isinstance(chosen, type):
-        raise TypeError(f"no command-line parser for {annotation!r}")
-    return chosen
+def _flag(name: str) -> str:
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def field_docs(kind: type) -> dict[str, str]:
@@ -142,5 +246,5 @@ def _docs_in(node: ast.stmt) -> dict[str, str]:
         if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
             continue
         if isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant):
-            docs[field.target.id] = str(doc.value.value).replace("%", "%%")
+            docs[field.target.id] = " ".join(str(doc.value.value).split()).replace("%", "%%")
     return docs

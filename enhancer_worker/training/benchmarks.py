@@ -1,147 +1,128 @@
-"""Benchmark protocols: how ground truth becomes input, and what is measured on the result."""
+"""Benchmark sets: where their pictures lie, and by which protocol each is judged."""
 
-import zlib
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-import numpy as np
-import torch
-from torch import Tensor, nn
-
-from enhancer_worker.training.data import cut_to_multiple, read_tile, to_tensor
-from enhancer_worker.training.degradations import (
-    antialiased_bicubic,
-    compress_jpeg,
-    luma_image,
-    shrink,
-    to_float,
+from enhancer_worker.training.protocols import (
+    BLUR_KERNELS,
+    QUALITIES,
+    SCALES,
+    SIGMAS,
+    Case,
+    Figures,
+    blur_case,
+    clean_case,
+    denoising_case,
+    jpeg_case,
+    upscaling_case,
 )
-from enhancer_worker.training.metrics import as_eight_bits, luma_scores, psnr, ssim
 
-IMAGE_SUFFIXES = frozenset({".png", ".webp", ".bmp", ".tif"})
-RESTORER = "restore_s"
-SIGMAS = (15, 25, 50)
-QUALITIES = (10, 20, 30, 40)
-
-Figures = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One column of a benchmark table."""
-
-    name: str
-    """Key in the output, such as `x2`, `sigma25` or `q20`."""
-    net: str
-    """Weight name of the network that is judged."""
-    measure: Callable[[nn.Module, Path], Figures]
-    """Figures of one image."""
+IMAGE_SUFFIXES = frozenset({".png", ".webp", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg"})
+PROTOCOLS: dict[str, tuple[Case, ...]] = {
+    "sr": tuple(upscaling_case(scale) for scale in SCALES),
+    "denoise": tuple(denoising_case(sigma) for sigma in SIGMAS),
+    "jpeg": tuple(jpeg_case(quality) for quality in QUALITIES),
+    "blur": tuple(blur_case(name) for name in BLUR_KERNELS),
+    "clean": (clean_case(),),
+}
+"""The columns that each protocol has."""
+PROTOCOL_OF_SET = {
+    **dict.fromkeys(("set5", "set14", "b100", "urban100", "manga109"), "sr"),
+    **dict.fromkeys(("cbsd68", "kodak24", "mcmaster"), "denoise"),
+    **dict.fromkeys(("live1", "classic5"), "jpeg"),
+}
+"""What the sets of the literature are for."""
 
 
 class UnknownBenchmarkError(ValueError):
     """There is no protocol, or no folder, for this benchmark."""
 
 
-def cases_of(benchmark: str) -> tuple[Case, ...]:
-    """The columns that a benchmark has.
+@dataclass(frozen=True)
+class BenchmarkSet:
+    """Pictures, and what is judged on them."""
+
+    name: str
+    """Key in the output."""
+    protocol: str
+    """A key of `PROTOCOLS`."""
+    folder: Path
+    """Where the ground truth lies."""
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """The columns that this set has."""
+        return PROTOCOLS[self.protocol]
+
+    def images(self) -> list[Path]:
+        """Ground-truth files, sorted.
+
+        Raises:
+            UnknownBenchmarkError: the folder is missing or empty.
+        """
+        files = self.folder.glob("*")
+        found = sorted(path for path in files if path.suffix.lower() in IMAGE_SUFFIXES)
+        if not found:
+            raise UnknownBenchmarkError(f"no images in {self.folder}")
+        return found
+
+
+def parse_sets(values: Sequence[str], data: Path | None) -> tuple[BenchmarkSet, ...]:
+    """Understand what was asked for with `--set`.
+
+    Args:
+        values: each `NAME[:PROTOCOL]`, several of them with commas between, or one
+            `NAME[:PROTOCOL]=DIR`. Without a protocol the name tells it.
+        data: without `=DIR` the pictures lie in `data/benchmarks/NAME`.
 
     Raises:
-        UnknownBenchmarkError: no protocol is known for it.
+        UnknownBenchmarkError: no protocol for a name, no folder, or the same figures twice.
+
+    >>> [one.protocol for one in parse_sets(["set5,set5:clean", "mine:sr=photos"], Path("."))]
+    ['sr', 'clean', 'sr']
     """
-    if benchmark in {"set5", "set14", "b100", "urban100"}:
-        return tuple(_upscaling_case(scale) for scale in (2, 4))
-    if benchmark in {"cbsd68", "kodak24", "mcmaster"}:
-        return tuple(_denoising_case(sigma) for sigma in SIGMAS)
-    if benchmark in {"live1", "classic5"}:
-        return tuple(_jpeg_case(quality) for quality in QUALITIES)
-    raise UnknownBenchmarkError(f"no protocol for {benchmark!r}")
+    words = [
+        word.strip()
+        for value in values
+        for word in ([value] if "=" in value else value.split(","))
+        if word.strip()
+    ]
+    sets = tuple(_parse_set(word, data) for word in words)
+    seen = [(one.name, one.protocol) for one in sets]
+    for name, protocol in seen:
+        if seen.count((name, protocol)) > 1:
+            raise UnknownBenchmarkError(f"{name}:{protocol} is asked for more than once")
+    return sets
 
 
-def images_of(data: Path, benchmark: str) -> list[Path]:
-    """Ground-truth files of a benchmark, sorted.
+def _parse_set(word: str, data: Path | None) -> BenchmarkSet:
+    label, equals, folder = word.partition("=")
+    name, colon, protocol = label.strip().partition(":")
+    if not colon:
+        protocol = PROTOCOL_OF_SET.get(name.lower(), "")
+    if protocol not in PROTOCOLS:
+        known = ", ".join(PROTOCOLS)
+        what = f"{protocol!r} for {name!r}" if colon else f"for {name!r}"
+        raise UnknownBenchmarkError(f"no protocol {what}: write {name}:PROTOCOL, one of {known}")
+    if equals:
+        if not folder:
+            raise UnknownBenchmarkError(f"{word} names no folder")
+        return BenchmarkSet(name, protocol, Path(folder).expanduser())
+    if data is None:
+        raise UnknownBenchmarkError(f"no folder for {name!r}: give --data, or {name}=DIR")
+    return BenchmarkSet(name, protocol, data / "benchmarks" / name)
 
-    Raises:
-        UnknownBenchmarkError: the folder is missing or empty.
-    """
-    folder = data / "benchmarks" / benchmark
-    found = sorted(path for path in folder.glob("*") if path.suffix in IMAGE_SUFFIXES)
-    if not found:
-        raise UnknownBenchmarkError(f"no images in {folder}")
-    return found
 
-
-def summarize(figures: list[Figures]) -> Figures:
-    """Mean of every figure over the images; of gains, the smallest one too."""
+def summarize(figures: Sequence[Figures]) -> Figures:
+    """Mean of every figure over the images; what is gained over the reference, and the least."""
     summary = {name: round(fmean(f[name] for f in figures), 4) for name in figures[0]}
     if "psnr_y_bicubic" in summary:
         gains = [f["psnr_y"] - f["psnr_y_bicubic"] for f in figures]
         summary["min_gain_over_bicubic"] = round(min(gains), 4)
-    if "psnr_y_input" in summary:
-        summary["gain"] = round(summary["psnr_y"] - summary["psnr_y_input"], 4)
+    for space in ("y", "rgb"):
+        if f"psnr_{space}_input" in summary:
+            gain = summary[f"psnr_{space}"] - summary[f"psnr_{space}_input"]
+            summary["gain"] = round(gain, 4)
     return summary
-
-
-@torch.no_grad()
-def judge_upscaling(net: nn.Module, path: Path, scale: int) -> Figures:
-    """Super-resolution: luma, `scale` pixels of border cut, antialiased bicubic input."""
-    gt = to_tensor([cut_to_multiple(read_tile(path), scale)])
-    lq = shrink(gt, scale)
-    height, width = gt.shape[-2:]
-    ours_psnr, ours_ssim = luma_scores(net(lq), gt, scale)
-    reference = luma_scores(antialiased_bicubic(lq, (height, width)), gt, scale)
-    return {
-        "psnr_y": ours_psnr,
-        "ssim_y": ours_ssim,
-        "psnr_y_bicubic": reference[0],
-        "ssim_y_bicubic": reference[1],
-    }
-
-
-@torch.no_grad()
-def judge_denoising(net: nn.Module, path: Path, sigma: int) -> Figures:
-    """Colour denoising in RGB: white noise of a seed fixed per image, not clipped before."""
-    gt = to_tensor([read_tile(path)])
-    rng = np.random.default_rng((zlib.crc32(path.stem.encode()), sigma))
-    noise = torch.from_numpy(rng.standard_normal(gt.shape, dtype=np.float32))
-    lq = gt + noise * (sigma / 255)
-    result = as_eight_bits(run_padded(net, lq))
-    return {"psnr_rgb": psnr(result, gt), "ssim_rgb": ssim(result, gt)}
-
-
-@torch.no_grad()
-def judge_jpeg(net: nn.Module, path: Path, quality: int) -> Figures:
-    """JPEG artefacts: libjpeg on the grey image, luma compared, no border cut."""
-    grey = luma_image(to_float(read_tile(path)))[..., 0]
-    gt = as_eight_bits(torch.from_numpy(grey.copy()))[None, None]
-    lq = torch.from_numpy(compress_jpeg(grey, quality))[None, None]
-    result = as_eight_bits(run_padded(net, lq.expand(1, 3, -1, -1)).mean(1, keepdim=True))
-    return {
-        "psnr_y": psnr(result, gt),
-        "ssim_y": ssim(result, gt),
-        "psnr_y_input": psnr(lq, gt),
-        "ssim_y_input": ssim(lq, gt),
-    }
-
-
-def run_padded(net: nn.Module, lq: Tensor) -> Tensor:
-    """Run a net of scale 1 on any size: the lower and right edges are repeated, then cut off."""
-    multiple = int(getattr(net, "multiple_of", 1))
-    height, width = lq.shape[-2:]
-    padding = (0, -width % multiple, 0, -height % multiple)
-    padded = nn.functional.pad(lq, padding, mode="replicate")
-    result: Tensor = net(padded.contiguous(memory_format=torch.channels_last))
-    return result[..., :height, :width]
-
-
-def _upscaling_case(scale: int) -> Case:
-    return Case(f"x{scale}", f"upscale_x{scale}_s", lambda net, p: judge_upscaling(net, p, scale))
-
-
-def _denoising_case(sigma: int) -> Case:
-    return Case(f"sigma{sigma}", RESTORER, lambda net, p: judge_denoising(net, p, sigma))
-
-
-def _jpeg_case(quality: int) -> Case:
-    return Case(f"q{quality}", RESTORER, lambda net, p: judge_jpeg(net, p, quality))

@@ -1,17 +1,44 @@
-"""Command lines of training, evaluation and export, for `python -m enhancer_worker`."""
+"""Command lines of training, judging and export, for `python -m enhancer_worker`."""
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from enhancer_worker.training import evaluate, export, fit_restorer, fit_upscaler
-from enhancer_worker.training.args import RestorerArgs, UpscalerArgs, parse
+from enhancer_worker.training import (
+    cards,
+    compare,
+    evaluate,
+    export,
+    finetune,
+    fit_estimator,
+    fit_restorer,
+    fit_upscaler,
+)
+from enhancer_worker.training.args import (
+    FinetuneArgs,
+    RestorerArgs,
+    TrainingArgs,
+    TrainingArgsError,
+    UpscalerArgs,
+    parse,
+)
+from enhancer_worker.training.catalogue import TooFewPhotosError
+from enhancer_worker.training.data import NoTrainingImagesError
+from enhancer_worker.training.fit_estimator import EstimatorArgs
+from shopimg.contract import WorkerError
 
-USAGE = "usage: python -m enhancer_worker train {restorer,upscaler} --data DIR --out DIR ...\n"
+KINDS: dict[str, tuple[type[TrainingArgs], Callable[[Any], object]]] = {
+    "restorer": (RestorerArgs, fit_restorer.fit),
+    "upscaler": (UpscalerArgs, fit_upscaler.fit),
+    "estimator": (EstimatorArgs, fit_estimator.fit),
+}
+"""What `train` trains: arguments and run of each."""
+USAGE = f"usage: python -m enhancer_worker train {{{','.join(KINDS)}}} --data DIR --out DIR ...\n"
 
 
 def train_main(argv: Sequence[str] | None = None) -> int:
-    """`train restorer|upscaler ...`.
+    """`train restorer|upscaler|estimator ...`.
 
     Args:
         argv: arguments after `train`; None reads the process's own.
@@ -19,17 +46,32 @@ def train_main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = _arguments(argv)
     kind, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
-    if kind not in {"restorer", "upscaler"}:
+    if kind not in KINDS:
         sys.stderr.write(USAGE)
         return 2
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    if kind == "restorer":
-        fit_restorer.fit(parse(RestorerArgs, rest, "enhancer_worker train restorer"))
-    else:
-        fit_upscaler.fit(parse(UpscalerArgs, rest, "enhancer_worker train upscaler"))
-    return 0
+    arguments_of, fit = KINDS[kind]
+    args = parse(arguments_of, rest, f"enhancer_worker train {kind}")
+    return _told(lambda: fit(args) is not None)
+
+
+def finetune_main(argv: Sequence[str] | None = None) -> int:
+    """`finetune --from NAME --data DIR --out DIR ...`.
+
+    Returns:
+        Exit status: 0 the tuned weights win, 1 they lose, 2 there was nothing to run.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    args = parse(FinetuneArgs, _arguments(argv), "enhancer_worker finetune")
+
+    def tune() -> bool:
+        verdict = finetune.finetune(args)
+        sys.stdout.write(finetune.summary(verdict, args))
+        return verdict.is_better
+
+    return _told(tune)
 
 
 def evaluate_main(argv: Sequence[str] | None = None) -> int:
@@ -40,3 +82,28 @@ def evaluate_main(argv: Sequence[str] | None = None) -> int:
 def export_main(argv: Sequence[str] | None = None) -> int:
     """`export ...`: see `export.main`."""
     return export.main(argv)
+
+
+def compare_main(argv: Sequence[str] | None = None) -> int:
+    """`compare A B ...`: see `compare.main`."""
+    return _told(lambda: compare.main(argv) == 0)
+
+
+def cards_main(argv: Sequence[str] | None = None) -> int:
+    """`cards --out DIR ...`: see `cards.main`."""
+    return _told(lambda: cards.main(argv) == 0)
+
+
+def _arguments(argv: Sequence[str] | None) -> list[str]:
+    return list(sys.argv[1:] if argv is None else argv)
+
+
+def _told(work: Callable[[], bool]) -> int:
+    """Do it and return an exit status; a mistake of the user's is one line, not a traceback."""
+    try:
+        return 0 if work() else 1
+    except (TrainingArgsError, NoTrainingImagesError, TooFewPhotosError) as err:
+        sys.stderr.write(f"{err}\n")
+    except WorkerError as err:
+        sys.stderr.write(f"{err.detail}\n")
+    return 2

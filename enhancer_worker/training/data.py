@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.utils.data import IterableDataset
 
 Tile = NDArray[np.uint8]
@@ -101,7 +101,7 @@ class RunClock:
     fully annealed.
 
     Args:
-        budget_seconds: length of the run over all its resumed parts, seconds.
+        budget_seconds: length of the run over all its resumed parts, seconds; 0: no limit.
         max_steps: optimiser steps at most; 0: no limit.
     """
 
@@ -123,13 +123,16 @@ class RunClock:
 
     def progress(self) -> float:
         """Fraction of the run that has passed, [0, 1]."""
-        by_time = self.elapsed_seconds() / self.budget_seconds
+        by_time = self.elapsed_seconds() / self.budget_seconds if self.budget_seconds else 0.0
         by_steps = self.step / self.max_steps if self.max_steps else 0.0
         return min(1.0, max(by_time, by_steps))
 
 
 class BatchStream(IterableDataset[Pair]):
     """Endless batches; the one of step n depends on the seed, n and the patch size alone.
+
+    Of several processes that train together each draws its own batches: there the number of the
+    process counts too.
 
     Args:
         make_batch: draws one (lq, gt) batch of a patch size, pixels.
@@ -151,5 +154,24 @@ class BatchStream(IterableDataset[Pair]):
         self._first_step = first_step
 
     def __iter__(self) -> Iterator[Pair]:
+        rank = distributed.get_rank() if _in_company() else 0
         for step in itertools.count(self._first_step):
-            yield self._make_batch(np.random.default_rng((self._seed, step)), self._patch_now())
+            seed = (self._seed, step, rank) if rank else (self._seed, step)
+            yield self._make_batch(np.random.default_rng(seed), self._patch_now())
+
+
+def shared_by_all(value: float) -> float:
+    """The value of the first process in all that train together; here alone, the value itself.
+
+    Clocks differ; a decision that follows from one must not.
+    """
+    if not _in_company():
+        return value
+    device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+    first = torch.tensor([value], dtype=torch.float64, device=device)
+    distributed.broadcast(first, src=0)
+    return float(first)
+
+
+def _in_company() -> bool:
+    return distributed.is_available() and distributed.is_initialized()

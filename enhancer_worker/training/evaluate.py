@@ -3,122 +3,203 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import torch
 from torch import nn
 
-from enhancer_worker.nets.manifest import SHIPPED_WEIGHTS
+from enhancer_worker.nets.manifest import SHIPPED_WEIGHTS, read_manifest
 from enhancer_worker.nets.zoo import ZOO, load_net, read_net
-from enhancer_worker.training.benchmarks import Figures, cases_of, images_of, summarize
+from enhancer_worker.training.benchmarks import (
+    PROTOCOLS,
+    BenchmarkSet,
+    UnknownBenchmarkError,
+    parse_sets,
+    summarize,
+)
+from enhancer_worker.training.protocols import Case, Figures, judge
 from shopimg.contract import WorkerError
 
-DEFAULT_SETS = "set5,b100,cbsd68,live1"
+DEFAULT_SETS = "set5,b100,cbsd68,live1,classic5,cbsd68:blur,cbsd68:clean"
+TIERS = ("s", "m", "l")
+FLAVOURS = ("faithful", "photo")
 BICUBIC_PSNR_Y = {
-    ("set5", "x2"): 33.66,
-    ("b100", "x2"): 29.56,
-    ("set5", "x4"): 28.42,
-    ("b100", "x4"): 25.96,
+    "set5": {"x2": 33.66, "x3": 30.39, "x4": 28.42},
+    "set14": {"x2": 30.24, "x3": 27.55, "x4": 26.00},
+    "b100": {"x2": 29.56, "x3": 27.21, "x4": 25.96},
+    "urban100": {"x2": 26.88, "x3": 24.46, "x4": 23.14},
 }
 """Published bicubic references, dB; reproducing them proves the protocol."""
 BICUBIC_TOLERANCE_DB = 0.03
 
 Report = dict[str, dict[str, Figures]]
+Verdict = tuple[str, str, str, Figures]
+"""(net, set, case, figures of one image)."""
 
 
 @dataclass(frozen=True)
 class EvaluateArgs:
     """What to judge, and on what."""
 
-    data: Path
-    """Folder with `benchmarks/NAME/*.png|webp`."""
-    sets: tuple[str, ...]
-    """Benchmark names."""
+    sets: tuple[BenchmarkSet, ...]
+    """Pictures and protocols."""
     weights: Path | None = None
     """Folder with `NAME.safetensors` (digests not checked; nets without a file are left out), or
     one such file; None: the shipped weights."""
+    nets: tuple[str, ...] = ()
+    """Weight names to judge; empty: one net per scale, of the tier and flavour below, or all that
+    the folder holds."""
+    tier: str = "s"
+    """Size of the nets, one of `TIERS`."""
+    flavour: str = "faithful"
+    """What the upscalers were trained for, one of `FLAVOURS`."""
     limit: int = 0
     """Images per benchmark at most; 0: all. For a quick look."""
 
 
-def collect_nets(weights: Path | None) -> dict[str, nn.Module]:
+def chosen_names(args: EvaluateArgs) -> tuple[str, ...]:
+    """Weight names that the arguments mean; not all of a tier's upscalers need to ship."""
+    if args.nets:
+        return args.nets
+    suffix = "" if args.flavour == "faithful" else f"_{args.flavour}"
+    scales = [case.scale for case in PROTOCOLS["sr"]]
+    upscalers = [f"upscale_x{scale}_{args.tier}{suffix}" for scale in scales]
+    restorer = f"restore_{args.tier}"
+    return (*upscalers, restorer if restorer in ZOO else "restore_s")
+
+
+def collect_nets(args: EvaluateArgs) -> dict[str, nn.Module]:
     """Load what shall be judged, by weight name.
 
     Raises:
         WorkerError: there is no such file, or it does not fit its name.
     """
+    weights = args.weights
     if weights is None:
-        return {name: load_net(name) for name in ZOO}
+        shipped = read_manifest()
+        names = [name for name in chosen_names(args) if args.nets or name in shipped]
+        return {name: load_net(name) for name in names}
     if weights.is_file():
         return {weights.stem: read_net(weights.stem, weights)}
-    files = {name: weights / f"{name}.safetensors" for name in ZOO}
+    files = {name: weights / f"{name}.safetensors" for name in args.nets or ZOO}
     found = {name: read_net(name, path) for name, path in files.items() if path.exists()}
     if not found:
-        raise WorkerError(detail=f"{weights} holds none of {', '.join(ZOO)}")
+        raise WorkerError(detail=f"{weights} holds none of {', '.join(files)}")
     return found
 
 
-def evaluate(args: EvaluateArgs, nets: dict[str, nn.Module]) -> Report:
+def nets_for(case: Case, nets: dict[str, nn.Module]) -> list[str]:
+    """Names of the nets that a case is for, in their order."""
+    return [name for name, net in nets.items() if getattr(net, "scale", 0) == case.scale]
+
+
+def evaluate(args: EvaluateArgs, nets: dict[str, nn.Module]) -> Iterator[Verdict]:
     """Measure all nets on all their benchmarks, with a progress bar on standard error.
 
-    Returns:
-        Figures by benchmark and case, such as `report["set5"]["x2"]["psnr_y"]`.
+    Raises:
+        UnknownBenchmarkError: a folder holds no images.
     """
     jobs = [
-        (benchmark, case, path)
+        (benchmark.name, case, path)
         for benchmark in args.sets
-        for case in cases_of(benchmark)
-        if case.net in nets
-        for path in images_of(args.data, benchmark)[: args.limit or None]
+        for case in benchmark.cases
+        if nets_for(case, nets)
+        for path in benchmark.images()[: args.limit or None]
     ]
-    measured: dict[tuple[str, str], list[Figures]] = {}
     with click.progressbar(jobs, label="Evaluating", file=sys.stderr) as bar:
-        for benchmark, case, path in bar:
-            figures = case.measure(nets[case.net], path)
-            measured.setdefault((benchmark, case.name), []).append(figures)
-    report: Report = {}
-    for (benchmark, case_name), per_image in measured.items():
-        report.setdefault(benchmark, {})[case_name] = summarize(per_image)
-    return report
+        for benchmark_name, case, path in bar:
+            sample = case.prepare(path)
+            for name in nets_for(case, nets):
+                yield name, benchmark_name, case.name, judge(case, nets[name], sample)
+
+
+def reports(verdicts: Iterable[Verdict]) -> list[dict[str, Report]]:
+    """Sum verdicts up.
+
+    Returns:
+        Reports by net: in the first element of every case the net that was judged first, in the
+        second one all others.
+    """
+    measured: dict[tuple[str, str], dict[str, list[Figures]]] = {}
+    for net, benchmark, case, figures in verdicts:
+        measured.setdefault((benchmark, case), {}).setdefault(net, []).append(figures)
+    both: list[dict[str, Report]] = [{}, {}]
+    for (benchmark, case), by_net in measured.items():
+        for position, (net, per_image) in enumerate(by_net.items()):
+            report = both[min(position, 1)].setdefault(net, {})
+            report.setdefault(benchmark, {})[case] = summarize(per_image)
+    return both
+
+
+def merged(by_net: dict[str, Report]) -> Report:
+    """One report of nets that have no case in common."""
+    whole: Report = {}
+    for report in by_net.values():
+        for benchmark, cases in report.items():
+            whole.setdefault(benchmark, {}).update(cases)
+    return whole
 
 
 def protocol_deviations(report: Report) -> list[str]:
     """Bicubic figures that differ from the published ones by more than the tolerance."""
     deviations = []
-    for (benchmark, case), published in BICUBIC_PSNR_Y.items():
-        figures = report.get(benchmark, {}).get(case)
-        if figures and abs(figures["psnr_y_bicubic"] - published) > BICUBIC_TOLERANCE_DB:
-            measured = figures["psnr_y_bicubic"]
-            deviations.append(f"{benchmark} {case}: bicubic {measured:.2f}, published {published}")
+    for benchmark, cases in report.items():
+        for case, published in BICUBIC_PSNR_Y.get(benchmark.lower(), {}).items():
+            measured = cases.get(case, {}).get("psnr_y_bicubic", published)
+            if abs(measured - published) > BICUBIC_TOLERANCE_DB:
+                words = f"bicubic {measured:.2f}, published {published:.2f}"
+                deviations.append(f"{benchmark} {case}: {words}")
     return deviations
 
 
-def table(report: Report) -> str:
-    """The report as aligned text, one line per case."""
+def table(by_net: dict[str, Report]) -> str:
+    """Reports as aligned text, one line per case and net."""
     lines = []
-    for benchmark, cases in report.items():
-        for case, figures in cases.items():
-            values = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
-            lines.append(f"{benchmark:<8} {case:<8} {values}")
-    return "\n".join(lines) + "\n"
+    for net, report in by_net.items():
+        for benchmark, cases in report.items():
+            for case, figures in cases.items():
+                values = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
+                lines.append(f"{benchmark:<8} {case:<8} {net:<14} {values}")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def parse_evaluate(argv: Sequence[str]) -> tuple[EvaluateArgs, bool, int]:
-    """Read the command line: (arguments, whether to write JSON, threads)."""
+    """Read the command line: (arguments, whether to write JSON, threads).
+
+    Raises:
+        UnknownBenchmarkError: a set that cannot be judged.
+    """
     parser = argparse.ArgumentParser(prog="enhancer_worker evaluate", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with benchmarks/NAME/")
-    parser.add_argument("--set", default=DEFAULT_SETS, help="benchmarks, separated by commas")
+    parser.add_argument("--data", type=Path, help="folder with benchmarks/NAME/")
+    parser.add_argument(
+        "--set",
+        action="append",
+        metavar="NAME[:PROTOCOL][=DIR]",
+        help="what to judge on, several with commas between or the option repeated; PROTOCOL is "
+        f"one of {', '.join(PROTOCOLS)} and follows from the name of a known set; default "
+        + DEFAULT_SETS,
+    )
     parser.add_argument("--weights", type=Path, help=f"folder or file; default {SHIPPED_WEIGHTS}")
+    parser.add_argument(
+        "--net", action="append", choices=sorted(ZOO), help="judge this net; may be repeated"
+    )
+    parser.add_argument("--tier", choices=TIERS, default="s", help="size of the nets; default s")
+    parser.add_argument(
+        "--flavour", choices=FLAVOURS, default="faithful", help="of the upscalers; default faithful"
+    )
     parser.add_argument("--limit", type=int, default=0, help="images per benchmark; 0: all")
     parser.add_argument("--json", action="store_true", help="write one JSON object")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all")
     found = parser.parse_args(argv)
-    sets = tuple(name.strip() for name in found.set.split(",") if name.strip())
-    return EvaluateArgs(found.data, sets, found.weights, found.limit), found.json, found.threads
+    sets = parse_sets(found.set or [DEFAULT_SETS], found.data)
+    names = tuple(dict.fromkeys(found.net or ()))
+    args = EvaluateArgs(sets, found.weights, names, found.tier, found.flavour, found.limit)
+    return args, found.json, found.threads
 
 
 @contextmanager
@@ -133,14 +214,29 @@ def cpu_threads(count: int) -> Iterator[None]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Evaluate and write the report; status 1 where the bicubic references are not met.
+    """Evaluate and write the report.
 
-    The references are only compared when whole benchmarks were measured.
+    The first net of each case stands in the report itself, as `report["set5"]["x2"]["psnr_y"]`,
+    further ones below `report["nets"][NAME]`. The bicubic references are only compared when whole
+    benchmarks were measured.
+
+    Returns:
+        Exit status: 0; 1 where the bicubic references are not met; 2 where nothing could be
+        judged.
     """
-    args, as_json, threads = parse_evaluate(sys.argv[1:] if argv is None else argv)
-    with cpu_threads(threads):
-        report = evaluate(args, collect_nets(args.weights))
-    sys.stdout.write(json.dumps(report) + "\n" if as_json else table(report))
+    try:
+        args, as_json, threads = parse_evaluate(sys.argv[1:] if argv is None else argv)
+        with cpu_threads(threads):
+            first, others = reports(evaluate(args, collect_nets(args)))
+    except (UnknownBenchmarkError, WorkerError) as err:
+        sys.stderr.write(f"{getattr(err, 'detail', '') or err}\n")
+        return 2
+    if not first:
+        sys.stderr.write("No net is there for any of these sets.\n")
+        return 2
+    report = merged(first)
+    whole: dict[str, Any] = {**report, "nets": others} if others else dict(report)
+    sys.stdout.write(json.dumps(whole) + "\n" if as_json else table(first) + table(others))
     deviations = [] if args.limit else protocol_deviations(report)
     for deviation in deviations:
         sys.stderr.write(f"Protocol differs: {deviation}\n")

@@ -14,8 +14,15 @@ import torch
 from torch import nn
 
 from enhancer_worker.engine.loading import convert
-from enhancer_worker.nets.manifest import MANIFEST_NAME, SHIPPED_WEIGHTS, file_digest
+from enhancer_worker.nets.manifest import (
+    MANIFEST_NAME,
+    SHIPPED_WEIGHTS,
+    file_digest,
+    int8_file,
+)
 from enhancer_worker.nets.zoo import ZOO, ZooEntry, read_net, zoo_entry
+from enhancer_worker.training.config_file import recorded_config
+from enhancer_worker.training.quantize import VARIANTS, export_int8
 from shopimg.contract import WorkerError
 
 LARGEST_DIFFERENCE = 1e-4
@@ -76,18 +83,20 @@ def write_entry(
         out: the weights folder.
         entry: which network.
         files: the exported files.
-        facts: `command`, `data`, `metrics` and `date` of the training.
+        facts: `command`, `data`, `metrics` and `date` of the training; `int8` where there is one.
     """
     manifest_path = out / MANIFEST_NAME
     manifest = json.loads(manifest_path.read_text()) if manifest_path.exists() else {"weights": {}}
     weights = out / f"{entry.name}.safetensors"
     net = read_net(entry.name, weights)
+    known = manifest["weights"].get(entry.name, {})
     manifest["weights"][entry.name] = {
         "sha256": file_digest(weights),
         "openvino_sha256": {path.name: file_digest(path) for path in files},
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
         "net": net.describe(),  # type: ignore[operator]
         "licence": WEIGHTS_LICENCE,
+        "config": recorded_config(weights) or known.get("config", {}),
         **facts,
     }
     ordered = {name: manifest["weights"][name] for name in ZOO if name in manifest["weights"]}
@@ -102,21 +111,61 @@ def known_facts(out: Path, name: str) -> dict[str, Any]:
     return {key: entry.get(key, default) for key, default in empty.items()}
 
 
+def known_int8(out: Path, name: str) -> dict[str, Any]:
+    """The recorded 8-bit version, where it was made from the weights that lie there now.
+
+    An 8-bit version of other weights is taken away.
+    """
+    path = out / MANIFEST_NAME
+    entry = json.loads(path.read_text())["weights"].get(name, {}) if path.exists() else {}
+    if "int8" in entry and entry.get("sha256") == file_digest(out / f"{name}.safetensors"):
+        return {"int8": entry["int8"]}
+    stale = out / int8_file(name)
+    stale.unlink(missing_ok=True)
+    stale.with_suffix(".bin").unlink(missing_ok=True)
+    return {}
+
+
+def export_entry(entry: ZooEntry, out: Path, data: Path | None, facts: Mapping[str, Any]) -> str:
+    """Export one network, in 8 bits too where there are photographs, and record it.
+
+    Args:
+        entry: which network.
+        out: folder with its `.safetensors` file.
+        data: folder with `photos/`; None keeps the 8-bit version that there is.
+        facts: replace what `weights.json` says about the training.
+
+    Returns:
+        One line about what was written.
+    """
+    files = export_net(entry, out / f"{entry.name}.safetensors", out)
+    if data is None or entry.is_reference or entry.kind not in VARIANTS:
+        int8 = known_int8(out, entry.name)
+    else:
+        int8 = {"int8": export_int8(entry, files[0], data)}
+    write_entry(out, entry, files, {**known_facts(out, entry.name), **facts, **int8})
+    names = ", ".join((*(path.name for path in files), *int8.get("int8", {}).get("sha256", ())))
+    if not int8:
+        return f"{entry.name}: {names}; no int8"
+    use = "chosen" if int8["int8"]["chosen"] else "not chosen"
+    return f"{entry.name}: {names}; int8 loses {int8['int8']['loss_db']:.3f} dB at most: {use}"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Export the named networks (all by default) and record their digests."""
+    """Export the named networks (all with weights by default) and record their digests."""
     parser = argparse.ArgumentParser(prog="enhancer_worker export", description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"weight names; default: {' '.join(ZOO)}")
+    parser.add_argument("names", nargs="*", help=f"of {' '.join(ZOO)}; default: all there are")
     parser.add_argument(
         "--weights", type=Path, default=SHIPPED_WEIGHTS, help="folder with NAME.safetensors"
+    )
+    parser.add_argument(
+        "--data", type=Path, help="folder with photos/: makes the int8 versions and judges them"
     )
     parser.add_argument("--facts", type=Path, help="JSON: command, data, metrics, date by name")
     args = parser.parse_args(sys.argv[1:] if argv is None else argv)
     facts = json.loads(args.facts.read_text()) if args.facts else {}
-    for name in args.names or ZOO:
-        entry = zoo_entry(name)
-        files = export_net(entry, args.weights / f"{name}.safetensors", args.weights)
-        write_entry(
-            args.weights, entry, files, {**known_facts(args.weights, name), **facts.get(name, {})}
-        )
-        sys.stdout.write(f"{name}: {', '.join(path.name for path in files)}\n")
+    present = [name for name in ZOO if (args.weights / f"{name}.safetensors").exists()]
+    for name in args.names or present:
+        line = export_entry(zoo_entry(name), args.weights, args.data, facts.get(name, {}))
+        sys.stdout.write(line + "\n")
     return 0

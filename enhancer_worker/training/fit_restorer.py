@@ -1,13 +1,16 @@
 """Trains the blind restorer on photographs with noise, JPEG artefacts and slight blur."""
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
-from enhancer_worker.nets.unet_restorer import UNetRestorer, UNetRestorerConfig
+from enhancer_worker.nets.unet_restorer import ResidualBlock, UNetRestorer, UNetRestorerConfig
 from enhancer_worker.training.args import RestorerArgs
+from enhancer_worker.training.blurring import FloatImage
 from enhancer_worker.training.data import (
     Pair,
     RunClock,
@@ -20,17 +23,16 @@ from enhancer_worker.training.data import (
 )
 from enhancer_worker.training.degradations import (
     MARGIN_PIXELS,
-    FloatImage,
     RestorationMix,
     add_gaussian_noise,
     compress_jpeg,
     degrade,
     luma_image,
+    random_lens_blur,
     random_upload,
     to_float,
 )
 from enhancer_worker.training.loop import HeldOut, TrainingModule
-from enhancer_worker.training.losses import charbonnier
 from enhancer_worker.training.metrics import as_eight_bits, psnr
 from enhancer_worker.training.runs import run, warm_start
 
@@ -77,6 +79,7 @@ def held_out_pairs(photos: Sequence[Tile]) -> list[HeldOut]:
         "sigma25": lambda image, rng: add_gaussian_noise(image, rng, 25 / 255),
         "q20": lambda image, _: compress_jpeg(image, 20, "4:2:0"),
         "grey_q20": lambda image, _: compress_jpeg(image, 20),
+        "blur": random_lens_blur,
         "upload": random_upload,
     }
     pairs = []
@@ -94,6 +97,23 @@ def score(result: Tensor, gt: Tensor) -> dict[str, float]:
     return {"psnr_rgb": psnr(as_eight_bits(result), gt)}
 
 
+def build_net(args: RestorerArgs) -> UNetRestorer:
+    """Make the net, from `--init-from` where given; it may have fewer blocks per level.
+
+    Blocks that the file does not hold begin as identities, so that training starts where the
+    smaller net ended (Net2DeeperNet, arXiv 1511.05641).
+    """
+    net = UNetRestorer(UNetRestorerConfig())
+    if args.init_from is None:
+        return net
+    known = load_file(args.init_from)
+    for name, block in net.named_modules():
+        if isinstance(block, ResidualBlock) and f"{name}.second.weight" not in known:
+            nn.init.zeros_(block.second.weight)
+            nn.init.zeros_(cast(Tensor, block.second.bias))
+    return warm_start(net, args)
+
+
 def fit(args: RestorerArgs) -> TrainingModule:
     """Run one training of the restorer and write `restore_s.safetensors`."""
     torch.manual_seed(args.seed)
@@ -101,8 +121,7 @@ def fit(args: RestorerArgs) -> TrainingModule:
     training, held_out = split_photos(find_photos(args.data))
 
     def build(clock: RunClock) -> TrainingModule:
-        net = warm_start(UNetRestorer(UNetRestorerConfig()), args)
-        return TrainingModule(net, charbonnier, score, args, clock)
+        return TrainingModule(build_net(args), score, args, clock)
 
     pairs = RestorerPairs(read_tiles(training), args.batch, args.patch, RestorationMix())
     return run("restore_s", build, pairs, held_out_pairs(read_tiles(held_out)), args)

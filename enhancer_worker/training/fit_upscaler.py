@@ -1,14 +1,19 @@
-"""Trains the plain upscaler on photographs shrunk by antialiased bicubic."""
+"""Trains upscalers on photographs shrunk by antialiased bicubic, or also mildly damaged."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
-from enhancer_worker.nets.srvgg import SRVGG, SRVGGConfig
-from enhancer_worker.training.args import UpscalerArgs
+from enhancer_worker.nets.espcn import ESPCN, ESPCNConfig
+from enhancer_worker.nets.srvgg import SRVGG, TIERS, SRVGGConfig, deepened
+from enhancer_worker.nets.vdsr import VDSR, VDSRConfig
+from enhancer_worker.training.args import TrainingArgsError, UpscalerArgs
+from enhancer_worker.training.blurring import FloatImage
 from enhancer_worker.training.data import (
+    NoTrainingImagesError,
     Pair,
     RunClock,
     Tile,
@@ -19,13 +24,19 @@ from enhancer_worker.training.data import (
     split_photos,
     to_tensor,
 )
-from enhancer_worker.training.degradations import shrink
+from enhancer_worker.training.degradations import (
+    MARGIN_PIXELS,
+    degrade_small,
+    shrink,
+    to_float,
+)
 from enhancer_worker.training.loop import HeldOut, TrainingModule
-from enhancer_worker.training.losses import l1
 from enhancer_worker.training.metrics import luma_scores
 from enhancer_worker.training.runs import run, warm_start
 
 MOST_HELD_OUT = 24
+REFERENCES = ("espcn", "vdsr")
+FLAVOURS = ("faithful", "photo")
 
 
 class UpscalerPairs:
@@ -34,34 +45,54 @@ class UpscalerPairs:
     Shrinking whole photographs once, not patches, keeps border effects out of the pairs.
 
     Args:
-        photos: each (H, W, 3), uint8; cut to a multiple of `scale`.
+        photos: each (H, W, 3), uint8; cut to a multiple of `scale`; those too small for
+            `largest_patch` are left out.
         scale: output pixels per input pixel along one axis.
         batch: pairs per step.
+        flavour: `photo` damages the small versions as they are drawn.
+        largest_patch: largest patch that will be drawn, pixels.
+
+    Raises:
+        NoTrainingImagesError: no photograph is large enough.
     """
 
-    def __init__(self, photos: Sequence[Tile], scale: int, batch: int) -> None:
-        self._gt = [cut_to_multiple(photo, scale) for photo in photos]
+    def __init__(
+        self,
+        photos: Sequence[Tile],
+        scale: int,
+        batch: int,
+        flavour: str = "faithful",
+        largest_patch: int = 0,
+    ) -> None:
+        margin = MARGIN_PIXELS if flavour == "photo" else 0
+        smallest = (largest_patch + 2 * margin) * scale
+        large = [photo for photo in photos if min(photo.shape[:2]) >= smallest]
+        if not large:
+            raise NoTrainingImagesError(f"no photograph has {smallest} pixels on each side")
+        self._gt = [cut_to_multiple(photo, scale) for photo in large]
         self._lq = [shrink_photo(photo, scale) for photo in self._gt]
         self._scale = scale
         self._batch = batch
+        self._margin = margin
 
     def __call__(self, rng: np.random.Generator, patch: int) -> Pair:
         """Draw a batch: lq (B, 3, patch, patch) and gt `scale` times larger, float32, [0, 1]."""
         pairs = [self._draw(rng, patch) for _ in range(self._batch)]
         return to_tensor([lq for lq, _ in pairs]), to_tensor([gt for _, gt in pairs])
 
-    def _draw(self, rng: np.random.Generator, patch: int) -> tuple[Tile, Tile]:
+    def _draw(self, rng: np.random.Generator, patch: int) -> tuple[FloatImage, FloatImage]:
         index = int(rng.integers(len(self._lq)))
-        lq, gt, scale = self._lq[index], self._gt[index], self._scale
-        top = int(rng.integers(lq.shape[0] - patch + 1))
-        left = int(rng.integers(lq.shape[1] - patch + 1))
+        lq, gt, scale, margin = self._lq[index], self._gt[index], self._scale, self._margin
+        top = int(rng.integers(margin, lq.shape[0] - patch - margin + 1))
+        left = int(rng.integers(margin, lq.shape[1] - patch - margin + 1))
         turn = random_turn(rng)
-        small = lq[top : top + patch, left : left + patch]
+        small = lq[top - margin : top + patch + margin, left - margin : left + patch + margin]
         large = gt[
             top * scale : (top + patch) * scale,
             left * scale : (left + patch) * scale,
         ]
-        return turn(small), turn(large)
+        lq_patch = to_float(turn(small))
+        return degrade_small(lq_patch, rng) if margin else lq_patch, to_float(turn(large))
 
 
 def shrink_photo(photo: Tile, scale: int) -> Tile:
@@ -71,30 +102,71 @@ def shrink_photo(photo: Tile, scale: int) -> Tile:
     return pixels[0].permute(1, 2, 0).contiguous().numpy()
 
 
-def held_out_pairs(photos: Sequence[Tile], scale: int) -> list[HeldOut]:
-    """Whole held-out photographs and their small versions."""
+def held_out_pairs(photos: Sequence[Tile], scale: int, flavour: str) -> list[HeldOut]:
+    """Held-out photographs and their small versions: exact, and for `photo` damaged too."""
     pairs = []
-    for photo in photos[:MOST_HELD_OUT]:
+    for number, photo in enumerate(photos[:MOST_HELD_OUT]):
         gt = cut_to_multiple(photo, scale)
-        lq = to_tensor([shrink_photo(gt, scale)])
-        pairs.append(HeldOut(f"x{scale}", lq, to_tensor([gt])))
+        small = shrink_photo(gt, scale)
+        pairs.append(HeldOut(f"x{scale}", to_tensor([small]), to_tensor([gt])))
+        if flavour == "photo":
+            damaged = degrade_small(to_float(small), np.random.default_rng(number))
+            cut = scale * MARGIN_PIXELS
+            inner = gt[cut:-cut, cut:-cut]
+            pairs.append(HeldOut("photo", to_tensor([damaged]), to_tensor([inner])))
     return pairs
 
 
+def weight_name(args: UpscalerArgs) -> str:
+    """Name under which the result ships.
+
+    Raises:
+        TrainingArgsError: an unknown net or flavour.
+    """
+    if args.net not in {*TIERS, *REFERENCES} or args.flavour not in FLAVOURS:
+        raise TrainingArgsError(
+            f"--net is one of {', '.join((*TIERS, *REFERENCES))}, "
+            f"--flavour one of {', '.join(FLAVOURS)}"
+        )
+    if args.net in REFERENCES:
+        return f"{args.net}_x{args.scale}"
+    suffix = "_photo" if args.flavour == "photo" else ""
+    return f"upscale_x{args.scale}_{args.net}{suffix}"
+
+
+def build_net(args: UpscalerArgs) -> nn.Module:
+    """Make the net, from `--init-from` where given; a tier may start from a smaller one."""
+    if args.net == "espcn":
+        return warm_start(ESPCN(ESPCNConfig(args.scale)), args)
+    if args.net == "vdsr":
+        return warm_start(VDSR(VDSRConfig(args.scale)), args)
+    channels, convolutions = TIERS[args.net]
+    if args.init_from is None:
+        return SRVGG(SRVGGConfig(args.scale, channels, convolutions))
+    trained = len([key for key in load_file(args.init_from) if key.endswith(".bias")]) - 2
+    shallow = warm_start(SRVGG(SRVGGConfig(args.scale, channels, trained)), args)
+    return deepened(shallow, convolutions)
+
+
 def fit(args: UpscalerArgs) -> TrainingModule:
-    """Run one training of the upscaler and write `upscale_x{scale}_s.safetensors`."""
+    """Run one training of an upscaler and write its `.safetensors`.
+
+    Raises:
+        TrainingArgsError: an unknown net or flavour.
+    """
+    name = weight_name(args)
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     training, held_out = split_photos(find_photos(args.data))
-    config = SRVGGConfig(args.scale, args.channels, args.convolutions)
 
     def score(result: Tensor, gt: Tensor) -> dict[str, float]:
         psnr_y, ssim_y = luma_scores(result, gt, args.scale)
         return {"psnr_y": psnr_y, "ssim_y": ssim_y}
 
     def build(clock: RunClock) -> TrainingModule:
-        return TrainingModule(warm_start(SRVGG(config), args), l1, score, args, clock)
+        return TrainingModule(build_net(args), score, args, clock)
 
-    pairs = UpscalerPairs(read_tiles(training), args.scale, args.batch)
-    name = f"upscale_x{args.scale}_s"
-    return run(name, build, pairs, held_out_pairs(read_tiles(held_out), args.scale), args)
+    largest = max(args.patch, args.last_patch)
+    pairs = UpscalerPairs(read_tiles(training), args.scale, args.batch, args.flavour, largest)
+    judged = held_out_pairs(read_tiles(held_out), args.scale, args.flavour)
+    return run(name, build, pairs, judged, args)

@@ -3,25 +3,25 @@
 import logging
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import lightning
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torchvision.utils import make_grid
 
 from enhancer_worker.training.args import TrainingArgs
-from enhancer_worker.training.data import Pair, RunClock
+from enhancer_worker.training.data import Pair, RunClock, shared_by_all
+from enhancer_worker.training.losses import LOSSES
 
 logger = logging.getLogger(__name__)
 
 Score = Callable[[Tensor, Tensor], dict[str, float]]
 MOST_BROKEN_STEPS = 20
 IMAGES_SHOWN = 3
+SHOWN_SIZE = (384, 384)
 
 
 class DivergedError(RuntimeError):
@@ -54,7 +54,37 @@ def scheduled_rate(progress: float, step: int, args: TrainingArgs) -> float:
 
 def patch_at(progress: float, args: TrainingArgs) -> int:
     """Patch size of this moment, pixels: larger in the last part of the run."""
-    return args.last_patch if progress >= 1 - args.last_part else args.patch
+    return args.last_patch if is_last_part(progress, args) else args.patch
+
+
+def is_last_part(progress: float, args: TrainingArgs) -> bool:
+    """Whether the run anneals: larger patches, another loss."""
+    return progress >= 1 - args.last_part
+
+
+def chosen_loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """Look a pixel loss up.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    if name not in LOSSES:
+        raise ValueError(f"no loss {name!r}; there are {', '.join(LOSSES)}")
+    return LOSSES[name]
+
+
+def build_optimizer(net: nn.Module, args: TrainingArgs) -> torch.optim.Optimizer:
+    """Adam over the parameters that ask for a gradient; biases never decay."""
+    trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    decay = args.weight_decay or args.l2
+    if not decay:
+        return torch.optim.Adam(trained, lr=args.learning_rate)
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    kind = torch.optim.AdamW if args.weight_decay else torch.optim.Adam
+    return kind([group for group in groups if group["params"]], lr=args.learning_rate)
 
 
 def averaging(decay: float) -> Callable[[Any, Any, Any], None]:
@@ -78,7 +108,6 @@ class TrainingModule(lightning.LightningModule):
 
     Args:
         net: the net to train.
-        loss: of (result, gt).
         score: validation figures of (result, gt), by name.
         args: the run's arguments.
         clock: tells how much of the run has passed.
@@ -87,7 +116,6 @@ class TrainingModule(lightning.LightningModule):
     def __init__(
         self,
         net: nn.Module,
-        loss: Callable[[Tensor, Tensor], Tensor],
         score: Score,
         args: TrainingArgs,
         clock: RunClock,
@@ -96,17 +124,21 @@ class TrainingModule(lightning.LightningModule):
         self.net = net.to(memory_format=torch.channels_last)
         self.average = AveragedModel(net, multi_avg_fn=averaging(args.ema_decay))
         self.average.eval()
-        self.loss = loss
+        # Processes that train together wait for the gradients of all that asks for one.
+        self.average.requires_grad_(False)
+        self.loss = chosen_loss(args.loss)
+        self.last_loss = chosen_loss(args.last_loss)
         self.score = score
         self.args = args
         self.clock = clock
         self.broken_steps = 0
+        self.progress = 0.0
         self._figures: dict[str, list[float]] = {}
         self._shown: list[Tensor] = []
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam over the net alone; the average only follows."""
-        return torch.optim.Adam(self.net.parameters(), lr=self.args.learning_rate)
+        """Adam over what is trained of the net; the average only follows."""
+        return build_optimizer(self.net, self.args)
 
     def on_fit_start(self) -> None:
         """Let the clock run, after what earlier parts of the run have spent."""
@@ -114,19 +146,20 @@ class TrainingModule(lightning.LightningModule):
 
     def on_train_batch_start(self, batch: Pair, batch_idx: int) -> None:
         """Set the step size of this moment."""
-        progress = self.clock.progress()
-        rate = scheduled_rate(progress, self.global_step, self.args)
+        self.progress = shared_by_all(self.clock.progress())
+        rate = scheduled_rate(self.progress, self.global_step, self.args)
         for group in self.optimizers(use_pl_optimizer=False).param_groups:  # type: ignore[union-attr]
             group["lr"] = rate
-        self.log_dict({"schedule/rate": rate, "schedule/progress": progress})
+        self.log_dict({"schedule/rate": rate, "schedule/progress": self.progress})
 
     def training_step(self, batch: Pair, batch_idx: int) -> Tensor:
         """Loss of one batch."""
         lq, gt = batch
-        half = self.clock.progress() < self.args.bf16_part
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        half = self.progress < self.args.bf16_part
+        with torch.autocast(lq.device.type, torch.bfloat16, enabled=half):
             result = self.net(lq)
-        loss = self.loss(result.float(), gt)
+        measure = self.last_loss if is_last_part(self.progress, self.args) else self.loss
+        loss = measure(result.float(), gt)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
@@ -147,7 +180,7 @@ class TrainingModule(lightning.LightningModule):
         """Update the average, and stop when the budget is spent."""
         self.average.update_parameters(self.net)
         self.clock.step = self.global_step
-        if self.clock.progress() >= 1:
+        if shared_by_all(self.clock.progress()) >= 1:
             self.trainer.should_stop = True
 
     def on_validation_epoch_start(self) -> None:
@@ -159,15 +192,17 @@ class TrainingModule(lightning.LightningModule):
         result = self.average(batch.lq)
         for name, value in self.score(result, batch.gt).items():
             self._figures.setdefault(f"val/{batch.kind}_{name}", []).append(value)
-        if len(self._shown) < IMAGES_SHOWN:
+        if len(self._shown) < IMAGES_SHOWN and result.ndim == 4:
             self._shown.append(_side_by_side(batch, result))
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean figures and some pictures."""
         means = {name: sum(values) / len(values) for name, values in self._figures.items()}
         self.log_dict(means)
-        written = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
-        logger.info("step %d, %.0f s: %s", self.global_step, self.clock.elapsed_seconds(), written)
+        if self.trainer.is_global_zero:
+            text = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
+            seconds = self.clock.elapsed_seconds()
+            logger.info("step %d, %.0f s: %s", self.global_step, seconds, text)
         if self._shown and isinstance(self.logger, TensorBoardLogger):
             grid = make_grid(torch.cat(self._shown), nrow=1)
             self.logger.experiment.add_image("val/lq_result_gt", grid, self.global_step)
@@ -180,33 +215,6 @@ class TrainingModule(lightning.LightningModule):
         """Go on with the schedule where the run stopped."""
         self.clock.start(float(checkpoint["elapsed_seconds"]))
         self.clock.step = int(checkpoint["global_step"])
-
-
-class AverageWriter(lightning.Callback):
-    """Writes the averaged weights beside the checkpoints after each validation.
-
-    Args:
-        path: the `.safetensors` file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def on_validation_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
-        """Write the file."""
-        if not trainer.sanity_checking and isinstance(pl_module, TrainingModule):
-            write_average(pl_module, self.path)
-
-
-def write_average(module: TrainingModule, path: Path) -> None:
-    """Save the averaged weights, contiguous and without the averaging's own counters."""
-    state = module.average.module.state_dict()
-    partial = path.with_suffix(".partial")
-    save_file({key: value.detach().contiguous() for key, value in state.items()}, partial)
-    partial.chmod(0o644)
-    partial.replace(path)
 
 
 def copy_matching(net: nn.Module, state: dict[str, Tensor]) -> list[str]:
@@ -222,6 +230,5 @@ def copy_matching(net: nn.Module, state: dict[str, Tensor]) -> list[str]:
 
 
 def _side_by_side(batch: HeldOut, result: Tensor) -> Tensor:
-    size = batch.gt.shape[-2:]
-    shown: Sequence[Tensor] = (nn.functional.interpolate(batch.lq, size), result, batch.gt)
-    return torch.cat([image.clamp(0, 1) for image in shown], dim=3)
+    shown = [nn.functional.interpolate(i, SHOWN_SIZE) for i in (batch.lq, result, batch.gt)]
+    return torch.cat(shown, dim=3).clamp(0, 1)

@@ -1,5 +1,7 @@
 """Pixel losses, each a small named function of a result and its ground truth."""
 
+from collections.abc import Callable, Mapping
+
 import torch
 from torch import Tensor
 
@@ -7,6 +9,11 @@ from torch import Tensor
 def l1(result: Tensor, gt: Tensor) -> Tensor:
     """Mean absolute difference; robust, and sharper than the squared one."""
     return (result - gt).abs().mean()
+
+
+def l2(result: Tensor, gt: Tensor) -> Tensor:
+    """Mean squared difference: the quantity that PSNR takes the logarithm of."""
+    return (result - gt).square().mean()
 
 
 def charbonnier(result: Tensor, gt: Tensor, epsilon: float = 1e-3) -> Tensor:
@@ -24,3 +31,9 @@ def fft_l1(result: Tensor, gt: Tensor) -> Tensor:
     """Mean absolute difference of the orthonormal 2-D spectra; weighs fine texture more."""
     difference = torch.fft.rfft2(result - gt, norm="ortho")
     return torch.view_as_real(difference).abs().mean()
+
+
+LOSSES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    loss.__name__: loss for loss in (l1, l2, charbonnier, fft_l1)
+}
+"""What `--loss` may name."""

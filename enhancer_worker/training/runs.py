@@ -4,31 +4,34 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import load_file
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from enhancer_worker.training.args import TrainingArgs
+from enhancer_worker.training.averages import AverageWriter
+from enhancer_worker.training.config_file import write_config
 from enhancer_worker.training.data import BatchStream, Pair, RunClock
 from enhancer_worker.training.loop import (
-    AverageWriter,
     HeldOut,
     TrainingModule,
     copy_matching,
     patch_at,
-    write_average,
 )
 
 logger = logging.getLogger(__name__)
 
 CHECKPOINT_NAME = "last.ckpt"
 LOG_EVERY_STEPS = 50
+NetT = TypeVar("NetT", bound=nn.Module)
 MakeBatch = Callable[[np.random.Generator, int], Pair]
 
 
@@ -49,7 +52,7 @@ class HeldOutPairs(Dataset[HeldOut]):
         return self._pairs[index]
 
 
-def warm_start(net: nn.Module, args: TrainingArgs) -> nn.Module:
+def warm_start(net: NetT, args: TrainingArgs) -> NetT:
     """Copy what fits from `args.init_from`, if given."""
     if args.init_from is not None:
         kept = copy_matching(net, load_file(args.init_from))
@@ -63,6 +66,7 @@ def run(
     make_batch: MakeBatch,
     held_out: Sequence[HeldOut],
     args: TrainingArgs,
+    also_write: Callable[[nn.Module], None] | None = None,
 ) -> TrainingModule:
     """Train until the budget is spent and write the averaged weights.
 
@@ -72,11 +76,13 @@ def run(
         make_batch: draws one (lq, gt) batch.
         held_out: validation pairs.
         args: the run's arguments.
+        also_write: called with the averaged net each time it was written.
 
     Returns:
         The trained module.
     """
     args.out.mkdir(parents=True, exist_ok=True)
+    rank_zero_only(write_config)(args, args.out)
     torch.set_num_threads(args.threads)
     clock = RunClock(args.hours * 3600, args.max_steps)
     module = build_module(clock)
@@ -86,8 +92,8 @@ def run(
     stream = BatchStream(
         make_batch, lambda: patch_at(clock.progress(), args), args.seed, first_step
     )
-    weights = args.out / f"{name}.safetensors"
-    trainer = _trainer(args, [_checkpoints(args), AverageWriter(weights)])
+    writer = AverageWriter(args.out / f"{name}.safetensors", args, also_write)
+    trainer = _trainer(args, [_checkpoints(args), writer])
     trainer.fit(
         module,
         DataLoader(stream, batch_size=None),
@@ -96,17 +102,21 @@ def run(
         weights_only=True if resumed else None,
     )
     trainer.save_checkpoint(checkpoint)
-    write_average(module, weights)
     return module
 
 
 def _trainer(args: TrainingArgs, callbacks: list[Callback]) -> lightning.Trainer:
+    interval = args.validate_steps or timedelta(minutes=args.validate_minutes)
     return lightning.Trainer(
-        accelerator="cpu",
-        devices=1,
+        accelerator=args.accelerator,
+        devices=args.devices,
+        strategy=args.strategy,
+        # Each process judges all held-out pairs, so all take the same decisions.
+        use_distributed_sampler=False,
+        deterministic="warn" if args.deterministic else None,
         max_steps=args.max_steps or -1,
         max_epochs=-1,
-        val_check_interval=timedelta(minutes=args.validate_minutes),
+        val_check_interval=interval,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         gradient_clip_val=args.clip_norm,

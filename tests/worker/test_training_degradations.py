@@ -4,19 +4,24 @@ import numpy as np
 import pytest
 import torch
 
+from enhancer_worker.training.blurring import (
+    FloatImage,
+    blur,
+    disk_kernel,
+    gaussian_kernel,
+    motion_kernel,
+)
 from enhancer_worker.training.degradations import (
     MARGIN_PIXELS,
-    FloatImage,
     RestorationMix,
     add_gaussian_noise,
     add_isp_noise,
     add_poisson_noise,
-    blur,
     compress_jpeg,
     compress_shifted,
     degrade,
+    degrade_small,
     earlier_jpeg,
-    gaussian_kernel,
     luma_image,
     random_blur,
     random_camera_noise,
@@ -26,10 +31,11 @@ from enhancer_worker.training.degradations import (
 )
 
 ONLY = {
-    "clean": RestorationMix(gaussian=0, jpeg=0, upload=0),
-    "gaussian": RestorationMix(gaussian=1, jpeg=0, upload=0),
-    "jpeg": RestorationMix(gaussian=0, jpeg=1, upload=0),
-    "upload": RestorationMix(gaussian=0, jpeg=0, upload=1),
+    "clean": RestorationMix(gaussian=0, jpeg=0, upload=0, blur=0),
+    "gaussian": RestorationMix(gaussian=1, jpeg=0, upload=0, blur=0),
+    "jpeg": RestorationMix(gaussian=0, jpeg=1, upload=0, blur=0),
+    "upload": RestorationMix(gaussian=0, jpeg=0, upload=1, blur=0),
+    "blur": RestorationMix(gaussian=0, jpeg=0, upload=0, blur=1),
 }
 
 
@@ -89,7 +95,7 @@ def test_degrade__leaves_clean_samples_untouched() -> None:
 
 def test_restoration_mix__keeps_some_samples_clean() -> None:
     mix = RestorationMix()
-    assert 0.1 <= 1 - mix.gaussian - mix.jpeg - mix.upload <= 0.2
+    assert 1 - mix.gaussian - mix.jpeg - mix.upload - mix.blur == pytest.approx(0.1)
 
 
 def test_degrade__feeds_unclipped_and_eight_bit_noise() -> None:
@@ -122,6 +128,36 @@ def test_gaussian_kernel__sums_to_one_and_turns() -> None:
     flat, upright = gaussian_kernel(1.5, 0.4, 0.0), gaussian_kernel(1.5, 0.4, np.pi / 2)
     assert flat.sum() == pytest.approx(1, abs=1e-6)
     np.testing.assert_allclose(flat.T, upright, atol=1e-6)
+
+
+@pytest.mark.parametrize("radius", [0.5, 1.0, 2.5])
+def test_disk_kernel__is_round_and_of_its_area(radius: float) -> None:
+    kernel = disk_kernel(radius)
+    assert kernel.sum() == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(kernel, kernel.T, atol=1e-7)
+    if radius >= 1:
+        assert 1 / kernel.max() == pytest.approx(np.pi * radius**2, rel=0.15)
+
+
+def test_motion_kernel__spreads_along_its_line() -> None:
+    kernel = motion_kernel(5.0, 0.0)
+    row = kernel[kernel.shape[0] // 2]
+    np.testing.assert_allclose(row[4:9], 0.2, atol=1e-6)
+    assert row.sum() == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(motion_kernel(5.0, np.pi / 2), kernel.T, atol=1e-6)
+
+
+def test_degrade__blurs_and_keeps_the_picture_in_place() -> None:
+    lq, gt = degrade(gradient(96), rng(5), ONLY["blur"])
+    assert np.abs(lq - gt).mean() < 0.05
+    assert not np.array_equal(lq, gt)
+
+
+def test_degrade_small__leaves_one_in_five_untouched() -> None:
+    image = gradient(64)
+    inner = image[MARGIN_PIXELS:-MARGIN_PIXELS, MARGIN_PIXELS:-MARGIN_PIXELS]
+    same = [np.array_equal(degrade_small(image, rng(seed)), inner) for seed in range(200)]
+    assert 25 <= sum(same) <= 55
 
 
 def test_blur__spreads_a_point_into_the_kernel() -> None:

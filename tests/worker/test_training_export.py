@@ -10,7 +10,10 @@ from safetensors.torch import save_file
 from enhancer_worker.nets.manifest import read_manifest, verified_openvino, verified_weights
 from enhancer_worker.nets.zoo import ZOO, zoo_entry
 from enhancer_worker.training import export
+from enhancer_worker.training.args import UpscalerArgs
+from enhancer_worker.training.averages import write_weights
 from enhancer_worker.training.cli import export_main
+from enhancer_worker.training.config_file import config_header, public_config
 from enhancer_worker.training.export import ExportError, export_net
 
 
@@ -34,6 +37,19 @@ def test_export__records_what_it_wrote(weights_dir: Path) -> None:
     assert record.net == {"net": "srvgg", "scale": 2, "channels": 48, "convolutions": 8}
     assert record.parameters == 172_812
     assert (record.command, record.metrics) == ("python -m x", {"set5": 1})
+
+
+def test_export__records_the_config_in_the_weights(weights_dir: Path) -> None:
+    path = weights_dir / "upscale_x2_s.safetensors"
+    args = UpscalerArgs(data=Path("shop/photos"), out=Path("runs/x2"), batch=7)
+    write_weights(zoo_entry("upscale_x2_s").build().state_dict(), path, config_header(args))
+    assert export_main(["upscale_x2_s", "--weights", str(weights_dir)]) == 0
+    recorded = read_manifest(weights_dir)["upscale_x2_s"].config
+    assert recorded == public_config(args)
+    assert (recorded["batch"], recorded["data"], recorded["out"]) == (7, "photos", "x2")
+    save_file(zoo_entry("upscale_x2_s").build().state_dict(), path)
+    assert export_main(["upscale_x2_s", "--weights", str(weights_dir)]) == 0
+    assert read_manifest(weights_dir)["upscale_x2_s"].config == recorded
 
 
 def test_write_entry__keeps_what_is_known_and_the_zoo_order(weights_dir: Path) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
-from enhancer_worker.nets.srvgg import SRVGG, SRVGGConfig
-from enhancer_worker.nets.unet_restorer import UNetRestorerConfig
+from enhancer_worker.nets.srvgg import SRVGG, TIERS, SRVGGConfig
+from enhancer_worker.nets.unet_restorer import UNetRestorer, UNetRestorerConfig
 from enhancer_worker.training import fit_restorer, fit_upscaler
 from enhancer_worker.training.args import RestorerArgs, TrainingArgs, UpscalerArgs, parse
 from enhancer_worker.training.data import Pair, RunClock, find_photos, read_tiles
@@ -20,11 +20,11 @@ from enhancer_worker.training.loop import (
     DivergedError,
     TrainingModule,
     averaging,
+    chosen_loss,
     copy_matching,
     patch_at,
     scheduled_rate,
 )
-from enhancer_worker.training.losses import l1
 from tests.worker.training_data import write_data
 
 ARGS = TrainingArgs(data=Path(), out=Path(), learning_rate=1e-3, last_learning_rate=1e-5)
@@ -38,8 +38,14 @@ def lightning_in_a_library() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def small_tiers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TIERS, "s", (16, 1))
+    monkeypatch.setitem(TIERS, "m", (16, 3))
+
+
 def tiny_run(root: Path, **options: object) -> UpscalerArgs:
-    settings = {"channels": 16, "convolutions": 1, "batch": 4, "patch": 12, "last_patch": 16}
+    settings = {"batch": 4, "patch": 12, "last_patch": 16}
     return UpscalerArgs(**{"data": root, "out": root / "out"} | settings | options)
 
 
@@ -168,14 +174,20 @@ def test_fit_restorer__runs_in_both_precisions(
 
 def test_held_out_pairs__judge_each_kind_of_damage(tmp_path: Path) -> None:
     pairs = fit_restorer.held_out_pairs(read_tiles(find_photos(write_data(tmp_path)))[:2])
-    assert [pair.kind for pair in pairs[:5]] == ["clean", "sigma25", "q20", "grey_q20", "upload"]
+    assert [pair.kind for pair in pairs[:5]] == [
+        "clean",
+        "sigma25",
+        "q20",
+        "grey_q20",
+        "blur",
+    ]
     assert torch.equal(pairs[0].lq, pairs[0].gt)
     assert fit_restorer.score(pairs[1].lq, pairs[1].gt)["psnr_rgb"] == pytest.approx(20.5, abs=1)
 
 
 def broken_module() -> TrainingModule:
     net = SRVGG(SRVGGConfig(2, 16, 1))
-    module = TrainingModule(net, l1, fit_restorer.score, ARGS, RunClock(1.0))
+    module = TrainingModule(net, fit_restorer.score, ARGS, RunClock(1.0))
     for parameter in module.net.parameters():
         parameter.grad = torch.full_like(parameter, torch.nan)
     return module
@@ -193,3 +205,80 @@ def test_training_module__gives_up_when_nothing_is_finite() -> None:
     module.broken_steps = MOST_BROKEN_STEPS
     with pytest.raises(DivergedError, match="no finite gradient in 21 steps"):
         module.on_before_optimizer_step(module.configure_optimizers())
+
+
+def test_fit_upscaler__deepens_a_smaller_tier(tmp_path: Path) -> None:
+    data = write_data(tmp_path)
+    fit_upscaler.fit(tiny_run(data, max_steps=1))
+    start = tmp_path / "out/upscale_x2_s.safetensors"
+    args = tiny_run(data, out=tmp_path / "m", net="m", init_from=start)
+    lq = torch.rand(1, 3, 9, 9)
+    shallow, deep = SRVGG(SRVGGConfig(2, 16, 1)), fit_upscaler.build_net(args)
+    shallow.load_state_dict(load_file(start))
+    torch.testing.assert_close(deep(lq), shallow(lq))
+    fit_upscaler.fit(tiny_run(data, out=tmp_path / "m", net="m", init_from=start, max_steps=1))
+    assert (tmp_path / "m/upscale_x2_m.safetensors").exists()
+
+
+@pytest.mark.parametrize("net", ["espcn", "vdsr"])
+def test_fit_upscaler__trains_the_references(tmp_path: Path, net: str) -> None:
+    module = fit_upscaler.fit(tiny_run(write_data(tmp_path), net=net, max_steps=2))
+    assert all(torch.isfinite(p).all() for p in module.net.parameters())
+    assert (tmp_path / f"out/{net}_x2.safetensors").exists()
+
+
+def test_upscaler_pairs__of_photos_are_damaged_and_aligned(tmp_path: Path) -> None:
+    photos = read_tiles(find_photos(write_data(tmp_path)))
+    exact, damaged = (
+        UpscalerPairs(photos, 2, 32, flavour)(np.random.default_rng(3), 8)
+        for flavour in ("faithful", "photo")
+    )
+    assert damaged[0].shape == exact[0].shape == (32, 3, 8, 8)
+    assert damaged[1].shape == (32, 3, 16, 16)
+    small = torch.nn.functional.avg_pool2d(damaged[1], 2)
+    distances = (damaged[0] - small).abs().mean((1, 2, 3))
+    assert distances.max() < 0.2
+    assert (distances > 0.02).float().mean() > 0.3
+
+
+def test_fit_upscaler__refuses_unknown_names(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--net is one of s, m, espcn, vdsr"):
+        fit_upscaler.weight_name(tiny_run(tmp_path, net="xl"))
+    with pytest.raises(ValueError, match="--flavour one of faithful, photo"):
+        fit_upscaler.weight_name(tiny_run(tmp_path, flavour="sweet"))
+
+
+def test_weight_name__says_scale_tier_and_flavour(tmp_path: Path) -> None:
+    args = tiny_run(tmp_path, scale=3, net="m", flavour="photo")
+    assert fit_upscaler.weight_name(args) == "upscale_x3_m_photo"
+
+
+def test_training_module__ends_with_the_last_loss(tmp_path: Path) -> None:
+    args = tiny_run(tmp_path, loss="l1", last_loss="l2", last_part=0.2, max_steps=10)
+    clock = RunClock(3600.0, max_steps=10)
+    module = TrainingModule(SRVGG(SRVGGConfig(2, 16, 1)), fit_restorer.score, args, clock)
+    module.log = lambda *_, **__: None  # type: ignore[method-assign]
+    lq, gt = torch.rand(1, 3, 8, 8), torch.rand(1, 3, 16, 16)
+    difference = module.net(lq) - gt
+    module.progress = 0.7
+    torch.testing.assert_close(module.training_step((lq, gt), 0), difference.abs().mean())
+    module.progress = 0.8
+    torch.testing.assert_close(module.training_step((lq, gt), 0), difference.square().mean())
+
+
+def test_chosen_loss__names_what_there_is() -> None:
+    with pytest.raises(ValueError, match="no loss 'l3'; there are l1, l2, charbonnier, fft_l1"):
+        chosen_loss("l3")
+
+
+def test_build_net__adds_blocks_that_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small, large = (UNetRestorerConfig((16, 16), blocks) for blocks in ((1, 1), (2, 3)))
+    start = UNetRestorer(small)
+    torch.nn.init.normal_(start.tail.weight)
+    save_file(start.state_dict(), tmp_path / "small.safetensors")
+    monkeypatch.setattr(fit_restorer, "UNetRestorerConfig", lambda: large)
+    args = RestorerArgs(data=tmp_path, out=tmp_path, init_from=tmp_path / "small.safetensors")
+    lq = torch.rand(1, 3, 16, 16)
+    torch.testing.assert_close(fit_restorer.build_net(args)(lq), start(lq))

@@ -1,0 +1,249 @@
+"""Tunes a trained net to one shop's photographs, and keeps the result only where it is better."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from enhancer_worker.nets.manifest import (
+    SHIPPED_WEIGHTS,
+    file_digest,
+    read_manifest,
+    verified_weights,
+)
+from enhancer_worker.nets.zoo import ZooEntry, read_net, zoo_entry
+from enhancer_worker.training.adapters import adapter_header, adapter_state, add_adapters
+from enhancer_worker.training.args import FinetuneArgs
+from enhancer_worker.training.averages import write_weights
+from enhancer_worker.training.catalogue import (
+    Catalogue,
+    Fitness,
+    read_catalogue,
+    split_catalogue,
+)
+from enhancer_worker.training.data import RunClock, Tile
+from enhancer_worker.training.degradations import MARGIN_PIXELS
+from enhancer_worker.training.loop import HeldOut, TrainingModule
+from enhancer_worker.training.runs import run
+from enhancer_worker.training.trials import Figures, Trial, gains_table, judge, trial_of
+
+logger = logging.getLogger(__name__)
+
+CANDIDATE = "candidate"
+"""Weight name of what is not judged yet."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """The trained net that a run starts from."""
+
+    entry: ZooEntry
+    """Its architecture and geometry."""
+    file: Path
+    """Its weights."""
+    sha256: str
+    """Digest of the file."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether tuned weights replace their base."""
+
+    before: Figures
+    """Of the base, by set and figure, such as `held_out: x2_psnr_y`."""
+    after: Figures
+    """Of the tuned weights."""
+    objections: tuple[str, ...]
+    """Why they do not; empty: they do."""
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the tuned weights are worth using."""
+        return not self.objections
+
+
+def find_base(name: str) -> Base:
+    """Look up what `--from` names.
+
+    Args:
+        name: a shipped weight name, or the path of a file named after one.
+
+    Raises:
+        WorkerError: unknown name, missing or altered file.
+    """
+    if name.endswith(".safetensors"):
+        file = Path(name)
+        return Base(zoo_entry(file.stem), file, file_digest(file))
+    entry = zoo_entry(name)
+    file = verified_weights(name, SHIPPED_WEIGHTS)
+    return Base(entry, file, file_digest(file))
+
+
+def finetune(args: FinetuneArgs) -> Verdict:
+    """Tune, compare with the base on photographs that neither saw, and keep the better.
+
+    Writes into `args.out`: `NAME.safetensors` if the tuned weights win, else
+    `NAME.lost.safetensors`; the adapters beside it; `report.json`; and `facts.json` for `export`.
+
+    Raises:
+        TooFewPhotosError: the folder has too few fit photographs.
+        WorkerError: there is no such base.
+    """
+    base = find_base(args.from_)
+    torch.manual_seed(args.seed)
+    torch.set_num_threads(args.threads)
+    trial = trial_of(base.entry)
+    args = replace(args, stop_on=args.stop_on or f"val/{trial.main_figure}")
+    catalogue = read_catalogue(args.data, _fitness(args, trial))
+    logger.info("%s", _intake(catalogue))
+    training, held_out = split_catalogue(list(catalogue.photos), args.fewest_photos)
+    net = _trainable(base, args)
+    pairs = trial.held_out([catalogue.photos[path] for path in held_out])
+    make_batch = trial.batches([catalogue.photos[path] for path in training], args)
+
+    def build(clock: RunClock) -> TrainingModule:
+        return TrainingModule(net, trial.score, args, clock)
+
+    run(CANDIDATE, build, make_batch, pairs, args, _adapters_writer(base, args))
+    sets = {"held_out": pairs} | _guard(args, trial)
+    verdict = compare_nets(base, args.out / f"{CANDIDATE}.safetensors", sets, trial, args)
+    _settle(verdict, base, args)
+    _write_report(verdict, base, args, catalogue, (len(training), len(held_out)))
+    return verdict
+
+
+def compare_nets(
+    base: Base,
+    tuned: Path,
+    sets: Mapping[str, Sequence[HeldOut]],
+    trial: Trial,
+    args: FinetuneArgs,
+) -> Verdict:
+    """Judge both on the same pairs, and say what speaks against the tuned one."""
+    before, after = (
+        {
+            f"{name}: {figure}": value
+            for name, pairs in sets.items()
+            for figure, value in judge(read_net(base.entry.name, file), pairs, trial.score).items()
+        }
+        for file in (base.file, tuned)
+    )
+    return Verdict(before, after, objections(before, after, trial.main_figure, args))
+
+
+def objections(
+    before: Figures, after: Figures, main_figure: str, args: FinetuneArgs
+) -> tuple[str, ...]:
+    """Why tuned weights must not replace their base: no gain, or a loss elsewhere."""
+    found = []
+    main = f"held_out: {main_figure}"
+    gain = after[main] - before[main]
+    if not gain > args.least_gain:
+        found.append(f"{main} gains {gain:+.3f} dB, not more than {args.least_gain:g}")
+    for name in before:
+        loss = before[name] - after[name]
+        if name != main and "psnr" in name and not loss <= args.most_guard_loss:
+            found.append(f"{name} loses {loss:.3f} dB, more than {args.most_guard_loss:g}")
+    return tuple(found)
+
+
+def summary(verdict: Verdict, args: FinetuneArgs) -> str:
+    """The figures and the verdict, for the terminal."""
+    lines = [gains_table(verdict.before, verdict.after)]
+    name = find_base(args.from_).entry.name
+    if verdict.is_better:
+        lines.append(f"The tuned weights win: {args.out / name}.safetensors\n")
+    else:
+        lines.append("The tuned weights lose; keep those you have.\n")
+        lines += [f"  {objection}\n" for objection in verdict.objections]
+    return "".join(lines)
+
+
+def _fitness(args: FinetuneArgs, trial: Trial) -> Fitness:
+    needed = trial.scale * (max(args.patch, args.last_patch) + 2 * MARGIN_PIXELS)
+    return Fitness(max(args.smallest_side, needed), args.longest_side)
+
+
+def _trainable(base: Base, args: FinetuneArgs) -> nn.Module:
+    net = deepcopy(read_net(base.entry.name, base.file)).train()
+    if args.method == "full":
+        net.requires_grad_(True)
+        trained = sum(p.numel() for p in net.parameters())
+    else:
+        trained = add_adapters(net, args.adapter_rank)
+    logger.info("%s: training %d numbers (%s)", base.entry.name, trained, args.method)
+    return net
+
+
+def _adapters_writer(base: Base, args: FinetuneArgs) -> Callable[[nn.Module], None] | None:
+    if args.method == "full":
+        return None
+    header = adapter_header(base.entry.name, base.sha256)
+    path = args.out / f"{CANDIDATE}.adapters.safetensors"
+    return lambda net: write_weights(adapter_state(net), path, header)
+
+
+def _guard(args: FinetuneArgs, trial: Trial) -> dict[str, list[HeldOut]]:
+    if args.guard is None:
+        return {}
+    photos: list[Tile] = list(read_catalogue(args.guard, _fitness(args, trial)).photos.values())
+    return {"guard": trial.held_out(photos)}
+
+
+def _settle(verdict: Verdict, base: Base, args: FinetuneArgs) -> None:
+    """Give the candidate the name of its base, or one that nothing loads by accident."""
+    name = base.entry.name if verdict.is_better else f"{base.entry.name}.lost"
+    for suffix in (".safetensors", ".adapters.safetensors"):
+        for stale in (base.entry.name, f"{base.entry.name}.lost"):
+            (args.out / f"{stale}{suffix}").unlink(missing_ok=True)
+        candidate = args.out / f"{CANDIDATE}{suffix}"
+        if candidate.exists():
+            candidate.rename(args.out / f"{name}{suffix}")
+
+
+def _write_report(
+    verdict: Verdict, base: Base, args: FinetuneArgs, catalogue: Catalogue, used: tuple[int, int]
+) -> None:
+    name = base.entry.name
+    report = {
+        "base": name,
+        "base_sha256": base.sha256,
+        "method": args.method,
+        "photos": {"training": used[0], "held_out": used[1], "skipped": catalogue.reasons()},
+        "before": verdict.before,
+        "after": verdict.after,
+        "better": verdict.is_better,
+        "objections": verdict.objections,
+    }
+    (args.out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    (args.out / "facts.json").write_text(
+        json.dumps({name: _facts(verdict, base, args, sum(used))}, indent=2) + "\n"
+    )
+
+
+def _facts(verdict: Verdict, base: Base, args: FinetuneArgs, photos: int) -> dict[str, Any]:
+    """What `export` shall write into `weights.json` beside the digests."""
+    known = read_manifest(SHIPPED_WEIGHTS).get(base.entry.name)
+    own = {"name": f"{photos} photographs of the shop", "licence": "the shop's own"}
+    return {
+        "command": f"python -m enhancer_worker finetune --from {base.entry.name} --data DATA "
+        f"--out RUNS/{args.out.name} --method {args.method}",
+        "data": [*(dict(data) for data in (known.data if known else ())), own],
+        "metrics": {"own photographs": {"base": verdict.before, "tuned": verdict.after}},
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+    }
+
+
+def _intake(catalogue: Catalogue) -> str:
+    """One line per skipped file, then the counts."""
+    lines = [f"skipped {path.name}: {reason}" for path, reason in catalogue.skipped.items()]
+    counts = ", ".join(f"{number} {reason}" for reason, number in catalogue.reasons().items())
+    lines.append(f"{len(catalogue.photos)} photographs are fit; skipped: {counts or 'none'}")
+    return "\n".join(lines)

@@ -1,0 +1,229 @@
+"""Makes 8-bit networks for CPUs by post-training quantisation, and measures what they lose."""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import torch
+from numpy.typing import NDArray
+
+from enhancer_worker.nets.manifest import file_digest, int8_file
+from enhancer_worker.nets.zoo import ZooEntry
+from enhancer_worker.training import fit_restorer, fit_upscaler
+from enhancer_worker.training.data import Tile, find_photos, read_tiles, split_photos
+from enhancer_worker.training.degradations import MARGIN_PIXELS, RestorationMix
+from enhancer_worker.training.loop import HeldOut
+from enhancer_worker.training.metrics import as_eight_bits, luma_scores, psnr
+from shopimg.contract import WorkerError
+
+LARGEST_LOSS_DB = 0.05
+"""Most that an 8-bit network may lose where it runs without being asked for."""
+BEST_PSNR_DB = 50.0
+"""Higher figures count as this one: their errors are below one level of 255, so not seen."""
+CALIBRATION_CROPS = {"upscale": 48, "restore": 20}
+"""Training crops on which the ranges of the activations are taken."""
+CROP_PIXELS = {"upscale": 64, "restore": 192}
+"""Side of one crop as the network sees it."""
+SEED = 0
+
+Crop = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How much of a network stays in fp32."""
+
+    name: str
+    """Recorded in `weights.json`."""
+    float_ends: bool = False
+    """The first and the last convolution stay as they are."""
+    float_sums: bool = False
+    """Residual connections stay as they are; else every block rounds what it passes on."""
+    preset: str = "performance"
+    """Of NNCF: `performance` has symmetric activations, `mixed` asymmetric ones."""
+
+
+PLAIN = Variant("all convolutions")
+FLOAT_ENDS = Variant("ends in fp32", float_ends=True, preset="mixed")
+FLOAT_SUMS = Variant("ends and sums in fp32", float_ends=True, float_sums=True, preset="mixed")
+VARIANTS = {"upscale": (PLAIN, FLOAT_ENDS), "restore": (FLOAT_SUMS,)}
+"""What is tried for each step, fastest first; the first that loses little enough is taken."""
+
+
+def export_int8(entry: ZooEntry, exported: Path, data: Path) -> dict[str, Any]:
+    """Quantise an exported network and write it beside its fp32 version.
+
+    Args:
+        entry: which network; not a reference.
+        exported: its fp32 `.xml` file.
+        data: folder with `photos/`; training photographs give the ranges, held-out ones judge.
+
+    Returns:
+        The entry `int8` of `weights.json`.
+
+    Raises:
+        WorkerError: NNCF is not installed.
+        NoTrainingImagesError: there are no photographs.
+    """
+    training, held_out = split_photos(find_photos(data))
+    pairs = held_out_pairs(entry, read_tiles(held_out))
+    crops = calibration_crops(entry, training)
+    model = ov.Core().read_model(exported)
+    exact = scores(entry, model, pairs)
+    best, losses, variant = model, {"": np.inf}, PLAIN
+    for candidate in VARIANTS[entry.kind]:
+        quantized = quantize(model, crops, candidate)
+        found = losses_db(exact, scores(entry, quantized, pairs))
+        if max(found.values()) < max(losses.values()):
+            best, losses, variant = quantized, found, candidate
+        if max(losses.values()) <= LARGEST_LOSS_DB:
+            break
+    path = exported.with_name(int8_file(entry.name))
+    ov.save_model(best, path, compress_to_fp16=False)
+    files = (path, path.with_suffix(".bin"))
+    loss = max(losses.values())
+    return {
+        "sha256": {file.name: file_digest(file) for file in files},
+        "loss_db": round(loss, 4),
+        "chosen": bool(loss <= LARGEST_LOSS_DB),
+        "losses_db": {kind: round(value, 4) for kind, value in losses.items()},
+        "psnr_fp32_db": {kind: round(value, 4) for kind, value in exact.items()},
+        "quantised": variant.name,
+        "crops": len(crops),
+    }
+
+
+def losses_db(exact: Mapping[str, float], quantized: Mapping[str, float]) -> dict[str, float]:
+    """What 8 bits cost by kind of picture; negative where they happen to gain.
+
+    Args:
+        exact: PSNR of the fp32 network by kind, dB.
+        quantized: PSNR of the 8-bit network by kind, dB.
+
+    >>> losses_db({"clean": 53.0, "q20": 31.0}, {"clean": 49.5, "q20": 30.75})
+    {'clean': 0.5, 'q20': 0.25}
+    """
+    return {
+        kind: min(value, BEST_PSNR_DB) - min(quantized[kind], BEST_PSNR_DB)
+        for kind, value in exact.items()
+    }
+
+
+def calibration_crops(entry: ZooEntry, paths: Sequence[Path]) -> list[Crop]:
+    """Crops of training photographs as the network will see them; the same ones every time.
+
+    Args:
+        entry: which network.
+        paths: training photographs.
+
+    Returns:
+        Each (1, 3, side, side), float32, about [0, 1], RGB.
+    """
+    count = CALIBRATION_CROPS[entry.kind]
+    rng = np.random.default_rng(SEED)
+    chosen = rng.permutation(len(paths))[:count]
+    photos = read_tiles([paths[int(index)] for index in chosen])
+    smallest = min(min(photo.shape[:2]) for photo in photos) // entry.scale
+    side = min(CROP_PIXELS[entry.kind], smallest - 2 * MARGIN_PIXELS)
+    side -= side % entry.multiple_of
+    pairs = _training_pairs(entry, photos)
+    return [pairs(rng, side)[0].contiguous().numpy() for _ in range(count)]
+
+
+def held_out_pairs(entry: ZooEntry, photos: Sequence[Tile]) -> list[HeldOut]:
+    """The validation pairs of the network's training."""
+    if entry.kind == "restore":
+        return fit_restorer.held_out_pairs(photos)
+    return fit_upscaler.held_out_pairs(photos, entry.scale, entry.flavour)
+
+
+def scores(entry: ZooEntry, model: ov.Model, pairs: Sequence[HeldOut]) -> dict[str, float]:
+    """Mean PSNR by kind of damage, as in training: luma for upscalers, RGB for restorers, dB."""
+    options = {"INFERENCE_PRECISION_HINT": "f32"}
+    request = ov.Core().compile_model(model, "CPU", options).create_infer_request()
+    found: dict[str, list[float]] = {}
+    for pair in pairs:
+        result = torch.from_numpy(request.infer([pair.lq.contiguous().numpy()])[0])
+        if entry.kind == "upscale":
+            value = luma_scores(result, pair.gt, entry.scale)[0]
+        else:
+            value = psnr(as_eight_bits(result), pair.gt)
+        found.setdefault(pair.kind, []).append(value)
+    return {kind: fmean(values) for kind, values in found.items()}
+
+
+def quantize(model: ov.Model, crops: Sequence[Crop], variant: Variant) -> ov.Model:
+    """Quantise a copy of a network.
+
+    Ranges span everything that the crops show. NNCF's own default, the mean of each crop's
+    largest value, cuts off strong edges and costs whole decibels here.
+
+    Args:
+        model: fp32; left as it is.
+        crops: each (1, 3, h, w), float32.
+        variant: what stays in fp32.
+
+    Raises:
+        WorkerError: NNCF is not installed.
+    """
+    nncf = _import_nncf()
+    parameters, ranges = nncf.quantization.advanced_parameters, nncf.quantization.range_estimator
+    ignored = _float_operations(model, variant)
+    quantized: ov.Model = nncf.quantize(
+        model.clone(),
+        nncf.Dataset(list(crops)),
+        preset=nncf.QuantizationPreset(variant.preset),
+        target_device=nncf.TargetDevice.CPU,
+        subset_size=len(crops),
+        ignored_scope=nncf.IgnoredScope(names=ignored) if ignored else None,
+        advanced_parameters=parameters.AdvancedQuantizationParameters(
+            # 8-bit weights use their whole range: only CPUs whose sums cannot overflow run them.
+            overflow_fix=parameters.OverflowFix.DISABLE,
+            activations_range_estimator_params=ranges.RangeEstimatorParametersSet.MINMAX,
+        ),
+    )
+    return quantized
+
+
+def _float_operations(model: ov.Model, variant: Variant) -> list[str]:
+    operations = model.get_ordered_ops()
+    convolutions = [op for op in operations if op.get_type_name() == "Convolution"]
+    ends = [convolutions[0], convolutions[-1]] if variant.float_ends else []
+    sums = [op for op in operations if _is_sum(op)] if variant.float_sums else []
+    return [op.get_friendly_name() for op in (*ends, *sums)]
+
+
+def _is_sum(operation: ov.Node) -> bool:
+    """Whether it adds two computed tensors; a bias is a constant."""
+    if operation.get_type_name() != "Add":
+        return False
+    sources = (put.get_source_output().get_node() for put in operation.inputs())
+    return all(source.get_type_name() != "Constant" for source in sources)
+
+
+def _training_pairs(entry: ZooEntry, photos: Sequence[Tile]) -> Any:
+    if entry.kind == "restore":
+        side = CROP_PIXELS["restore"]
+        return fit_restorer.RestorerPairs(photos, 1, side, RestorationMix())
+    return fit_upscaler.UpscalerPairs(photos, entry.scale, 1, entry.flavour)
+
+
+def _import_nncf() -> Any:
+    # NNCF reports its use over the network unless this is set before it is imported.
+    os.environ.setdefault("NNCF_CI", "1")
+    try:
+        import nncf  # noqa: PLC0415 - slow, and needed by exports alone
+        import nncf.quantization.advanced_parameters  # noqa: PLC0415
+        import nncf.quantization.range_estimator  # noqa: PLC0415
+    except ImportError as err:
+        raise WorkerError(
+            detail=f'int8 exports need NNCF: pip install "shopimg[train]" ({err})'
+        ) from err
+    nncf.set_log_level(logging.ERROR)
+    return nncf

@@ -1,0 +1,316 @@
+"""Fine-tuning: which photographs are used, adapters that fold away, and no result that is worse."""
+
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from enhancer_worker.nets.manifest import SHIPPED_WEIGHTS, file_digest
+from enhancer_worker.nets.srvgg import SRVGG, SRVGGConfig
+from enhancer_worker.nets.unet_restorer import UNetRestorer, UNetRestorerConfig
+from enhancer_worker.nets.zoo import read_net, zoo_entry
+from enhancer_worker.training.adapters import (
+    AdapterError,
+    adapter_header,
+    adapter_state,
+    add_adapters,
+    fold_file,
+    plain_state,
+)
+from enhancer_worker.training.args import FinetuneArgs, TrainingArgsError
+from enhancer_worker.training.averages import write_weights
+from enhancer_worker.training.catalogue import (
+    Fitness,
+    TooFewPhotosError,
+    UnfitPhotoError,
+    jpeg_quality,
+    read_catalogue,
+    read_photo,
+    split_catalogue,
+)
+from enhancer_worker.training.cli import finetune_main
+from enhancer_worker.training.finetune import objections
+from tests.worker.training_data import write_picture
+
+NAME = "upscale_x2_s"
+PHOTOS = 12
+
+
+@pytest.fixture(autouse=True)
+def lightning_in_a_library() -> Iterator[None]:
+    """Lightning warns about its own dependencies and about this machine's cores."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """Return a flat folder with photographs."""
+    for number in range(PHOTOS):
+        write_picture(tmp_path / f"shop/product-{number}.png", 50 + number, 200)
+    return tmp_path / "shop"
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Path:
+    """Return weights that have learnt nothing."""
+    torch.manual_seed(0)
+    path = tmp_path / f"{NAME}.safetensors"
+    save_file(zoo_entry(NAME).build().state_dict(), path)
+    return path
+
+
+def tune(base: Path | str, shop: Path, out: Path, *options: str) -> int:
+    argv = ["--from", str(base), "--data", str(shop), "--out", str(out), "--hours", "0"]
+    argv += ["--max-steps", "25", "--validate-steps", "25", "--batch", "4", "--accelerator", "cpu"]
+    argv += ["--patch", "16", "--last-patch", "16", "--warm-up-steps", "1", *options]
+    return finetune_main(argv)
+
+
+def test_finetune__writes_weights_that_win(
+    shop: Path, fresh: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = shop.parent / "out"
+    assert tune(fresh, shop, out, "--method", "full", "--learning-rate", "2e-3") == 0
+    report = json.loads((out / "report.json").read_text())
+    figure = "held_out: x2_psnr_y"
+    assert report["better"]
+    assert report["after"][figure] > report["before"][figure] + 0.5
+    assert report["photos"] == {"training": 9, "held_out": 3, "skipped": {}}
+    assert report["base_sha256"] == file_digest(fresh)
+    assert "The tuned weights win" in capsys.readouterr().out
+    tuned = read_net(NAME, out / f"{NAME}.safetensors")
+    assert not torch.equal(tuned.body[0].weight, load_file(fresh)["body.0.weight"])
+    assert not (out / "candidate.safetensors").exists()
+    assert json.loads((out / "facts.json").read_text())[NAME]["data"][-1] == {
+        "name": "12 photographs of the shop",
+        "licence": "the shop's own",
+    }
+
+
+def test_finetune__keeps_adapters_apart_and_folds_them(shop: Path, fresh: Path) -> None:
+    out = shop.parent / "out"
+    assert tune(fresh, shop, out, "--learning-rate", "2e-2", "--adapter-rank", "2") == 0
+    folded = load_file(out / f"{NAME}.safetensors")
+    base = load_file(fresh)
+    assert folded.keys() == base.keys()
+    assert all(torch.equal(folded[key], base[key]) for key in base if key.endswith("bias"))
+    assert not torch.equal(folded["body.2.weight"], base["body.2.weight"])
+    adapters = out / f"{NAME}.adapters.safetensors"
+    assert adapters.stat().st_size < 0.15 * fresh.stat().st_size
+    again = fold_file(read_net(NAME, fresh), adapters, file_digest(fresh)).state_dict()
+    for key, value in folded.items():
+        torch.testing.assert_close(again[key], value, rtol=0, atol=1e-6)
+
+
+def test_finetune__says_when_the_tuned_weights_lose(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = shop.parent / "out"
+    (out).mkdir()
+    (out / f"{NAME}.safetensors").write_bytes(b"of an earlier run")
+    spoilt = ("--method", "full", "--learning-rate", "0.3", "--ema-decay", "0")
+    assert tune(NAME, shop, out, *spoilt) == 1
+    assert "The tuned weights lose; keep those you have." in capsys.readouterr().out
+    assert not (out / f"{NAME}.safetensors").exists()
+    assert (out / f"{NAME}.lost.safetensors").exists()
+    report = json.loads((out / "report.json").read_text())
+    assert not report["better"]
+    assert report["objections"][0].startswith("held_out: x2_psnr_y gains -")
+    assert report["base_sha256"] == file_digest(SHIPPED_WEIGHTS / f"{NAME}.safetensors")
+
+
+def test_finetune__judges_a_guard_set_too(shop: Path, fresh: Path) -> None:
+    write_picture(shop.parent / "guard/one.png", 7, 200)
+    out = shop.parent / "out"
+    options = ("--method", "full", "--learning-rate", "2e-3", "--guard", str(shop.parent / "guard"))
+    assert tune(fresh, shop, out, *options) == 0
+    report = json.loads((out / "report.json").read_text())
+    assert sorted(report["after"]) == [
+        "guard: x2_psnr_y",
+        "guard: x2_ssim_y",
+        "held_out: x2_psnr_y",
+        "held_out: x2_ssim_y",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        ({"held_out: x2_psnr_y": 31.0, "guard: x2_psnr_y": 29.95}, ()),
+        (
+            {"held_out: x2_psnr_y": 31.0, "guard: x2_psnr_y": 29.8},
+            ("guard: x2_psnr_y loses 0.200 dB, more than 0.1",),
+        ),
+        (
+            {"held_out: x2_psnr_y": 30.0, "guard: x2_psnr_y": 31.0},
+            ("held_out: x2_psnr_y gains +0.000 dB, not more than 0",),
+        ),
+        (
+            {"held_out: x2_psnr_y": float("nan"), "guard: x2_psnr_y": 31.0},
+            ("held_out: x2_psnr_y gains +nan dB, not more than 0",),
+        ),
+    ],
+)
+def test_objections__name_what_got_worse(
+    after: dict[str, float], expected: tuple[str, ...]
+) -> None:
+    args = FinetuneArgs(data=Path(), out=Path(), from_=NAME)
+    before = {"held_out: x2_psnr_y": 30.0, "guard: x2_psnr_y": 30.0}
+    assert objections(before, after, "x2_psnr_y", args) == expected
+
+
+def test_finetune__tunes_the_restorer(shop: Path) -> None:
+    out = shop.parent / "out"
+    options = ("--max-steps", "2", "--validate-steps", "2", "--learning-rate", "0", "--batch", "2")
+    assert tune("restore_s", shop, out, *options, "--last-learning-rate", "0") == 1
+    report = json.loads((out / "report.json").read_text())
+    assert report["before"] == report["after"]
+    assert report["objections"] == ["held_out: upload_psnr_rgb gains +0.000 dB, not more than 0"]
+
+
+def test_finetune__refuses_too_few_photographs(
+    shop: Path, fresh: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in sorted(shop.iterdir())[3:]:
+        path.unlink()
+    out = shop.parent / "out"
+    assert tune(fresh, shop, out) == 2
+    assert "3 fit photographs of 3 products; at least 12" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_finetune__refuses_an_unknown_base(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tune("upscale_x9", shop, shop.parent / "out") == 2
+    assert "no network 'upscale_x9'; there are upscale_x2_s" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "lora"}, "adapters or full"),
+        ({"adapter_rank": 0}, "at least 1"),
+        ({"init_from": Path("x")}, "not init-from"),
+        ({"devices": 2, "validate_steps": 1}, "one device"),
+    ],
+)
+def test_finetune_args__refuse_what_cannot_run(options: dict[str, object], message: str) -> None:
+    with pytest.raises(TrainingArgsError, match=message):
+        FinetuneArgs(**{"data": Path(), "out": Path(), "from_": NAME} | options)
+
+
+NETS = {
+    "upscaler": lambda: SRVGG(SRVGGConfig(2, 16, 1)),
+    "restorer": lambda: UNetRestorer(UNetRestorerConfig(channels=(16, 16), blocks=(1, 1))),
+}
+
+
+@pytest.mark.parametrize("kind", NETS)
+def test_adapters__change_nothing_before_they_learn(kind: str) -> None:
+    net, lq = NETS[kind](), torch.rand(1, 3, 16, 16)
+    before = net(lq)
+    trained = add_adapters(net, 2)
+    assert torch.equal(net(lq), before)
+    assert trained == sum(value.numel() for value in adapter_state(net).values())
+
+
+@pytest.mark.parametrize("kind", NETS)
+def test_plain_state__computes_the_same_without_adapters(kind: str) -> None:
+    net, lq = NETS[kind](), torch.rand(1, 3, 16, 16)
+    keys = net.state_dict().keys()
+    before = net(lq)
+    add_adapters(net, 3)
+    for parameter in net.parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter, std=0.05)
+    state = plain_state(net)
+    assert state.keys() == keys
+    folded = NETS[kind]()
+    folded.load_state_dict(state)
+    torch.testing.assert_close(folded(lq), net(lq), rtol=0, atol=1e-6)
+    assert not torch.allclose(folded(lq), before, atol=1e-3)
+    assert len(adapter_state(net)) > 0
+
+
+def test_fold_file__refuses_adapters_of_other_weights(tmp_path: Path) -> None:
+    net = NETS["upscaler"]()
+    add_adapters(net, 1)
+    path = tmp_path / "a.safetensors"
+    write_weights(adapter_state(net), path, adapter_header("upscale_x2_s", "1" * 64))
+    with pytest.raises(AdapterError) as caught:
+        fold_file(NETS["upscaler"](), path, "2" * 64)
+    assert caught.value.detail == f"{path} belongs to upscale_x2_s, of another digest"
+
+
+def test_read_catalogue__skips_with_a_reason(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a/good.png", 1, 220)
+    write_picture(tmp_path / "other.webp", 2, 220)
+    write_picture(tmp_path / "small.png", 3, 90)
+    with Image.open(tmp_path / "a/good.png") as good:
+        good.save(tmp_path / "b-again.jpg", quality=90)
+        good.save(tmp_path / "c-bad.jpg", quality=40)
+    write_picture(tmp_path / "soft.png", 4, 110)
+    with Image.open(tmp_path / "soft.png") as soft:
+        soft.resize((220, 220), Image.Resampling.BICUBIC).save(tmp_path / "soft.png")
+    (tmp_path / "torn.jpg").write_bytes((tmp_path / "b-again.jpg").read_bytes()[:3000])
+    (tmp_path / "notes.txt").write_text("not a picture")
+    catalogue = read_catalogue(tmp_path, Fitness())
+    assert [path.name for path in catalogue.photos] == ["good.png", "other.webp"]
+    reasons = {path.name: reason.partition(":")[0] for path, reason in catalogue.skipped.items()}
+    assert reasons == {
+        "b-again.jpg": "near-duplicate",
+        "c-bad.jpg": "low quality",
+        "small.png": "too small",
+        "soft.png": "no fine detail",
+        "torn.jpg": "cannot be read",
+    }
+    assert catalogue.skipped[tmp_path / "c-bad.jpg"] == "low quality: JPEG 40, not 75"
+
+
+def test_read_photo__shrinks_large_compressed_ones(tmp_path: Path) -> None:
+    write_picture(tmp_path / "large.png", 1, 900)
+    with Image.open(tmp_path / "large.png") as large:
+        large.save(tmp_path / "large.jpg", quality=50)
+    assert read_photo(tmp_path / "large.jpg", Fitness(longest_side=400)).shape == (400, 400, 3)
+    with pytest.raises(UnfitPhotoError, match="low quality"):
+        read_photo(tmp_path / "large.jpg", Fitness(longest_side=600))
+
+
+def test_read_photo__turns_and_flattens(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (210, 300, 4), dtype=np.uint8)
+    pixels[..., 3] = 255
+    pixels[:10, :, 3] = 0
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
+    photo = read_photo(tmp_path / "turned.png", Fitness())
+    assert photo.shape == (300, 210, 3)
+    assert np.unique(photo[:, -10:]).tolist() == [255]
+
+
+@pytest.mark.parametrize("quality", [30, 50, 75, 90, 98])
+def test_jpeg_quality__reads_libjpeg_tables(tmp_path: Path, quality: int) -> None:
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.jpg", quality=quality)
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert jpeg_quality(image) == pytest.approx(quality, abs=1)
+
+
+def test_split_catalogue__keeps_views_of_a_product_together() -> None:
+    photos = [Path(f"shop/item{n}_{view}.jpg") for n in range(20) for view in range(2)]
+    training, held_out = split_catalogue(photos, 12)
+    assert sorted(training + held_out) == sorted(photos)
+    assert len(held_out) == 8
+    assert not {p.stem[:-2] for p in training} & {p.stem[:-2] for p in held_out}
+    assert split_catalogue(photos[::-1], 12) == (training, held_out)
+
+
+def test_split_catalogue__refuses_one_product() -> None:
+    with pytest.raises(TooFewPhotosError, match="20 fit photographs of 1 products"):
+        split_catalogue([Path(f"item_{view}.jpg") for view in range(20)], 12)

@@ -1,0 +1,105 @@
+"""8-bit exports: made from real crops, judged on held-out photographs, recorded, repeatable."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from enhancer_worker.config import WorkerConfig
+from enhancer_worker.engine.engine import Engine
+from enhancer_worker.nets import zoo
+from enhancer_worker.nets.manifest import file_digest, read_manifest, verified_int8
+from enhancer_worker.training import export, quantize
+from enhancer_worker.training.cli import export_main
+from tests.worker.tiny_nets import TINY_ZOO
+from tests.worker.training_data import write_data
+
+
+@pytest.fixture
+def weights_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with weights of tiny nets, which exports take for those that ship."""
+    monkeypatch.setattr(zoo, "ZOO", TINY_ZOO)
+    monkeypatch.setattr(export, "ZOO", TINY_ZOO)
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    for name in ("upscale_x2_s", "restore_s"):
+        net = TINY_ZOO[name].build()
+        save_file(net.state_dict(), folder / f"{name}.safetensors")
+    return folder
+
+
+def run_export(name: str, weights_dir: Path, data: Path) -> str:
+    assert export_main([name, "--weights", str(weights_dir), "--data", str(data)]) == 0
+    return (weights_dir / f"{name}.int8.xml").read_text()
+
+
+@pytest.mark.parametrize(("name", "side"), [("upscale_x2_s", 100), ("restore_s", 240)])
+def test_export__makes_an_int8_version_that_runs(
+    name: str, side: int, weights_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph = run_export(name, weights_dir, write_data(tmp_path / "data", side))
+    assert 'type="FakeQuantize"' in graph
+    assert 'element_type="i8"' in graph
+    record = read_manifest(weights_dir)[name].int8
+    assert record is not None
+    assert verified_int8(name, weights_dir) == weights_dir / f"{name}.int8.xml"
+    assert record.chosen is (record.loss_db <= 0.05)
+    use = "chosen" if record.chosen else "not chosen"
+    assert f"int8 loses {record.loss_db:.3f} dB at most: {use}" in capsys.readouterr().out
+    config = WorkerConfig(weights_dir=weights_dir, device="cpu", threads=1, precision="int8")
+    entry = TINY_ZOO[name]
+    net = Engine(config, {name: entry}).net(entry.kind, entry.scale, entry.flavour)
+    lq = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    expected = entry.build()(lq)
+    error = float((torch.from_numpy(net.session(lq.numpy())) - expected).abs().max())
+    assert 0 < error < 0.1  # quantised, and still the same network
+
+
+def test_export__is_repeatable(weights_dir: Path, tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data")
+    entry = TINY_ZOO["upscale_x2_s"]
+    files = export.export_net(entry, weights_dir / "upscale_x2_s.safetensors", weights_dir)
+    first = quantize.export_int8(entry, files[0], data)
+    weights = (weights_dir / "upscale_x2_s.int8.bin").read_bytes()
+    assert quantize.export_int8(entry, files[0], data)["losses_db"] == first["losses_db"]
+    assert (weights_dir / "upscale_x2_s.int8.bin").read_bytes() == weights
+
+
+def test_export__keeps_the_int8_version_of_the_same_weights_only(
+    weights_dir: Path, tmp_path: Path
+) -> None:
+    name = "upscale_x2_s"
+    run_export(name, weights_dir, write_data(tmp_path / "data"))
+    made = json.loads((weights_dir / "weights.json").read_text())["weights"][name]["int8"]
+    assert export_main([name, "--weights", str(weights_dir)]) == 0
+    kept = json.loads((weights_dir / "weights.json").read_text())["weights"][name]["int8"]
+    assert kept == made
+    weights = TINY_ZOO[name].build().state_dict()
+    save_file(
+        {key: value * 0.5 for key, value in weights.items()},
+        path := weights_dir / f"{name}.safetensors",
+    )
+    assert export_main([name, "--weights", str(weights_dir)]) == 0
+    record = read_manifest(weights_dir)[name]
+    assert (record.sha256, record.int8) == (file_digest(path), None)
+    assert not list(weights_dir.glob("*.int8.*"))
+
+
+@pytest.mark.parametrize(("losses", "chosen"), [([0.2, 0.04], True), ([0.2, 0.06], False)])
+def test_export__takes_the_first_variant_that_loses_little(
+    losses: list[float],
+    chosen: bool,
+    weights_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scores = iter([{"x2": 30.0}, *({"x2": 30.0 - loss} for loss in losses)])
+    monkeypatch.setattr(quantize, "scores", lambda entry, model, pairs: next(scores))
+    entry = TINY_ZOO["upscale_x2_s"]
+    files = export.export_net(entry, weights_dir / "upscale_x2_s.safetensors", weights_dir)
+    made = quantize.export_int8(entry, files[0], write_data(tmp_path / "data"))
+    assert made["loss_db"] == pytest.approx(losses[-1])
+    assert made["chosen"] is chosen
+    assert made["quantised"] == "ends in fp32"
