@@ -14,14 +14,14 @@ class ShopimgConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register checks and receivers, now that every model is loaded."""
-        from django.core.exceptions import ImproperlyConfigured  # noqa: PLC0415
+        """Register checks and receivers, now that every model is loaded.
 
+        Raises:
+            ImproperlyConfigured: the ``SHOPIMG`` setting is not valid. A shop that started without
+                its receivers would take uploads and never enhance them.
+        """
         from shopimg import checks, receivers  # noqa: PLC0415  # need loaded models
 
         checks.register()
-        try:
-            receivers.connect()
-        except ImproperlyConfigured:
-            # The system checks say what is wrong, with a hint, instead of a failing start.
-            return
+        checks.require_valid_setting()
+        receivers.connect()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery, bootsteps
+from celery.schedules import crontab
 from django.db import DatabaseError, connections
 from kombu import Queue
 
@@ -16,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 20
 """How often beat starts the sweeper."""
+CLEAN_UP_AT = crontab(hour=3, minute=30)
+"""When beat starts the clean-up, in Celery's time zone."""
 
 
 def configure(app: Celery) -> Celery:
@@ -32,9 +35,10 @@ def configure(app: Celery) -> Celery:
 
 
 def consume(app: Celery) -> Celery:
-    """Let the workers of an app serve both queues of shopimg, whatever the host's own apps do.
+    """Let the workers of an app serve the queues of shopimg, whatever the host's own apps do.
 
-    ``-Q`` still narrows a worker down, so that some may be kept for interactive jobs.
+    They look into them in this order: upkeep, interactive jobs, bulk jobs. ``-Q`` still narrows a
+    worker down, so that some may be kept for interactive jobs.
     """
     app.on_after_configure.connect(_choose_queues, weak=False)
     return app
@@ -42,7 +46,8 @@ def consume(app: Celery) -> Celery:
 
 def _choose_queues(sender: Celery, **_: Any) -> None:
     sender.conf.task_default_queue = settings.QUEUE
-    sender.conf.task_queues = [Queue(settings.QUEUE), Queue(settings.BULK_QUEUE)]
+    names = (settings.UPKEEP_QUEUE, settings.QUEUE, settings.BULK_QUEUE)
+    sender.conf.task_queues = [Queue(name) for name in names]
 
 
 def _complete(sender: Celery, **_: Any) -> None:
@@ -75,7 +80,12 @@ class Heartbeat(bootsteps.StartStopStep):
         self._entry = parent.timer.call_repeatedly(
             settings.HEARTBEAT_SECONDS, self._beat, (workers.beat, name, queues)
         )
-        parent.app.send_task("shopimg.tasks.sweep_jobs", queue=settings.QUEUE, ignore_result=True)
+        parent.app.send_task(
+            "shopimg.tasks.sweep_jobs",
+            queue=settings.UPKEEP_QUEUE,
+            expires=SWEEP_SECONDS,
+            ignore_result=True,
+        )
 
     def stop(self, parent: Any) -> None:
         """Beat no more."""
@@ -125,7 +135,7 @@ def _transport_options() -> dict[str, Any]:
         "socket_timeout": 10,
         "socket_connect_timeout": 3,
         "health_check_interval": 25,
-        # A worker of both queues looks for bulk jobs only when no interactive one waits.
+        # A worker of several queues looks into the next only when nothing waits in the one before.
         "queue_order_strategy": "priority",
     }
 
@@ -135,7 +145,14 @@ def _schedule() -> dict[str, Any]:
         "shopimg-sweep": {
             "task": "shopimg.tasks.sweep_jobs",
             "schedule": SWEEP_SECONDS,
-            # A sweep that nobody has started within one period is replaced by the next.
-            "options": {"expires": SWEEP_SECONDS, "queue": settings.QUEUE},
-        }
+            # A sweep that nobody has started within one period is replaced by the next. Its queue
+            # is never behind jobs, so that this happens only while no worker serves it.
+            "options": {"expires": SWEEP_SECONDS, "queue": settings.UPKEEP_QUEUE},
+        },
+        "shopimg-cleanup": {
+            "task": "shopimg.tasks.clean_up",
+            "schedule": CLEAN_UP_AT,
+            # Reading a large storage takes minutes, during which no sweep may wait for it.
+            "options": {"expires": 24 * 3600, "queue": settings.BULK_QUEUE},
+        },
     }

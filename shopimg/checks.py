@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from celery import current_app
+from django.apps import apps
 from django.conf import settings as django_settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import FileSystemStorage, storages
+from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
 from shopimg import enhancers, recipes, sources
@@ -125,9 +127,12 @@ def check_visibility_timeout(**_: Any) -> Messages:
     if not str(current_app.conf.broker_url or "").startswith(("redis", "sentinel", "valkey")):
         return []
     seconds = (current_app.conf.broker_transport_options or {}).get("visibility_timeout", 3600)
-    if seconds > settings.JOB_TIME_LIMIT_SECONDS:
+    longest = current_app.conf.task_time_limit or settings.JOB_TIME_LIMIT_SECONDS
+    if seconds > longest:
         return []
-    message = f"The broker's visibility_timeout ({seconds} s) is under JOB_TIME_LIMIT_SECONDS."
+    message = (
+        f"The broker's visibility_timeout ({seconds} s) is under task_time_limit ({longest} s)."
+    )
     hint = "Raise it, or call shopimg.broker.configure(app) in your Celery module."
     return [checks.Error(message, hint=hint, id="shopimg.E010")]
 
@@ -145,27 +150,29 @@ def check_broker_timeouts(**_: Any) -> Messages:
 
 
 def check_weights(**_: Any) -> Messages:
-    """E011: the weights that the enhancer lists are there. Only looks at the listed files."""
-    folder = enhancers.weights_path()
-    if folder is None:
-        return []
+    """E011: where the enhancer is installed, every file of its weights is there, unaltered."""
+    hint = "Install shopimg again; python -m enhancer_worker weights checks all files."
     return [
         checks.Error(
-            f"The weights file {name}.safetensors is missing or damaged.",
-            hint="Install shopimg again, or run python -m enhancer_worker weights.",
-            id="shopimg.E011",
+            f"The weights file {file.name} is missing or damaged.", hint=hint, id="shopimg.E011"
         )
-        for name, entry in enhancers.weights_manifest().items()
-        if not _is_intact(folder / f"{name}.safetensors", entry["sha256"])
+        for file, digest in enhancers.weights_files().items()
+        if not _is_intact(file, digest)
     ]
 
 
 def check_dependencies(**_: Any) -> Messages:
-    """E012: the apps that the admin and the models build on are installed."""
-    wanted = ("django.contrib.contenttypes", "django.contrib.auth")
-    missing = [app for app in wanted if app not in django_settings.INSTALLED_APPS]
+    """E012: the apps that the models and, where it is served, the API's own page build on."""
+    needs = dict.fromkeys(("django.contrib.contenttypes", "django.contrib.auth"), "shopimg")
+    if _serves_api():
+        page = "The documentation page of shopimg's API"
+        needs |= {"drf_spectacular": page, "drf_spectacular_sidecar": page}
     hint = "Add it to INSTALLED_APPS."
-    return [checks.Error(f"shopimg needs {app}.", hint=hint, id="shopimg.E012") for app in missing]
+    return [
+        checks.Error(f"{what} needs {app}.", hint=hint, id="shopimg.E012")
+        for app, what in needs.items()
+        if not apps.is_installed(app)
+    ]
 
 
 _CHECKS: Sequence[Check] = (
@@ -187,6 +194,21 @@ def run_all(**kwargs: Any) -> Messages:
     return check_settings() or [message for check in _CHECKS for message in check(**kwargs)]
 
 
+def require_valid_setting() -> None:
+    """Stop the start where the ``SHOPIMG`` setting cannot be used at all.
+
+    Django runs no system checks under WSGI, and a shop that started would not say why it queues
+    nothing.
+
+    Raises:
+        ImproperlyConfigured: what E001 to E004 find, with their hints.
+    """
+    found = check_settings() or [*check_sources(), *check_recipes()]
+    errors = [message for message in found if message.is_serious()]
+    if errors:
+        raise ImproperlyConfigured(" ".join(f"{e.msg} {e.hint} ({e.id})" for e in errors))
+
+
 def register() -> None:
     """Register with Django's system checks."""
     checks.register(run_all, "shopimg")
@@ -197,6 +219,15 @@ def _sources() -> list[sources.Source]:
         return sources.all_sources()
     except ImproperlyConfigured:
         return []
+
+
+def _serves_api() -> bool:
+    """Tell whether the host has put the API's addresses among its own."""
+    try:
+        reverse("shopimg_api:docs")
+    except NoReverseMatch:
+        return False
+    return True
 
 
 def _is_served(storage: FileSystemStorage) -> bool:
@@ -213,10 +244,22 @@ def _is_served(storage: FileSystemStorage) -> bool:
 
 def _public_bucket(storage: Any) -> bool:
     """Read the options of django-storages' S3, Google and Azure backends."""
-    acl = getattr(storage, "default_acl", None) or ""
-    signed = getattr(storage, "querystring_auth", True)
-    return not signed or str(acl).startswith("public")
+    parameters = getattr(storage, "object_parameters", None) or {}
+    acl = parameters.get("ACL") or parameters.get("acl") or getattr(storage, "default_acl", None)
+    # "authenticated-read" means every customer of the provider.
+    for_everybody = str(acl or "").lower().startswith(("public", "authenticated"))
+    return for_everybody or not _signs_addresses(storage)
 
 
-def _is_intact(path: Any, digest: str) -> bool:
+def _signs_addresses(storage: Any) -> bool:
+    """Tell whether the address of a file is good for a while only."""
+    if hasattr(storage, "azure_container"):
+        return bool(storage.expiration_secs)
+    if getattr(storage, "custom_domain", None):
+        # S3 signs addresses of a domain of one's own for CloudFront only.
+        return bool(storage.querystring_auth and storage.cloudfront_signer)
+    return bool(getattr(storage, "querystring_auth", True))
+
+
+def _is_intact(path: Path, digest: str) -> bool:
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest

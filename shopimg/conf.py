@@ -12,7 +12,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.utils.functional import SimpleLazyObject, empty
 
-_LEAST = {"BULK_DEPTH": 1, "HEARTBEAT_SECONDS": 1, "JOB_TIME_LIMIT_SECONDS": 1, "MAX_ATTEMPTS": 1}
+_LEAST = {
+    "API_OPEN_JOBS_PER_USER": 1,
+    "BULK_DEPTH": 1,
+    "HEARTBEAT_SECONDS": 1,
+    "JOB_TIME_LIMIT_SECONDS": 1,
+    "MAX_ATTEMPTS": 1,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +39,17 @@ class Settings:
     """Publish as soon as a reviewer approves."""
     SCOPE: str | None = None
     """Dotted path of ``(user, queryset of a watched model) -> narrowed queryset``."""
+    API_OPEN_JOBS_PER_USER: int = 1000
+    """Most jobs of one user of the API that may be open; bulk runs are counted apart."""
     QUEUE: str = "shopimg"
     """Celery queue of interactive jobs."""
     BULK_QUEUE: str = "shopimg-bulk"
-    """Celery queue of ``shopimg_reprocess``."""
+    """Celery queue of what nobody waits for: jobs of bulk runs and of images found by the sweeper,
+    the clean-up."""
+    UPKEEP_QUEUE: str = "shopimg-upkeep"
+    """Celery queue of the sweeper, responsive sizes and deletions; jobs never hold it up."""
     BULK_DEPTH: int = 1000
-    """Most messages of bulk jobs in the broker at one time."""
+    """Most messages that wait in a queue of jobs at one time; new uploads are always sent."""
     JOB_TIME_LIMIT_SECONDS: int = 300
     """Time allowed for one attempt at a job."""
     LEASE_SECONDS: int = 60

@@ -13,7 +13,7 @@ from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from shopimg.conf import settings
-from shopimg.contract import Enhancer, WorkerError
+from shopimg.contract import Enhancer, Recipe, WorkerError
 
 
 @functools.cache
@@ -56,15 +56,41 @@ def weights_manifest() -> Mapping[str, Mapping[str, Any]]:
     return manifest["weights"]
 
 
-def weights_for(steps: frozenset[str]) -> dict[str, str]:
-    """Return the digests of the weights behind some steps, by weight name.
+def weights_files() -> dict[Path, str]:
+    """Return the files of the weights with their digests; none where the enhancer cannot run.
 
-    The name of a weights file starts with its step: ``upscale_x2_s``.
+    A web process may be installed with ``weights.json`` alone: it needs the digests only.
+    """
+    folder = weights_path()
+    if folder is None or not _holds_enhancer(folder.parent):
+        return {}
+    return {
+        folder / file: digest
+        for name, entry in weights_manifest().items()
+        for file, digest in _digests(name, entry).items()
+    }
+
+
+def weights_for(recipe: Recipe) -> dict[str, str]:
+    """Return the digests of the weights that a recipe may run, by weight name.
+
+    Which tier runs is the worker's choice, so all tiers count; what a recipe cannot reach, such
+    as another flavour or the references, does not.
     """
     manifest = weights_manifest()
-    return {
-        name: entry["sha256"] for name, entry in manifest.items() if name.partition("_")[0] in steps
-    }
+    return {name: manifest[name]["sha256"] for name in sorted(recipe.weights(manifest))}
+
+
+def _holds_enhancer(package: Path) -> bool:
+    """Tell whether a package has the enhancer's module, without importing it."""
+    module = package.joinpath(*settings.ENHANCER.split(".")[1:-1])
+    return module.with_suffix(".py").is_file() or (module / "__init__.py").is_file()
+
+
+def _digests(name: str, entry: Mapping[str, Any]) -> dict[str, str]:
+    int8 = entry.get("int8") or {"sha256": {}}
+    exported = {**entry.get("openvino_sha256", {}), **int8["sha256"]}
+    return {f"{name}.safetensors": entry["sha256"], **exported}
 
 
 def _reset(*, setting: str, **_: object) -> None:

@@ -11,11 +11,11 @@ from django.utils.translation import gettext as _
 from PIL import Image, UnidentifiedImageError, features
 
 from shopimg.contract import (
+    EnhancementError,
     Recipe,
     SourceTooLargeError,
     SourceUnreadableError,
     UnsupportedFormatError,
-    Upscale,
     limits,
 )
 
@@ -71,32 +71,38 @@ def check_output(found: Inspection, recipe: Recipe) -> None:
         SourceTooLargeError: a role would exceed the limits of ``contract.limits``.
     """
     for role in recipe.roles:
-        width, height = found.width, found.height
-        for step in role.steps:
-            if isinstance(step, Upscale):
-                width, height = _upscaled(width, height, step)
-        limits.check_output_size(width, height)
+        limits.check_output_size(*role.result_size(found.width, found.height))
 
 
 def _read_header(data: bytes) -> Inspection:
     formats = [name for name in EXTENSIONS if name != "AVIF" or features.check("avif")]
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=formats) as image:
-                if getattr(image, "n_frames", 1) > 1:
-                    raise UnsupportedFormatError(_("Animated pictures are not supported."))
-                width, height = image.size
-                if image.getexif().get(_ORIENTATION) in _SIDEWAYS:
-                    width, height = height, width
-                return Inspection(str(image.format), width, height)
+                return _describe(image)
+    except EnhancementError:
+        raise
     except UnidentifiedImageError as err:
         raise UnsupportedFormatError from err
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as err:
         raise SourceTooLargeError(detail=str(err)) from err
-    except (OSError, SyntaxError, ValueError, EOFError) as err:
-        # Pillow's readers raise all of these on damaged headers.
+    except Exception as err:
+        # Readers raise whatever comes to their mind on a damaged header.
         raise SourceUnreadableError(detail=f"{type(err).__name__}: {err}") from err
+
+
+def _describe(image: Image.Image) -> Inspection:
+    # What Pillow calls MPO is a phone's JPEG with a second picture (a gain map, a depth map)
+    # behind the first, which is the photograph.
+    image_format = "JPEG" if image.format == "MPO" else str(image.format)
+    if image_format != "JPEG" and getattr(image, "n_frames", 1) > 1:
+        raise UnsupportedFormatError(_("Animated pictures are not supported."))
+    width, height = image.size
+    if image.getexif().get(_ORIENTATION) in _SIDEWAYS:
+        width, height = height, width
+    return Inspection(image_format, width, height)
 
 
 def _check_extension(image_format: str, name: str) -> None:
@@ -106,11 +112,3 @@ def _check_extension(image_format: str, name: str) -> None:
             _("The file is a %(format)s picture, but its name ends in “%(suffix)s”.")
             % {"format": image_format, "suffix": suffix}
         )
-
-
-def _upscaled(width: int, height: int, step: Upscale) -> tuple[int, int]:
-    if step.scale is not None:
-        return width * step.scale, height * step.scale
-    longest = max(width, height)
-    wanted = max(longest, step.to or 0)
-    return round(width * wanted / longest), round(height * wanted / longest)

@@ -39,7 +39,7 @@ class SourceRow(models.Model):
 
 
 class BulkRun(models.Model):
-    """One call of ``shopimg_reprocess``; resumable from its cursor."""
+    """One run over the catalogue, by ``shopimg_reprocess`` or the API; resumable."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     recipe = models.CharField(_("recipe"), max_length=64, blank=True)
@@ -48,7 +48,14 @@ class BulkRun(models.Model):
     cursor = models.JSONField(_("cursor"), default=dict)
     examined = models.PositiveIntegerField(_("images examined"), default=0)
     queued = models.PositiveIntegerField(_("jobs queued"), default=0)
-    skipped = models.PositiveIntegerField(_("images skipped"), default=0)
+    skipped = models.PositiveIntegerField(_("images up to date"), default=0)
+    refused = models.PositiveIntegerField(_("images refused"), default=0)
+    queued_at = models.DateTimeField(_("all queued"), null=True, blank=True)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    # Empty for runs of the command, which queues by itself.
+    queue_after = models.DateTimeField(_("a worker goes on after"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
@@ -79,6 +86,8 @@ class EnhancementJob(SourceRow):
     bulk_run = models.ForeignKey(
         BulkRun, on_delete=models.SET_NULL, null=True, blank=True, related_name="jobs"
     )
+    # Also without a run: nobody waits for images that the sweeper has found.
+    bulk = models.BooleanField(_("in the bulk queue"), default=False)
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -120,13 +129,19 @@ class EnhancementJob(SourceRow):
             # The sweeper asks for these every few seconds, also while a million bulk jobs wait.
             models.Index(
                 fields=["sent_at", "run_after"],
-                condition=Q(state=JobState.QUEUED, bulk_run__isnull=True),
+                condition=Q(state=JobState.QUEUED, bulk=False),
                 name="shopimg_job_unsent",
             ),
             models.Index(
                 fields=["sent_at", "run_after"],
-                condition=Q(state=JobState.QUEUED, bulk_run__isnull=False),
+                condition=Q(state=JobState.QUEUED, bulk=True),
                 name="shopimg_bulk_job_unsent",
+            ),
+            # Each request for a job counts the open ones of its user.
+            models.Index(
+                fields=["requested_by"],
+                condition=Q(state__in=[JobState.QUEUED, JobState.RUNNING], bulk=False),
+                name="shopimg_job_open_of_user",
             ),
             models.Index(fields=["source_type", "source_id"], name="shopimg_job_source"),
             models.Index(fields=["-created_at", "id"], name="shopimg_job_newest"),
@@ -281,17 +296,22 @@ class WorkerHeartbeat(models.Model):
 
 
 class IdempotencyKey(models.Model):
-    """Remembers which job a client's ``Idempotency-Key`` created."""
+    """Remembers which job or run a client's ``Idempotency-Key`` created."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     key = models.CharField(max_length=255)
     request_digest = models.CharField(max_length=64)
-    job = models.ForeignKey(EnhancementJob, on_delete=models.CASCADE, related_name="+")
-    created_at = models.DateTimeField(default=timezone.now)
+    job = models.ForeignKey(EnhancementJob, on_delete=models.CASCADE, null=True, related_name="+")
+    bulk_run = models.ForeignKey(BulkRun, on_delete=models.CASCADE, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["user", "key"], name="shopimg_idempotency_key_once"),
+            models.CheckConstraint(
+                condition=Q(job__isnull=True) ^ Q(bulk_run__isnull=True),
+                name="shopimg_idempotency_key_for_one",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -21,6 +21,7 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "publish": (PUBLISH,),
     "withdraw": (PUBLISH,),
     "rollback": (PUBLISH,),
+    "restore": (PUBLISH,),
     "retry": (OPERATE,),
     "cancel": (OPERATE,),
 }
@@ -33,8 +34,8 @@ def needed_for(action: str) -> tuple[str, ...]:
     picture in front of shoppers without being allowed to.
 
     Args:
-        action: ``approve``, ``reject``, ``publish``, ``withdraw``, ``rollback``, ``retry`` or
-            ``cancel``.
+        action: ``approve``, ``reject``, ``publish``, ``withdraw``, ``rollback``, ``restore``,
+            ``retry`` or ``cancel``.
     """
     if action == "approve" and settings.PUBLISH_ON_APPROVAL:
         return (REVIEW, PUBLISH)

@@ -12,6 +12,7 @@ from django.db.models import F, Model, Q, Value
 from django.db.models.functions import Cast, Concat, Substr
 from django.utils import timezone
 
+from shopimg import sources
 from shopimg.conf import settings
 from shopimg.states import OPEN_JOBS, JobState, ReviewState
 
@@ -30,7 +31,7 @@ _UUID_GROUPS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
 
 def source_key(instance: Model) -> dict[str, Any]:
     """Return the lookup by which rows refer to ``instance``."""
-    source_type = ContentType.objects.get_for_model(instance, for_concrete_model=True)
+    source_type = ContentType.objects.get_for_model(sources.table_of(type(instance)))
     return {"source_type": source_type, "source_id": str(instance.pk)}
 
 

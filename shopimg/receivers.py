@@ -14,15 +14,16 @@ from shopimg.services import publishing, requests
 
 
 def connect() -> None:
-    """Listen to every watched model."""
-    for source in sources.all_sources():
-        for signal, receiver in (
-            (pre_save, before_save),
-            (post_save, source_saved),
-            (post_delete, source_deleted),
-        ):
-            uid = f"shopimg.{receiver.__name__}.{source.label}"
-            signal.connect(receiver, sender=source.model, dispatch_uid=uid)
+    """Listen to every watched model, to its proxies and to the models that inherit from it."""
+    saving, deleting = sources.models_saving(), sources.models_deleting()
+    for signal, receiver, senders in (
+        (pre_save, before_save, saving),
+        (post_save, source_saved, saving),
+        (post_delete, source_deleted, deleting),
+    ):
+        for sender in senders:
+            uid = f"shopimg.{receiver.__name__}.{sender._meta.label}"
+            signal.connect(receiver, sender=sender, dispatch_uid=uid)
 
 
 def before_save(sender: type[models.Model], instance: models.Model, **_: Any) -> None:

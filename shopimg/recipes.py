@@ -30,5 +30,5 @@ def get_recipe(name: str) -> Recipe:
 
 
 def fingerprint(recipe: Recipe) -> str:
-    """Return the identity of a recipe with the weights that this installation ships."""
-    return recipe.fingerprint(enhancers.weights_for(recipe.step_names()))
+    """Return the identity of a recipe with those of the installed weights that it may run."""
+    return recipe.fingerprint(enhancers.weights_for(recipe))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from django.apps import apps
@@ -61,15 +62,39 @@ def all_sources() -> list[Source]:
 
 
 def source_for(model: type[Model]) -> Source:
-    """Return the entry of a watched model, or of its concrete parent.
+    """Return the entry of a watched model, of a proxy of it, or of a model that inherits from it.
 
     Raises:
         LookupError: the model is not watched.
     """
-    for source in all_sources():
-        if source.model._meta.concrete_model is model._meta.concrete_model:
-            return source
+    entries = all_sources()
+    for ancestor in model.__mro__:
+        for source in entries:
+            if _concrete(ancestor) is _concrete(source.model):
+                return source
     raise LookupError(f"{model._meta.label} is not in SHOPIMG['SOURCES'].")
+
+
+def table_of(model: type[Model]) -> type[Model]:
+    """Return the concrete model by which rows refer to an image: the watched one of its kind."""
+    with suppress(LookupError):  # not watched: rows can only refer to the model itself
+        model = source_for(model).model
+    return _concrete(model) or model
+
+
+def models_saving() -> list[type[Model]]:
+    """Return every model whose instances are images, or have one in their own inherited row."""
+    tables = _tables()
+    return [model for model in apps.get_models() if any(issubclass(model, t) for t in tables)]
+
+
+def models_deleting() -> list[type[Model]]:
+    """Return every model whose deletion removes an image, and which is told so by Django.
+
+    Deleting a row that inherits from an image tells the image's model too, unless it stays.
+    """
+    tables = _tables()
+    return [model for model in apps.get_models() if _concrete(model) in tables]
 
 
 def find(label: str) -> Source:
@@ -114,6 +139,16 @@ def read_bytes(source: Source, instance: Model) -> bytes:
         raise CapacityError(_("The storage does not answer. Try again."), detail=str(err)) from err
     limits.check_source_bytes(len(data))
     return data
+
+
+def _concrete(ancestor: type) -> type[Model] | None:
+    """Return the model that has the table: itself, except for a proxy; None where nothing has."""
+    meta = getattr(ancestor, "_meta", None)
+    return meta.concrete_model if meta else None
+
+
+def _tables() -> set[type[Model]]:
+    return {_concrete(source.model) or source.model for source in all_sources()}
 
 
 def _source(label: str, options: Mapping[str, str]) -> Source:

@@ -1,8 +1,10 @@
-"""Job and review states and their allowed transitions, as data."""
+"""Job and review states, as data.
+
+Which state may follow which is written where it is enforced: in the condition of each UPDATE in
+``services/jobs.py``, ``services/reviews.py`` and ``services/publishing.py``.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -55,42 +57,12 @@ class RunState(models.TextChoices):
 
     QUEUEING = "queueing", _("Queueing")
     QUEUED = "queued", _("All queued")
+    FINISHED = "finished", _("Finished")
     INTERRUPTED = "interrupted", _("Interrupted")
 
-
-JOB_TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
-    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
-    JobState.RUNNING: frozenset(
-        {
-            JobState.SUCCEEDED,
-            JobState.FAILED,
-            JobState.QUARANTINED,
-            JobState.QUEUED,
-            JobState.CANCELLED,
-        }
-    ),
-    JobState.SUCCEEDED: frozenset({JobState.QUEUED}),
-    JobState.FAILED: frozenset({JobState.QUEUED}),
-    JobState.QUARANTINED: frozenset({JobState.QUEUED}),
-    JobState.CANCELLED: frozenset({JobState.QUEUED}),
-}
-"""From -> to; anything else is an ``InvalidTransitionError``."""
-
-REVIEW_TRANSITIONS: Mapping[ReviewState, frozenset[ReviewState]] = {
-    ReviewState.AWAITING_REVIEW: frozenset(
-        {ReviewState.APPROVED, ReviewState.REJECTED, ReviewState.SUPERSEDED}
-    ),
-    ReviewState.APPROVED: frozenset({ReviewState.PUBLISHED, ReviewState.SUPERSEDED}),
-    ReviewState.REJECTED: frozenset(),
-    ReviewState.PUBLISHED: frozenset({ReviewState.SUPERSEDED}),
-    ReviewState.SUPERSEDED: frozenset({ReviewState.PUBLISHED}),
-}
-"""From -> to; a superseded variant may return only if it had been approved."""
 
 OPEN_JOBS = frozenset({JobState.QUEUED, JobState.RUNNING})
 """Jobs that still have something to do."""
 
-RETRYABLE_JOBS = frozenset(s for s, to in JOB_TRANSITIONS.items() if JobState.QUEUED in to) - {
-    JobState.RUNNING
-}
-"""Jobs that an operator may run again."""
+RETRYABLE_JOBS = frozenset(JobState) - OPEN_JOBS
+"""Jobs that are over, which an operator may run again."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from celery import shared_task
 
 from shopimg.models import EnhancedVariant
-from shopimg.services import publishing, running, sweeping
+from shopimg.services import cleaning, publishing, queueing, running, sweeping
 
 
 @shared_task(ignore_result=True)
@@ -18,6 +20,20 @@ def run_job(job_id: str) -> None:
 def sweep_jobs() -> None:
     """Repair what crashes and lost messages left behind; runs every few seconds on beat."""
     sweeping.sweep()
+
+
+# Acknowledged at once: a large storage takes longer to read than a broker waits for a task, and a
+# clean-up that was lost is done the next night.
+@shared_task(ignore_result=True, acks_late=False, time_limit=6 * 3600)
+def clean_up() -> None:
+    """Delete and withdraw what nothing refers to any more; runs every night on beat."""
+    cleaning.clean_up()
+
+
+@shared_task(ignore_result=True)
+def queue_bulk_run(run_id: str) -> None:
+    """Queue the images of a run that was asked for over HTTP, for a while."""
+    queueing.advance(UUID(run_id))
 
 
 @shared_task(ignore_result=True)

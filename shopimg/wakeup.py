@@ -22,12 +22,22 @@ _RETRY_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "inter
 
 
 def send(job_id: uuid.UUID, *, bulk: bool = False) -> bool:
-    """Wake a worker for a job.
+    """Wake a worker for a job, unless it is a bulk job and as many wait as may.
 
     Returns:
-        False where the broker did not take the message; the sweeper sends it again.
+        False where no message was sent; the sweeper does it later.
     """
-    queue = settings.BULK_QUEUE if bulk else settings.QUEUE
+    if bulk and bulk_room() < 1:
+        return False
+    return deliver(job_id, settings.BULK_QUEUE if bulk else settings.QUEUE)
+
+
+def deliver(job_id: uuid.UUID, queue: str) -> bool:
+    """Send the message of a job, however many wait.
+
+    Returns:
+        False where the broker did not take it; the sweeper sends it again.
+    """
     if not _send("shopimg.tasks.run_job", job_id, queue):
         return False
     EnhancementJob.objects.filter(pk=job_id).update(sent_at=timezone.now())
@@ -36,12 +46,23 @@ def send(job_id: uuid.UUID, *, bulk: bool = False) -> bool:
 
 def send_renditions(variant_id: uuid.UUID) -> bool:
     """Ask for the responsive sizes of a published variant."""
-    return _send("shopimg.tasks.make_renditions", variant_id, settings.QUEUE)
+    return _send("shopimg.tasks.make_renditions", variant_id, settings.UPKEEP_QUEUE)
 
 
 def send_delete_files(variant_id: uuid.UUID) -> bool:
     """Ask for the public files of a withdrawn variant to be deleted."""
-    return _send("shopimg.tasks.delete_files", variant_id, settings.QUEUE)
+    return _send("shopimg.tasks.delete_files", variant_id, settings.UPKEEP_QUEUE)
+
+
+def bulk_room() -> int:
+    """Return how many more messages of bulk jobs may wait; none where the broker is silent."""
+    found = waiting(settings.BULK_QUEUE)
+    return 0 if found is None else max(0, settings.BULK_DEPTH - found)
+
+
+def send_bulk_run(run_id: uuid.UUID) -> bool:
+    """Ask for a bulk run's images to be queued; on the bulk queue, as files are read for it."""
+    return _send("shopimg.tasks.queue_bulk_run", run_id, settings.BULK_QUEUE)
 
 
 def waiting(queue: str) -> int | None:

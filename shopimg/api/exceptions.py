@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 PROBLEM_TYPE = "application/problem+json"
 """Media type of every error."""
 RETRY_SECONDS = 30
-"""What ``Retry-After`` says when the storage or the workers are at their limit."""
+"""What ``Retry-After`` says when the storage, the workers or a user are at their limit."""
 
 _STATUSES: Mapping[type[EnhancementError], int] = {
     SourceError: 422,
@@ -70,6 +70,15 @@ class KeyReused(exceptions.APIException):
     status_code = 422
     default_code = "idempotency_key_reused"
     default_detail = "This Idempotency-Key was used for another request. Use a new key."
+
+
+class QuotaReached(exceptions.APIException):
+    """The user has too much open work; each job that ends makes room."""
+
+    status_code = 429
+    default_code = "quota_exceeded"
+    default_detail = "Too many of your jobs are still open. Wait until some are over."
+    wait = RETRY_SECONDS
 
 
 class PreconditionFailed(exceptions.APIException):

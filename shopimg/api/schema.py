@@ -24,7 +24,7 @@ SETTINGS: Mapping[str, Any] = {
         {"name": "images", "description": "What shoppers see. Public."},
         {"name": "jobs", "description": "Ask for an image to be enhanced, and follow the work."},
         {"name": "variants", "description": "Review drafts, publish them, take them back."},
-        {"name": "bulk-runs", "description": "Progress of whole-catalogue runs."},
+        {"name": "bulk-runs", "description": "Run a part of the catalogue again, and follow it."},
     ],
     "SCHEMA_PATH_PREFIX": "/",
     "COMPONENT_SPLIT_REQUEST": True,
@@ -58,7 +58,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     str,
     OpenApiParameter.HEADER,
-    description="Chosen by the client; sending the same again gives the same job.",
+    description="Chosen by the client; the same again gives the same job or run, for 24 hours.",
 )
 
 

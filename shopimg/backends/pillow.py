@@ -46,15 +46,15 @@ class PillowEnhancer:
         image, statement = read_upload(source)
         decoded = StepReport("decode", time.perf_counter() - started)
         for role in recipe.roles:
-            _check_sizes(image.size, role)
+            check_output_size(*role.result_size(*image.size))
+            _check_networks(role)
         return [_finish(image, statement, decoded, role, deadline) for role in recipe.roles]
 
 
-def _check_sizes(size: tuple[int, int], role: Role) -> None:
+def _check_networks(role: Role) -> None:
     for step in role.steps:
-        if isinstance(step, Upscale):
-            size = _target_size(size, step)
-    check_output_size(*size)
+        if isinstance(step, Restore | Upscale) and step.network:
+            raise RecipeError(f"The Pillow enhancer cannot run the network {step.network!r}.")
 
 
 def _finish(
@@ -65,7 +65,7 @@ def _finish(
         deadline.check()
         started = time.perf_counter()
         result = _take_step(result, step)
-        reports.append(StepReport(step.name, time.perf_counter() - started, step.options()))
+        reports.append(StepReport(step.name, time.perf_counter() - started, _details(step)))
     deadline.check()
     source_type = source_type_after(statement, pixels_changed=result is not image)
     started = time.perf_counter()
@@ -90,6 +90,13 @@ def _take_step(image: Image.Image, step: Step) -> Image.Image:
     raise RecipeError(f"The Pillow enhancer does not know the step {step.name!r}.")
 
 
+def _details(step: Step) -> dict[str, Any]:
+    """Report the options, but no flavour: no network ran."""
+    if isinstance(step, Upscale):
+        return {"scale": step.scale, "to": step.to, "strength": 0}
+    return {"strength": step.strength} if isinstance(step, Restore) else step.options()
+
+
 def _restore(image: Image.Image, step: Restore) -> Image.Image:
     if step.strength == 0:
         return image
@@ -98,22 +105,13 @@ def _restore(image: Image.Image, step: Restore) -> Image.Image:
 
 
 def _upscale(image: Image.Image, step: Upscale) -> Image.Image:
-    size = _target_size(image.size, step)
+    size = step.result_size(*image.size)
     if size == image.size:
         return image
     if image.mode == "RGB":
         return image.resize(size, Image.Resampling.LANCZOS)
     # Premultiplied, so that the colours under transparent pixels do not bleed into the edge.
     return image.convert("RGBa").resize(size, Image.Resampling.LANCZOS).convert("RGBA")
-
-
-def _target_size(size: tuple[int, int], step: Upscale) -> tuple[int, int]:
-    width, height = size
-    if step.scale is not None:
-        return width * step.scale, height * step.scale
-    longest = max(width, height)
-    factor = max(1.0, (step.to or 0) / longest)
-    return max(1, round(width * factor)), max(1, round(height * factor))
 
 
 def _encode(image: Image.Image, output: Output, xmp: bytes) -> tuple[bytes, str]:

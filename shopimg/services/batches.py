@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from django.db.models import Model
 
+from shopimg.contract import CapacityError, EnhancementError
 from shopimg.models import EnhancementJob
 from shopimg.services import requests
 from shopimg.services.requests import Order
@@ -17,27 +19,44 @@ logger = logging.getLogger(__name__)
 _Image = tuple[int, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What became of the jobs of a batch; the others were up to date."""
+
+    queued: int
+    """Jobs that were put into the queue."""
+    refused: int
+    """Jobs of uploads that are not acceptable, whether that is new or was known."""
+
+
 def describe(instances: Iterable[Model], order: Order) -> list[EnhancementJob]:
-    """Build the unsaved job of each image; an image that cannot be read now is left out."""
+    """Build the unsaved job of each image; one for which that fails unexpectedly is left out.
+
+    Raises:
+        CapacityError: the storage failed; the message names the image.
+        RecipeError: the recipe is unknown.
+    """
     jobs = []
     for instance in instances:
         try:
             jobs.append(requests.describe(instance, order))
+        except CapacityError as err:
+            detail = f"{instance._meta.label} {instance.pk}: {err.detail}"
+            raise CapacityError(err.public_message, detail=detail) from err
+        except EnhancementError:
+            raise
         except Exception:
             # One image must not keep a run from all the others.
             logger.exception("no job for %s %s", instance._meta.label, instance.pk)
     return jobs
 
 
-def place(wanted: Sequence[EnhancementJob], *, force: bool) -> int:
+def place(wanted: Sequence[EnhancementJob], *, force: bool) -> Placed:
     """Write the jobs that are not there yet; call it in a transaction.
 
     Args:
         wanted: from ``describe``.
         force: run again what has been run for the same upload, recipe and weights.
-
-    Returns:
-        How many jobs were queued.
     """
     by_image = _by_image(wanted)
     fresh = [job for job in wanted if _is_fresh(job, by_image.get(_image(job), []))]
@@ -48,7 +67,7 @@ def place(wanted: Sequence[EnhancementJob], *, force: bool) -> int:
         settled = not force and _is_settled(job, by_image.get(_image(job), []))
         if job.pk not in written and not settled:
             queued += requests.place(job, force=force).queued
-    return queued
+    return Placed(queued, sum(job.state == JobState.FAILED for job in wanted))
 
 
 def _by_image(wanted: Iterable[EnhancementJob]) -> dict[_Image, list[EnhancementJob]]:

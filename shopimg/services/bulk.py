@@ -65,13 +65,20 @@ class Estimate:
 
     images: int
     """How many images the selection holds."""
+    up_to_date: int
+    """How many of them have been asked for with the same recipe and weights."""
     seconds_per_image: float | None
     """Mean worker time of succeeded jobs with these recipes, or None without any."""
 
     @property
+    def to_queue(self) -> int:
+        """How many jobs the run would queue."""
+        return self.images - self.up_to_date
+
+    @property
     def seconds(self) -> float | None:
         """Worker time of the whole run, for one worker process."""
-        return None if self.seconds_per_image is None else self.images * self.seconds_per_image
+        return None if self.seconds_per_image is None else self.to_queue * self.seconds_per_image
 
 
 def start(selection: Selection) -> BulkRun:
@@ -112,12 +119,19 @@ def count(selection: Selection) -> int:
 
 
 def estimate(selection: Selection) -> Estimate:
-    """Predict the worker time of a run; changes nothing."""
+    """Predict what a run would queue, and its worker time; changes nothing.
+
+    Tells what is up to date by the names of the files, in the database: reading a whole catalogue
+    would take as long as the run. The run itself reads them, and so notices as well a file that
+    was exchanged under its name.
+    """
     names = {selection.recipe or source.recipe for source in _selected_sources(selection)}
     mean = EnhancementJob.objects.filter(state=JobState.SUCCEEDED, recipe__in=names).aggregate(
         mean=Avg(F("finished_at") - F("started_at"))
     )["mean"]
-    return Estimate(count(selection), mean.total_seconds() if mean else None)
+    return Estimate(
+        count(selection), _count_up_to_date(selection), mean.total_seconds() if mean else None
+    )
 
 
 def advance(run: BulkRun, batch_size: int = 1000) -> Iterator[int]:
@@ -125,14 +139,26 @@ def advance(run: BulkRun, batch_size: int = 1000) -> Iterator[int]:
 
     The cursor is saved with each batch, so that a run which is interrupted anywhere goes on with
     the batch it was in; equal content gives the same job, so nothing is done twice.
+
+    Raises:
+        CapacityError: the storage failed; the run stands before the batch it was in.
+        RecipeError: the recipe is unknown by now.
     """
     selection = Selection.from_json(run.filters)
     for source in _selected_sources(selection):
         while batch := _next_batch(run, source, selection, batch_size):
             _queue(run, source, batch, selection)
             yield len(batch)
-    BulkRun.objects.filter(pk=run.pk).update(state=RunState.QUEUED, finished_at=timezone.now())
+    BulkRun.objects.filter(pk=run.pk).update(state=RunState.QUEUED, queued_at=timezone.now())
+    finish_runs()
     run.refresh_from_db()
+
+
+def finish_runs() -> int:
+    """Mark the runs whose jobs are all over, and return how many there were."""
+    still_open = EnhancementJob.objects.unfinished().filter(bulk_run=models.OuterRef("pk"))
+    over = BulkRun.objects.filter(~models.Exists(still_open), state=RunState.QUEUED)
+    return over.update(state=RunState.FINISHED, finished_at=timezone.now())
 
 
 def interrupt(run: BulkRun) -> None:
@@ -145,6 +171,34 @@ def progress(run: BulkRun) -> dict[JobState, int]:
     """Return how many jobs of a run are in each state."""
     counts = run.jobs.values_list("state").annotate(Count("pk"))
     return {JobState(state): number for state, number in counts.order_by()}
+
+
+def _count_up_to_date(selection: Selection) -> int:
+    """Count the images that the run would leave as they are: one query for each model."""
+    if selection.force:
+        return 0
+    left, total = selection.limit, 0
+    for source in _selected_sources(selection):
+        rows = _rows(source, selection)
+        if left is not None:
+            rows = rows[: max(left, 0)]
+            left -= rows.count()
+        chosen = source.with_file().filter(pk__in=rows.values("pk"))
+        chosen = chosen.alias(shopimg_id=key_as_text(chosen))
+        total += chosen.filter(_settled(source, selection)).count()
+    return total
+
+
+def _settled(source: sources.Source, selection: Selection) -> models.Exists:
+    """Match images that have a job for their file with the recipe of a run."""
+    recipe = recipes.get_recipe(selection.recipe or source.recipe)
+    equal = EnhancementJob.objects.filter(
+        source_type=ContentType.objects.get_for_model(source.model),
+        source_id=models.OuterRef("shopimg_id"),
+        source_name=models.OuterRef(source.field),
+        fingerprint=recipes.fingerprint(recipe),
+    )
+    return models.Exists(equal.exclude(state=JobState.CANCELLED))
 
 
 def _selected_sources(selection: Selection) -> list[sources.Source]:
@@ -206,11 +260,13 @@ def _queue(
     wanted = batches.describe(batch, order)
     # Together with the cursor, so that an interruption never counts or forces a job twice.
     with transaction.atomic():
-        queued = batches.place(wanted, force=selection.force)
+        placed = batches.place(wanted, force=selection.force)
         run.cursor[source.label] = source.model._meta.pk.value_to_string(batch[-1])
         run.examined += len(batch)
-        run.queued += queued
-        run.skipped += len(batch) - queued
+        refused = placed.refused + len(batch) - len(wanted)
+        run.queued += placed.queued
+        run.refused += refused
+        run.skipped += len(batch) - placed.queued - refused
         run.state = RunState.QUEUEING
         run.save()
     sending.top_up_bulk()

@@ -1,20 +1,26 @@
-"""Mark and sweep: delete old files that no row refers to, in both storages."""
+"""Mark and sweep: files that no row refers to, and rows about images that are gone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
+from django.contrib.contenttypes.models import ContentType
 from django.core.files.storage import Storage
 from django.db.models import Q
 from django.utils import timezone
 
-from shopimg import renditions, storage
+from shopimg import renditions, sources, storage
 from shopimg.conf import settings
 from shopimg.models import EnhancedVariant
+from shopimg.services import idempotency, publishing, requests
 from shopimg.states import ReviewState
+
+_BATCH = 1000
+_LIVE = (ReviewState.AWAITING_REVIEW, ReviewState.APPROVED, ReviewState.PUBLISHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,45 @@ class Orphan:
     storage: Storage
     name: str
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What one clean-up did, or would do."""
+
+    images: int
+    """Images that are gone, of which what was made of them was withdrawn."""
+    files: int
+    """Files that no row refers to, deleted."""
+    size_bytes: int
+    """Of these files."""
+
+
+def clean_up(*, dry_run: bool = False, tell: Callable[[Orphan], None] = lambda _: None) -> Cleaned:
+    """Withdraw what was made of images that are gone; delete old keys and orphaned files.
+
+    Two at once are harmless.
+
+    Args:
+        dry_run: count only, change nothing.
+        tell: called with every orphan before it is deleted.
+
+    Raises:
+        OSError: a storage failed; what was done until then stays done.
+    """
+    images = files = size_bytes = 0
+    for key in gone():
+        images += 1
+        if not dry_run:
+            forget(key)
+    if not dry_run:
+        idempotency.delete_expired()
+    for orphan in orphans():
+        tell(orphan)
+        if dry_run or remove(orphan):
+            files += 1
+            size_bytes += orphan.size_bytes
+    return Cleaned(images, files, size_bytes)
 
 
 def orphans(now: datetime | None = None) -> Iterator[Orphan]:
@@ -47,6 +92,38 @@ def remove(orphan: Orphan) -> bool:
     stem = "/".join(orphan.name.split("/")[:3]).partition(".")[0]
     shown = EnhancedVariant.objects.published().filter(published_name__startswith=f"{stem}.")
     return not shown.exists() and storage.delete(orphan.storage, [orphan.name]) == 1
+
+
+def gone() -> Iterator[dict[str, Any]]:
+    """Yield the keys of images that have variants and no row or no file any more.
+
+    Raw SQL and ``_raw_delete`` tell nobody that an image was deleted.
+    """
+    for source in sources.all_sources():
+        yield from _gone_of(source)
+
+
+def forget(key: dict[str, Any]) -> None:
+    """Do for an image that is gone what the hook does when it is deleted.
+
+    Args:
+        key: from ``gone``.
+    """
+    requests.forget_source(key)
+    publishing.withdraw_source(key)
+
+
+def _gone_of(source: sources.Source) -> Iterator[dict[str, Any]]:
+    source_type = ContentType.objects.get_for_model(source.model)
+    live = EnhancedVariant.objects.filter(source_type=source_type, state__in=_LIVE)
+    ids = live.order_by("source_id").values_list("source_id", flat=True).distinct()
+    # What a host's own manager hides is not gone.
+    rows = source.model._meta.base_manager.filter(**{f"{source.field}__gt": ""})
+    last = ""
+    while batch := list(ids.filter(source_id__gt=last)[:_BATCH]):
+        there = {str(pk) for pk in rows.filter(pk__in=batch).values_list("pk", flat=True)}
+        yield from ({"source_type": source_type, "source_id": i} for i in batch if i not in there)
+        last = batch[-1]
 
 
 def _unreferenced(

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from django.db import models, transaction
-from django.db.models import F
+from django.db.models import Case, F, When
 from django.utils import timezone
 
 from shopimg import inspection, signals, sources, storage
@@ -191,11 +191,18 @@ def cancel(job: EnhancementJob) -> None:
 def retry(job: EnhancementJob) -> None:
     """Queue a job that is over once more, with all its attempts; the caller wakes a worker.
 
+    Somebody waits for it now, so that only jobs of a run go back to the bulk queue.
+
     Raises:
         InvalidTransitionError: it is not over yet.
     """
     updated = EnhancementJob.objects.filter(pk=job.pk, state__in=RETRYABLE_JOBS).update(
-        state=JobState.QUEUED, attempts=0, run_after=timezone.now(), sent_at=None, **_NO_ERROR
+        state=JobState.QUEUED,
+        bulk=Case(When(bulk_run=None, then=False), default=True),
+        attempts=0,
+        run_after=timezone.now(),
+        sent_at=None,
+        **_NO_ERROR,
     )
     _require(updated, job)
 

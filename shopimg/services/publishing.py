@@ -10,13 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from shopimg import renditions, signals, sources, storage, wakeup
 from shopimg.contract import CapacityError, InvalidTransitionError
-from shopimg.models import EnhancedVariant
+from shopimg.models import EnhancedVariant, ReviewDecision
 from shopimg.querysets import source_key
 from shopimg.services import decisions
 from shopimg.states import Decision, ReviewState
@@ -29,6 +29,11 @@ _PUBLISHED = Q(state=ReviewState.PUBLISHED)
 # Withdrawn and rolled-back variants have lost their date: they must not come back by a rollback.
 _REPLACED = Q(state=ReviewState.SUPERSEDED, published_at__isnull=False)
 _WITHDRAWN = Q(state=ReviewState.SUPERSEDED, published_at__isnull=True) & ~Q(published_name="")
+_TAKEN_OUT = Q(
+    Exists(ReviewDecision.objects.filter(variant=OuterRef("pk"), decision=Decision.PUBLISH)),
+    state=ReviewState.SUPERSEDED,
+    published_at__isnull=True,
+)
 
 _BATCH = 1000
 
@@ -117,8 +122,43 @@ def rollback(
         _lock_slot(variant)
         _hide(variant, looked_at)
         _show(previous, _REPLACED, previous.version, published_name=name)
+        decisions.record(variant, Decision.WITHDRAW, by)
         decisions.record(previous, Decision.ROLLBACK, by)
     return previous
+
+
+def restore(
+    variant: EnhancedVariant, *, by: AbstractBaseUser, version: int | None = None
+) -> EnhancedVariant:
+    """Undo a rollback or a withdrawal: show again what was taken out of the shop.
+
+    Args:
+        variant: what was rolled back or withdrawn.
+        by: who restores.
+        version: the version that was looked at; the one of ``variant`` by default.
+
+    Raises:
+        InvalidTransitionError: it was not taken out, its photo is gone, or something else has been
+            published in its place since then.
+        CapacityError: the storage did not take the file; nothing has changed.
+    """
+    looked_at = _check(variant, _TAKEN_OUT, version)
+    name = _copied(variant)
+    with transaction.atomic():
+        _lock_image(variant)
+        _lock_slot(variant)
+        if _is_replaced(variant):
+            raise InvalidTransitionError(_("Another picture has been published since then."))
+        EnhancedVariant.objects.same_slot(variant).published().supersede()
+        _show(variant, _TAKEN_OUT, looked_at, published_name=name, published_at=timezone.now())
+        decisions.record(variant, Decision.PUBLISH, by)
+    return variant
+
+
+def is_restorable(variant: EnhancedVariant) -> bool:
+    """Tell whether ``restore`` would show a variant again."""
+    taken_out = EnhancedVariant.objects.filter(_TAKEN_OUT, pk=variant.pk).exists()
+    return taken_out and variant.source is not None and not _is_replaced(variant)
 
 
 def previous_of(variant: EnhancedVariant) -> EnhancedVariant | None:
@@ -228,6 +268,25 @@ def _lock_slot(variant: EnhancedVariant) -> None:
     """Let publishers of one slot wait for each other, so that the loser gets a clear message."""
     slot = EnhancedVariant.objects.same_slot(variant).select_for_update().order_by("pk")
     list(slot.values_list("pk", flat=True))
+
+
+def _lock_image(variant: EnhancedVariant) -> None:
+    """Keep the photo from being deleted meanwhile, as that withdraws what is shown of it.
+
+    Raises:
+        InvalidTransitionError: it is gone.
+    """
+    model: Any = variant.source_type.model_class()
+    rows = model._base_manager  # noqa: SLF001 - also those that a default manager hides
+    images = rows.filter(pk=variant.source_id).select_for_update()
+    if not list(images.values_list("pk", flat=True)):
+        raise InvalidTransitionError(_("The photo of this picture has been deleted."))
+
+
+def _is_replaced(variant: EnhancedVariant) -> bool:
+    """Tell whether anything was published in the place of a variant since it was taken out."""
+    others = EnhancedVariant.objects.same_slot(variant)
+    return others.filter(published_at__gt=variant.updated_at).exists()
 
 
 def _show(variant: EnhancedVariant, allowed: Q, version: int, **changes: Any) -> None:

@@ -34,7 +34,9 @@ class Order:
     requested_by: models.Model | None = None
     """The user behind the request."""
     bulk_run: BulkRun | None = None
-    """Set for jobs of ``shopimg_reprocess``, which go to their own queue."""
+    """The run of ``shopimg_reprocess`` that the job belongs to."""
+    bulk: bool = False
+    """Nobody waits for the result: it goes to the bulk queue, as all jobs of a run do."""
     force: bool = False
     """Run again what has been run for the same upload, recipe and weights."""
 
@@ -98,6 +100,7 @@ def describe(instance: models.Model, order: Order) -> EnhancementJob:
         recipe_table=recipe.to_table(),
         fingerprint=fingerprint(recipe),
         bulk_run=order.bulk_run,
+        bulk=order.bulk or order.bulk_run is not None,
         requested_by_id=order.requested_by.pk if order.requested_by else None,
     )
     try:
@@ -122,7 +125,7 @@ def place(job: EnhancementJob, *, force: bool) -> Request:
     with transaction.atomic():
         request = _insert_once(job, force=force)
         _give_way(request.job)
-        if request.queued and job.bulk_run_id is None:
+        if request.queued and not job.bulk:
             # Bulk jobs are sent by services.sending, which never lets too many wait.
             transaction.on_commit(partial(wakeup.send, request.job.pk), robust=True)
     return request
@@ -181,7 +184,9 @@ def _reuse(existing: EnhancementJob, wanted: EnhancementJob, *, force: bool) -> 
             "attempts": 0,
             "run_after": timezone.now(),
             "sent_at": None,
+            "requested_by": wanted.requested_by_id,
             "bulk_run": wanted.bulk_run,
+            "bulk": wanted.bulk,
             "error_code": "",
             "error_message": "",
             "error_detail": "",

@@ -46,7 +46,7 @@ def run(job_id: uuid.UUID | str) -> JobState | None:
         # for a crashed one and its cause would be lost.
         logger.exception("job %s, attempt %d", job_id, claim.job.attempts)
         jobs.fail(claim, WorkerError(detail=f"{type(err).__name__}: {err}"))
-    if claim.job.bulk_run_id is not None:
+    if claim.job.bulk:
         sending.send_next_bulk()
     claim.job.refresh_from_db()
     return JobState(claim.job.state)
@@ -67,7 +67,7 @@ def _ask_for_current_upload(claim: jobs.Claim) -> None:
         instance = jobs.current_source(claim.job)
     except SourceMissingError:
         return
-    requests.request_or_log(instance, Order(bulk_run=claim.job.bulk_run))
+    requests.request_or_log(instance, Order(bulk_run=claim.job.bulk_run, bulk=claim.job.bulk))
 
 
 class _Lease:

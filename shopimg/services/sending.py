@@ -20,25 +20,22 @@ def send_due() -> int:
     Returns:
         How many messages the broker took.
     """
-    interactive = EnhancementJob.objects.claimable().filter(bulk_run=None)
+    interactive = EnhancementJob.objects.claimable().filter(bulk=False)
     return _fill(interactive, settings.QUEUE) + _fill(_bulk(), settings.BULK_QUEUE)
 
 
 def top_up_bulk() -> int:
     """Send bulk jobs until ``BULK_DEPTH`` messages wait, and return how many were sent."""
-    waiting = wakeup.waiting(settings.BULK_QUEUE)
-    if waiting is None:
-        return 0
-    return _send(_bulk().never_sent(), settings.BULK_DEPTH - waiting)
+    return _send(_bulk().never_sent(), settings.BULK_QUEUE, wakeup.bulk_room())
 
 
 def send_next_bulk() -> int:
     """Send one more bulk job, in place of one that is over; asks the broker nothing."""
-    return _send(_bulk().never_sent(), 1)
+    return _send(_bulk().never_sent(), settings.BULK_QUEUE, 1)
 
 
 def _bulk() -> EnhancementJobQuerySet:
-    return EnhancementJob.objects.claimable().exclude(bulk_run=None)
+    return EnhancementJob.objects.claimable().filter(bulk=True)
 
 
 def _fill(due: EnhancementJobQuerySet, queue: str) -> int:
@@ -46,23 +43,24 @@ def _fill(due: EnhancementJobQuerySet, queue: str) -> int:
 
     A message in the broker cannot be matched with its job, but messages can be counted: where
     they are fewer than the jobs that were sent, some are lost, most likely the oldest. Sending
-    again by age alone would flood the broker while a long queue is worked off.
+    again by age alone would flood the broker while a long queue is worked off. No queue gets more
+    than ``BULK_DEPTH`` messages from here: after an outage the interactive one fills step by step.
     """
     waiting = wakeup.waiting(queue)
     if waiting is None:
         return 0
     room = settings.BULK_DEPTH - waiting
     missing = due.exclude(sent_at=None).count() - waiting
-    sent = _send(due.never_sent(), room)
-    return sent + _send(due.sent_long_ago(), min(missing, room - sent))
+    sent = _send(due.never_sent(), queue, room)
+    return sent + _send(due.sent_long_ago(), queue, min(missing, room - sent))
 
 
-def _send(jobs: EnhancementJobQuerySet, limit: int) -> int:
+def _send(jobs: EnhancementJobQuerySet, queue: str, limit: int) -> int:
     sent = 0
-    for job in jobs.only("pk", "bulk_run_id", "sent_at")[: max(0, limit)]:
+    for job in jobs.only("pk", "sent_at")[: max(0, limit)]:
         if not _is_first(job):
             continue
-        if not wakeup.send(job.pk, bulk=job.bulk_run_id is not None):
+        if not wakeup.deliver(job.pk, queue):
             EnhancementJob.objects.filter(pk=job.pk).update(sent_at=job.sent_at)
             break
         sent += 1

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.contrib.contenttypes.models import ContentType
+from django.db import models
 from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from shopimg import sources, wakeup
 from shopimg.conf import settings
+from shopimg.contract import CapacityError
 from shopimg.models import EnhancementJob
 from shopimg.querysets import key_as_text
-from shopimg.services import jobs, publishing, requests, sending
+from shopimg.services import bulk, jobs, publishing, queueing, requests, sending
+from shopimg.services.requests import Order
 
-RECONCILE_LIMIT = 500
-"""Most images that one sweep looks at closely."""
+logger = logging.getLogger(__name__)
+
+RECONCILE_LIMIT = 200
+"""Most images of one model that one sweep reads."""
+OUTAGE_AFTER = 5
+"""So many files in a row that cannot be read now mean that the storage is down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +44,54 @@ class Swept:
 
 
 def sweep() -> Swept:
-    """Run every repair once; doing it twice, or in two processes at once, is harmless."""
+    """Run every repair once; doing it twice, or in two processes at once, is harmless.
+
+    What people wait for comes first, reading files last: a slow storage holds up nothing else.
+    """
     before = timezone.now() - timedelta(seconds=settings.RESEND_SECONDS)
-    return Swept(
-        taken_back=jobs.take_back_expired(),
-        reconciled=reconcile(),
-        sent=sending.send_due(),
-        renditions=sum(map(wakeup.send_renditions, publishing.without_renditions(before))),
-        deletions=sum(map(wakeup.send_delete_files, publishing.withdrawn_with_files(before))),
-    )
+    taken_back = jobs.take_back_expired()
+    bulk.finish_runs()
+    sent = sending.send_due() + queueing.send_due()
+    renditions = sum(map(wakeup.send_renditions, publishing.without_renditions(before)))
+    deletions = sum(map(wakeup.send_delete_files, publishing.withdrawn_with_files(before)))
+    reconciled = reconcile()
+    if reconciled:
+        sent += sending.top_up_bulk()
+    return Swept(taken_back, reconciled, sent, renditions, deletions)
 
 
 def reconcile() -> int:
-    """Give a job to images that were written without a signal: bulk writes, raw SQL, fixtures."""
+    """Give a job to images that were written without a signal: bulk writes, raw SQL, fixtures.
+
+    Nobody waits for them, and there may be a whole catalogue of them, as in a shop that has just
+    installed shopimg: so they go to the bulk queue, some at each sweep, the newest first.
+
+    Returns:
+        How many jobs were queued.
+    """
     return sum(_reconcile_source(source) for source in sources.all_sources())
 
 
 def _reconcile_source(source: sources.Source) -> int:
+    queued = unread = 0
+    for instance in _without_job(source)[:RECONCILE_LIMIT]:
+        try:
+            queued += requests.request_enhancement(instance, Order(bulk=True)).queued
+        except CapacityError as err:
+            logger.warning("no job for %s %s: %s", source.label, instance.pk, err.detail)
+            unread += 1
+            if unread == OUTAGE_AFTER:
+                break
+        except Exception:
+            # One image must not keep a sweep from all the others.
+            logger.exception("no job for %s %s", source.label, instance.pk)
+        else:
+            unread = 0
+    return queued
+
+
+def _without_job(source: sources.Source) -> models.QuerySet[models.Model]:
+    """Return the images whose newest job is about another file, or which have none."""
     jobs_of_image = EnhancementJob.objects.filter(
         source_type=ContentType.objects.get_for_model(source.model),
         source_id=OuterRef("shopimg_id"),
@@ -60,6 +99,7 @@ def _reconcile_source(source: sources.Source) -> int:
     newest = jobs_of_image.order_by("-created_at").values("source_name")[:1]
     rows = source.with_file()
     rows = rows.annotate(shopimg_id=key_as_text(rows), shopimg_name=Subquery(newest))
-    unknown = rows.filter(Q(shopimg_name=None) | ~Q(**{source.field: F("shopimg_name")}))
+    is_other = ~Q(**{source.field: F("shopimg_name")})
+    unknown: models.QuerySet[models.Model] = rows.filter(Q(shopimg_name=None) | is_other)
     # Newest first, so that old images which cannot be read keep nobody waiting.
-    return sum(map(requests.request_or_log, unknown.order_by("-pk")[:RECONCILE_LIMIT]))
+    return unknown.order_by("-pk")

@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from shopimg.api.serializers.base import Moment, RowSerializer, SourceReference
 from shopimg.models import EnhancedVariant, ReviewDecision
+from shopimg.reasons import ReviewReason, beyond
 from shopimg.states import RejectReason, ReviewState
 
 
@@ -44,6 +45,9 @@ class VariantSerializer(RowSerializer[EnhancedVariant]):
     published_url = serializers.SerializerMethodField(help_text="Null while it is not published.")
     source = SourceReference(source="*")  # type: ignore[assignment]  # a field
     recipe = serializers.CharField(source="job.recipe")
+    review_reasons = serializers.SerializerMethodField(
+        help_text="What to look at first; empty where all measured figures are within their limits."
+    )
     approved_by = serializers.SerializerMethodField(help_text="User name.")
 
     class Meta:
@@ -51,8 +55,8 @@ class VariantSerializer(RowSerializer[EnhancedVariant]):
         fields: tuple[str, ...] = (
             "id", "status", "version", "url", "before_url", "after_url", "published_url", "source",
             "job", "recipe", "role", "width", "height", "size_bytes", "mime_type", "digest",
-            "quality", "provenance", "approved_by", "approved_at", "published_at", "created_at",
-            "updated_at",
+            "quality", "review_reasons", "provenance", "approved_by", "approved_at", "published_at",
+            "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -61,6 +65,11 @@ class VariantSerializer(RowSerializer[EnhancedVariant]):
         """Return the address of the public file, or None while there is none."""
         url = variant.published_url
         return self.context["request"].build_absolute_uri(url) if url else None
+
+    @extend_schema_field(serializers.ListField(child=serializers.ChoiceField(ReviewReason.choices)))
+    def get_review_reasons(self, variant: EnhancedVariant) -> list[str]:
+        """Return the codes of the figures beyond their limits."""
+        return [reason.value for reason in beyond(variant.quality)]
 
     def get_approved_by(self, variant: EnhancedVariant) -> str | None:
         """Return who approved."""

@@ -1,24 +1,34 @@
-"""Bulk runs: what they are about and how far they have come."""
+"""Bulk runs: ask for one, and see how far it has come."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from shopimg.api import replay
+from shopimg.api.exceptions import QuotaReached
 from shopimg.api.pagination import NewestFirst, Ordering
 from shopimg.api.permissions import Rule, permitted
-from shopimg.api.schema import operation, private_problems
-from shopimg.api.serializers.bulk_runs import BulkRunSerializer
+from shopimg.api.schema import IDEMPOTENCY_KEY, operation, private_problems, write_problems
+from shopimg.api.selections import scoped
+from shopimg.api.serializers.bulk_runs import (
+    BulkRunSerializer,
+    EstimateSerializer,
+    NewBulkRunSerializer,
+)
 from shopimg.api.throttling import JOBS
 from shopimg.api.views.base import ShopimgViewSet
 from shopimg.conf import settings
 from shopimg.models import BulkRun, EnhancementJob
 from shopimg.scope import visible_to
+from shopimg.services import bulk, queueing, quotas
 from shopimg.states import JobState
 
 _VIEW = permitted("shopimg.view_bulkrun")
@@ -26,7 +36,7 @@ _VIEW = permitted("shopimg.view_bulkrun")
 
 @extend_schema(tags=["bulk-runs"])
 class BulkRunViewSet(ShopimgViewSet):
-    """Runs of ``shopimg_reprocess``; under a scope, those with a job that the user may see."""
+    """Runs over the catalogue; under a scope, one's own and those with a job one may see."""
 
     queryset = BulkRun.objects.all()
     serializer_class = BulkRunSerializer
@@ -34,13 +44,18 @@ class BulkRunViewSet(ShopimgViewSet):
     filter_backends = (Ordering,)
     ordering_fields = ("created_at",)
     throttle_scope = JOBS
-    rules: ClassVar[Mapping[str, Rule]] = {"list": _VIEW, "retrieve": _VIEW}
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "list": _VIEW,
+        "retrieve": _VIEW,
+        "create": permitted("shopimg.add_bulkrun"),
+    }
 
     def get_queryset(self) -> QuerySet[BulkRun]:
         """Return the runs that the user may see."""
         if settings.SCOPE is None:
             return BulkRun.objects.all()
-        return BulkRun.objects.filter(Exists(self._jobs().filter(bulk_run=OuterRef("pk"))))
+        touched = Exists(self._jobs().filter(bulk_run=OuterRef("pk")))
+        return BulkRun.objects.filter(touched | Q(requested_by=self.user.pk))
 
     @operation(responses={200: BulkRunSerializer(many=True), **private_problems(400)})
     def list(self, request: Request) -> Response:
@@ -55,6 +70,51 @@ class BulkRunViewSet(ShopimgViewSet):
         run = self.get_object()
         self._count([run])
         return Response(self.get_serializer(run).data)
+
+    @operation(
+        request=NewBulkRunSerializer,
+        parameters=[IDEMPOTENCY_KEY],
+        responses={200: EstimateSerializer, 202: BulkRunSerializer, **write_problems(422)},
+    )
+    def create(self, request: Request) -> Response:
+        """Ask for a part of the catalogue to be run again; a worker queues the jobs.
+
+        With `dry_run` nothing happens, and the answer says how many images it would be about.
+        429 `quota_exceeded` while earlier runs of the user are being queued or hold too many jobs.
+        """
+        wanted = NewBulkRunSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        selection = self._narrowed(wanted.selection())
+        if wanted.validated_data["dry_run"]:
+            return Response(EstimateSerializer(bulk.estimate(selection)).data)
+        make = partial(self._request, selection)
+        run, headers = replay.once(request, BulkRun, wanted.selection().to_json(), make)
+        self._count([run])
+        data = self.get_serializer(run).data
+        return Response(data, 202, headers={"Location": str(data["url"]), **headers})
+
+    def _narrowed(self, selection: bulk.Selection) -> bulk.Selection:
+        """Check what was asked for, and leave only images that the user may see.
+
+        Raises:
+            ValidationError: there is no such model, status or key.
+            RecipeError: there is no such recipe.
+            NotFound: an image that was named does not exist, or is none of the user's business.
+        """
+        try:
+            bulk.check(selection)
+        except LookupError as err:
+            raise ValidationError({"model": "There is no such watched model."}) from err
+        except ValueError as err:
+            raise ValidationError({"ids": str(err)}) from err
+        return scoped(self.user, selection)
+
+    def _request(self, selection: bulk.Selection) -> BulkRun:
+        try:
+            quotas.check_runs(self.user)
+        except quotas.QuotaExceededError as err:
+            raise QuotaReached from err
+        return queueing.request(selection, by=self.user)
 
     def _jobs(self) -> QuerySet[EnhancementJob]:
         return visible_to(self.user, EnhancementJob.objects.all())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import ClassVar
@@ -19,8 +19,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from shopimg import sources, wakeup
-from shopimg.api import keys
-from shopimg.api.exceptions import KeyReused, RefusedUpload
+from shopimg.api import keys, replay
+from shopimg.api.exceptions import QuotaReached, RefusedUpload
 from shopimg.api.filters import JobFilter
 from shopimg.api.pagination import NewestFirst, Ordering
 from shopimg.api.permissions import Rule, as_in_admin, permitted
@@ -31,11 +31,8 @@ from shopimg.api.throttling import JOBS
 from shopimg.api.views.base import ShopimgViewSet
 from shopimg.models import EnhancementJob
 from shopimg.scope import images_visible_to, visible_to
-from shopimg.services import idempotency, jobs, requests
+from shopimg.services import jobs, quotas, requests
 from shopimg.states import JobState
-
-MAX_KEY_LENGTH = 255
-"""Longest accepted ``Idempotency-Key``."""
 
 _VIEW = "shopimg.view_enhancementjob"
 
@@ -85,13 +82,14 @@ class JobViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
         """Ask for an image to be enhanced.
 
         The same upload, recipe and weights give the same job, however often they are asked for.
+        429 `quota_exceeded` while too many of the user's jobs are open.
         """
         wanted = NewJobSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         body: dict[str, str] = wanted.validated_data
         image = self._image(body)
         make = partial(self._request, image, body.get("recipe"))
-        job, headers = self._once(body, make)
+        job, headers = replay.once(request, EnhancementJob, body, make)
         _refuse_if_refused(job)
         return self._accepted(job, headers)
 
@@ -131,24 +129,12 @@ class JobViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
         return image
 
     def _request(self, image: Model, recipe: str | None) -> EnhancementJob:
+        try:
+            quotas.check_jobs(self.user)
+        except quotas.QuotaExceededError as err:
+            raise QuotaReached from err
         order = requests.Order(recipe=recipe, requested_by=self.user)
         return requests.request_enhancement(image, order).job
-
-    def _once(
-        self, body: Mapping[str, str], make: Callable[[], EnhancementJob]
-    ) -> tuple[EnhancementJob, dict[str, str]]:
-        """Make the job, or find the one that the request's ``Idempotency-Key`` stands for."""
-        key = self.request.headers.get("Idempotency-Key")
-        if key is None:
-            return make(), {}
-        if not (0 < len(key) <= MAX_KEY_LENGTH and key.isprintable()):
-            message = f"1 to {MAX_KEY_LENGTH} printable characters."
-            raise ValidationError({"Idempotency-Key": message})
-        try:
-            outcome = idempotency.once(self.user, key, body, make)
-        except idempotency.KeyReusedError as err:
-            raise KeyReused from err
-        return outcome.job, {"Idempotency-Replayed": "true"} if outcome.replayed else {}
 
     def _accepted(self, job: EnhancementJob, headers: Mapping[str, str]) -> Response:
         data = self.get_serializer(job).data

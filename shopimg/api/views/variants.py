@@ -74,7 +74,9 @@ class VariantViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
     throttle_scope = REVIEW
     rules: ClassVar[Mapping[str, Rule]] = {
         **dict.fromkeys(("list", "retrieve", "before", "after"), permitted(permissions.VIEW)),
-        **as_in_admin(permissions.VIEW, "approve", "reject", "publish", "withdraw", "rollback"),
+        **as_in_admin(
+            permissions.VIEW, "approve", "reject", "publish", "withdraw", "rollback", "restore"
+        ),
     }
 
     def get_serializer_class(self) -> type[Serializer[Any]]:
@@ -143,6 +145,12 @@ class VariantViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
                 "shown": None if shown is None else self._represent(shown),
             }
         )
+
+    @_transition(VersionSerializer, VariantDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def restore(self, request: Request, pk: str) -> Response:
+        """Undo a rollback or a withdrawal: show again what was taken out of the storefront."""
+        return self._change(publishing.restore, VersionSerializer)
 
     def _change(
         self, service: Callable[..., Any], serializer_class: type[Serializer[Any]]

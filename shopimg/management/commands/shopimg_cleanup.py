@@ -1,4 +1,4 @@
-"""``manage.py shopimg_cleanup``: delete old files that no row refers to."""
+"""``manage.py shopimg_cleanup``: delete what no row refers to, withdraw what has no image."""
 
 from __future__ import annotations
 
@@ -10,25 +10,30 @@ from shopimg.services import cleaning
 
 
 class Command(BaseCommand):
-    """Mark and sweep the two storages."""
+    """Mark and sweep the two storages and the variants."""
 
-    help = "Delete files in the draft and published storages that no row refers to."
+    help = (
+        "Delete files in the draft and published storages that no row refers to, and withdraw "
+        "what was made of images that are gone."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
         parser.add_argument(
-            "--dry-run", action="store_true", help="list the files and delete nothing"
+            "--dry-run", action="store_true", help="list the files and change nothing"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Delete, or only list."""
-        files = freed = 0
-        for orphan in cleaning.orphans():
-            if options["dry_run"] or options["verbosity"] > 1:
-                self.stdout.write(orphan.name)
-            if not options["dry_run"] and not cleaning.remove(orphan):
-                continue
-            files += 1
-            freed += orphan.size_bytes
-        done = "would be deleted" if options["dry_run"] else "deleted"
-        self.stdout.write(f"{files} files {done}, {freed / 1e6:.1f} MB.")
+        """Withdraw and delete, or only list."""
+        dry_run = options["dry_run"]
+        told = dry_run or options["verbosity"] > 1
+        done = cleaning.clean_up(
+            dry_run=dry_run, tell=lambda orphan: self.stdout.write(orphan.name) if told else None
+        )
+        if done.images:
+            verb = "would be" if dry_run else "was"
+            self.stdout.write(
+                f"{done.images} images are gone: what was made of them {verb} withdrawn."
+            )
+        verb = "would be deleted" if dry_run else "deleted"
+        self.stdout.write(f"{done.files} files {verb}, {done.size_bytes / 1e6:.1f} MB.")

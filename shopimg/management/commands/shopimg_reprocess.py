@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -16,12 +13,19 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from shopimg.contract import RecipeError
+from shopimg.contract import EnhancementError, RecipeError
+from shopimg.management.interruption import Interruption, interruptible
 from shopimg.models import BulkRun
 from shopimg.services import bulk
-from shopimg.states import OPEN_JOBS, JobState, RunState
+from shopimg.states import OPEN_JOBS, JobState
 
 POLL_SECONDS = 1.0
+
+_OF_A_NEW_RUN = (
+    "model", "recipe", "ids", "status", "since", "only_failed", "limit", "force", "dry_run",
+    "estimate",
+)  # fmt: skip
+"""Options that a run keeps from its start."""
 
 
 class Command(BaseCommand):
@@ -48,37 +52,54 @@ class Command(BaseCommand):
         )
         parser.add_argument("--limit", type=_positive, help="most images")
         parser.add_argument("--force", action="store_true", help="also what is up to date")
-        parser.add_argument("--dry-run", action="store_true", help="count, change nothing")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="count by the names of files, change nothing"
+        )
         parser.add_argument("--estimate", action="store_true", help="predict time, change nothing")
         parser.add_argument("--rate", type=_rate, help="most images per second, such as 20/s")
         parser.add_argument("--batch-size", type=_positive, default=1000)
         parser.add_argument("--wait", action="store_true", help="until all jobs are over")
-        parser.add_argument("--resume", metavar="RUN", help="id of an interrupted run")
+        parser.add_argument(
+            "--resume", metavar="RUN", help="id of an interrupted run; with --wait, of any run"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Count, estimate, or queue and optionally wait."""
         try:
             if options["dry_run"] or options["estimate"]:
+                _refuse_with_resume(options)
                 self._predict(_selection(options))
                 return
-            run = _resumed(options["resume"]) or bulk.start(_selection(options))
+            run = _resumed(options) or bulk.start(_selection(options))
         except (LookupError, RecipeError, ValueError) as err:
             raise CommandError(str(err)) from err
-        with _interruptible():
+        with interruptible() as interruption:
             try:
-                self._queue(run, options)
-                if options["wait"]:
-                    self._wait(run)
+                self._run(run, options, interruption)
             except KeyboardInterrupt:
                 bulk.interrupt(run)
-                raise CommandError(
-                    f"Interrupted. Jobs that were queued go on. Resume with --resume {run.pk}"
-                ) from None
+                raise CommandError(f"Interrupted. {_how_to_go_on(run)}") from None
+            except EnhancementError as err:
+                bulk.interrupt(run)
+                self._summarise(run, waited=False)
+                reason = f"{err.public_message} ({err.detail})"
+                raise CommandError(f"{reason} {_how_to_go_on(run)}") from err
         self._summarise(run, waited=options["wait"])
+
+    def _run(self, run: BulkRun, options: dict[str, Any], interruption: Interruption) -> None:
+        if run.queued_at is None:
+            self._queue(run, options, interruption)
+        else:
+            self.stdout.write(f"All jobs of run {run.pk} are queued.")
+        if options["wait"]:
+            self._wait(run, interruption)
 
     def _predict(self, selection: bulk.Selection) -> None:
         estimate = bulk.estimate(selection)
-        self.stdout.write(f"{estimate.images} images.")
+        self.stdout.write(
+            f"{estimate.images} images: {estimate.to_queue} would be queued, "
+            f"{estimate.up_to_date} are up to date."
+        )
         if estimate.seconds is None:
             self.stdout.write("No estimate: no job of this recipe has succeeded yet.")
         else:
@@ -87,7 +108,7 @@ class Command(BaseCommand):
                 f"({estimate.seconds_per_image:.2f} s per image)."
             )
 
-    def _queue(self, run: BulkRun, options: dict[str, Any]) -> None:
+    def _queue(self, run: BulkRun, options: dict[str, Any], interruption: Interruption) -> None:
         selection = bulk.Selection.from_json(run.filters)
         size, rate = options["batch_size"], options["rate"]
         if rate:
@@ -97,10 +118,11 @@ class Command(BaseCommand):
             for number in bulk.advance(run, size):
                 bar.update(number)
                 done += number
+                interruption.check()
                 if rate:
-                    time.sleep(max(0.0, started + done / rate - time.monotonic()))
+                    interruption.sleep(started + done / rate - time.monotonic())
 
-    def _wait(self, run: BulkRun) -> None:
+    def _wait(self, run: BulkRun, interruption: Interruption) -> None:
         total = run.jobs.count()
         with self._bar(total, "Working", done=0) as bar:
             over = 0
@@ -109,7 +131,9 @@ class Command(BaseCommand):
                 bar.update(now - over)
                 over = now
                 if over < total:
-                    time.sleep(POLL_SECONDS)
+                    interruption.sleep(POLL_SECONDS)
+        bulk.finish_runs()
+        run.refresh_from_db()
 
     def _bar(self, length: int, label: str, *, done: int) -> Any:
         bar = click.progressbar(length=length, label=label, file=sys.stderr)
@@ -118,11 +142,12 @@ class Command(BaseCommand):
 
     def _summarise(self, run: BulkRun, *, waited: bool) -> None:
         self.stdout.write(
-            f"Run {run.pk}: {run.examined} images, {run.queued} queued, {run.skipped} up to date."
+            f"Run {run.pk}: {run.examined} images, {run.queued} queued, "
+            f"{run.skipped} up to date, {run.refused} refused."
         )
         counts = bulk.progress(run)
-        for state, number in sorted(counts.items()):
-            self.stdout.write(f"  {JobState(state).label}: {number}")
+        jobs = [f"{counts[state]} {state.label.lower()}" for state in JobState if state in counts]
+        self.stdout.write(f"{run.get_state_display()}: {', '.join(jobs) or 'no jobs'}.")
         bad = counts.get(JobState.FAILED, 0) + counts.get(JobState.QUARANTINED, 0)
         if waited and bad:
             raise CommandError(f"{bad} jobs failed. See them in the admin, or run --only-failed.")
@@ -141,17 +166,35 @@ def _selection(options: dict[str, Any]) -> bulk.Selection:
     )
 
 
-def _resumed(key: str | None) -> BulkRun | None:
+def _how_to_go_on(run: BulkRun) -> str:
+    if run.queued_at is None:
+        return f"Jobs that were queued go on. Resume with --resume {run.pk}"
+    return f"All jobs are queued and go on. Wait for them with --resume {run.pk} --wait"
+
+
+def _refuse_with_resume(options: dict[str, Any]) -> None:
+    """A run goes on as it was started: an option that would be ignored is a mistake."""
+    if options["resume"] is None:
+        return
+    given = [name for name in _OF_A_NEW_RUN if options[name]]
+    if given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise CommandError(f"--resume goes on with the run as it was started; leave out {names}.")
+
+
+def _resumed(options: dict[str, Any]) -> BulkRun | None:
+    key = options["resume"]
     if key is None:
         return None
+    _refuse_with_resume(options)
     try:
         run = BulkRun.objects.filter(pk=key).first()
     except ValidationError as err:
         raise CommandError(f"{key!r} is not the id of a run.") from err
     if run is None:
         raise CommandError(f"There is no run {key}.")
-    if run.state == RunState.QUEUED:
-        raise CommandError(f"Run {key} is complete; there is nothing to resume.")
+    if run.queued_at is not None and not options["wait"]:
+        raise CommandError(f"All jobs of run {key} are queued. Wait for them with --wait.")
     return run
 
 
@@ -177,17 +220,3 @@ def _positive(text: str) -> int:
     if number < 1:
         raise ValueError(text)
     return number
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C, so that a run stopped by its supervisor can be resumed."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

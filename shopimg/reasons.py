@@ -1,0 +1,65 @@
+"""What a reviewer should look at first: measured figures beyond their limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class ReviewReason(models.TextChoices):
+    """Why a variant wants a closer look; codes of the API."""
+
+    COLOUR = "colour", _("Look at the colours")
+    TEXT = "text", _("Look at the text and logos")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How a measured figure is judged."""
+
+    label: Any
+    """What is measured, translatable."""
+    reason: ReviewReason
+    """What a value beyond the limit asks for."""
+    largest: float | None = None
+    """Larger values are beyond; None for no such limit."""
+    smallest: float | None = None
+    """Smaller values are beyond; None for no such limit."""
+
+    def holds(self, value: float) -> bool:
+        """Tell whether a value is within the limit."""
+        return (self.largest is None or value <= self.largest) and (
+            self.smallest is None or value >= self.smallest
+        )
+
+
+# One unit of CIEDE2000 is about the smallest difference that people see side by side. The worker
+# corrects colours down to these figures; what is left over could not be corrected. Text is judged
+# where its strokes agree least with those of the upload: sharper or denoised text stays above 0.85,
+# smeared or exchanged letters fall below 0.5.
+LIMITS: Mapping[str, Limit] = {
+    "colour_shift_mean": Limit(_("Colour shift, mean"), ReviewReason.COLOUR, largest=0.3),
+    "colour_shift_p95": Limit(_("Colour shift, p95"), ReviewReason.COLOUR, largest=1.0),
+    "text_edges": Limit(_("Strokes of text kept"), ReviewReason.TEXT, smallest=0.75),
+}
+"""Figure of ``EnhancedVariant.quality`` -> how it is judged."""
+
+
+def beyond(quality: Mapping[str, float]) -> dict[ReviewReason, str]:
+    """Find the figures beyond their limits.
+
+    Args:
+        quality: figures of a variant, by name.
+
+    Returns:
+        Reason -> name of the first figure that gives it, in the order of ``LIMITS``.
+    """
+    found: dict[ReviewReason, str] = {}
+    for name, limit in LIMITS.items():
+        if name in quality and not limit.holds(quality[name]):
+            found.setdefault(limit.reason, name)
+    return found

@@ -1,0 +1,125 @@
+"""Bulk runs that workers queue: asked for in a request, carried out a batch at a time."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from shopimg import wakeup
+from shopimg.conf import settings
+from shopimg.contract import CapacityError, EnhancementError
+from shopimg.models import BulkRun
+from shopimg.services import bulk
+from shopimg.states import RunState
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+    from django.db.models import QuerySet
+
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 100
+"""Images per batch: their files are read before the batch's rows are written."""
+SLICE_SECONDS = 60.0
+"""How long one message queues before another one goes on, so that jobs get their turn."""
+
+_UNFINISHED = (RunState.QUEUEING, RunState.INTERRUPTED)
+
+
+def request(selection: bulk.Selection, *, by: AbstractBaseUser) -> BulkRun:
+    """Create a run that a worker queues, however many images it is about.
+
+    Nothing is read here but the selection itself: the request that asks for a run is over at
+    once. The row says what is left; the message only says when to look, and the sweeper sends
+    a lost one again.
+
+    Args:
+        selection: which images, and what to do with them.
+        by: who asks.
+
+    Raises:
+        LookupError: the model is not watched.
+        RecipeError: the recipe is unknown.
+        ValueError: a status is unknown, or the primary keys fit no model or more than one.
+    """
+    with transaction.atomic():
+        run = bulk.start(selection)
+        _rows(run.pk).update(requested_by=by.pk, queue_after=timezone.now())
+        transaction.on_commit(lambda: wakeup.send_bulk_run(run.pk), robust=True)
+    run.refresh_from_db()
+    return run
+
+
+def advance(run_id: uuid.UUID) -> int:
+    """Queue a run's images for a while, if nobody else does so, and ask for more time if needed.
+
+    Returns:
+        How many images were looked at.
+    """
+    run = _claim(run_id)
+    if run is None:
+        return 0
+    images = 0
+    end = time.monotonic() + SLICE_SECONDS
+    try:
+        for number in bulk.advance(run, BATCH_SIZE):
+            images += number
+            _renew(run)
+            if time.monotonic() >= end:
+                _rows(run_id).update(queue_after=timezone.now())
+                wakeup.send_bulk_run(run_id)
+                return images
+    except CapacityError:
+        # The storage is down: the sweeper asks again.
+        logger.warning("bulk run %s is interrupted", run_id, exc_info=True)
+        _rows(run_id).update(queue_after=timezone.now())
+        return images
+    except EnhancementError:
+        logger.exception("bulk run %s cannot go on", run_id)
+    _rows(run_id).update(queue_after=None)
+    return images
+
+
+def send_due() -> int:
+    """Send the message again of every run that should have gone on by now.
+
+    Returns:
+        How many messages the broker took.
+    """
+    now = timezone.now()
+    late = BulkRun.objects.filter(
+        state__in=_UNFINISHED, queue_after__lt=now - timedelta(seconds=settings.RESEND_SECONDS)
+    )
+    sent = 0
+    for run_id, due in late.values_list("pk", "queue_after"):
+        # Only the sweeper that moves the date sends: two at once would send twice.
+        if _rows(run_id).filter(queue_after=due).update(queue_after=now):
+            sent += wakeup.send_bulk_run(run_id)
+    return sent
+
+
+def _claim(run_id: uuid.UUID) -> BulkRun | None:
+    """Keep others off a run; whoever dies is replaced once Celery would have ended the task."""
+    due = _rows(run_id).filter(state__in=_UNFINISHED, queue_after__lte=timezone.now())
+    if not due.update(queue_after=_until()):
+        return None
+    return BulkRun.objects.get(pk=run_id)
+
+
+def _renew(run: BulkRun) -> None:
+    run.queue_after = _until()  # also in memory: saving the run's next batch writes it
+    _rows(run.pk).update(queue_after=run.queue_after)
+
+
+def _until() -> datetime:
+    return timezone.now() + timedelta(seconds=settings.JOB_TIME_LIMIT_SECONDS + 60)
+
+
+def _rows(run_id: uuid.UUID) -> QuerySet[Any]:
+    return BulkRun.objects.filter(pk=run_id)

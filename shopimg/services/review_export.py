@@ -1,0 +1,235 @@
+"""Reviewers' decisions as a training set: uploads, results and why, in private files."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from django.core.files.storage import FileSystemStorage
+from django.db.models import Count
+from django.utils.crypto import salted_hmac
+
+from shopimg import sources, storage
+from shopimg.contract import CapacityError, SourceMissingError, SourceTooLargeError
+from shopimg.models import EnhancedVariant, ReviewDecision
+from shopimg.scope import visible_to
+from shopimg.states import Decision
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+    from shopimg.scope import User
+
+CHOICES: Mapping[str, tuple[Decision, ...]] = {
+    "approved": (Decision.APPROVE,),
+    "rejected": (Decision.REJECT,),
+    "all": (Decision.APPROVE, Decision.REJECT),
+}
+"""What may be exported, by the word for it."""
+FOLDERS = {Decision.APPROVE: "approved", Decision.REJECT: "rejected"}
+COLUMNS = (
+    "decision", "reason", "note", "at", "reviewer", "variant", "variant_sha256", "source",
+    "source_sha256", "image", "role", "recipe", "fingerprint", "width", "height", "missing",
+)  # fmt: skip
+"""Columns of ``decisions.csv``; ``decisions.jsonl`` has these and the nested facts."""
+README = """\
+Reviewers' decisions, exported from a shop.
+
+  approved/sources, approved/variants    uploads, and what was approved of them
+  rejected/sources, rejected/variants    uploads, and what was rejected of them
+  decisions.csv, decisions.jsonl         who decided what, when and why, by which recipe and weights
+
+  python -m enhancer_worker finetune --from NAME --data approved/sources --out RUN
+
+Personal data: photographs may show people, uploads may hold the place and the camera in their
+metadata, and notes may name somebody. Reviewers are pseudonyms that only this shop can resolve.
+Keep the folder private, and delete it when the training is over.
+"""
+_BATCH = 200
+
+Record = dict[str, Any]
+
+
+class PublicFolderError(ValueError):
+    """Private files would be written where shoppers can fetch them."""
+
+
+def decided(
+    choice: str, since: datetime | None = None, user: User | None = None
+) -> QuerySet[ReviewDecision]:
+    """Approvals and rejections, in an order that does not change.
+
+    Args:
+        choice: a key of ``CHOICES``.
+        since: not those before.
+        user: only about images that this user may see; all where None.
+    """
+    rows = ReviewDecision.objects.filter(decision__in=CHOICES[choice])
+    if since is not None:
+        rows = rows.filter(at__gte=since)
+    if user is not None:
+        visible = visible_to(user, EnhancedVariant.objects.all())
+        rows = rows.filter(variant__in=visible.order_by().values("pk"))
+    return rows.select_related("variant__job", "variant__source_type").order_by("pk")
+
+
+def export(rows: QuerySet[ReviewDecision], folder: Path) -> Iterator[Record]:
+    """Write the files of each decision and yield what was written, one decision at a time.
+
+    Files that are there already are kept, so an interrupted export goes on where it stopped and a
+    second one copies nothing. The two tables are replaced when the last decision was yielded.
+
+    Args:
+        rows: from ``decided``.
+        folder: made where it is missing; readable by nobody else.
+
+    Raises:
+        PublicFolderError: the folder lies in the public storage.
+        OSError: the folder cannot be written.
+    """
+    _refuse_public(folder)
+    for name in (f"{kind}/{part}" for kind in FOLDERS.values() for part in ("sources", "variants")):
+        (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    for private in (folder, *(folder / kind for kind in FOLDERS.values())):
+        private.chmod(0o700)
+    _write_once(folder / "README.txt", README.encode())
+    with (
+        _replacing(folder / "decisions.jsonl") as lines,
+        _replacing(folder / "decisions.csv") as cells,
+    ):
+        table = csv.DictWriter(cells, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        table.writeheader()
+        for row in rows.iterator(chunk_size=_BATCH):
+            record = _export_one(row, folder)
+            lines.write(json.dumps(record, ensure_ascii=False) + "\n")
+            table.writerow({name: _harmless(record[name]) for name in COLUMNS})
+            yield record
+
+
+def _export_one(row: ReviewDecision, folder: Path) -> Record:
+    variant, job = row.variant, row.variant.job
+    kind = folder / FOLDERS[Decision(row.decision)]
+    content = _draft_of(variant, row.digest)
+    upload = _upload_of(variant, job.source_digest)
+    result_name = f"variants/{variant.pk}{Path(variant.draft_name).suffix}"
+    source_name = f"sources/{job.source_digest}{_suffix_of(job.source_name)}"
+    missing = [word for word, found in (("variant", content), ("source", upload)) if not found]
+    if content:
+        _write_once(kind / result_name, content)
+    if upload:
+        _write_once(kind / source_name, upload)
+    return {
+        "decision": kind.name,
+        "reason": row.reason,
+        "note": row.note,
+        "at": row.at.isoformat(),
+        "reviewer": _pseudonym(row.by_id),
+        "variant": f"{kind.name}/{result_name}" if content else "",
+        "variant_sha256": row.digest,
+        "source": f"{kind.name}/{source_name}" if upload else "",
+        "source_sha256": job.source_digest,
+        "image": f"{variant.source_type.app_label}.{variant.source_type.model}:{variant.source_id}",
+        "role": variant.role,
+        "recipe": job.recipe,
+        "fingerprint": job.fingerprint,
+        "width": variant.width,
+        "height": variant.height,
+        "missing": " ".join(missing),
+        "steps": job.recipe_table,
+        "weights": variant.provenance.get("weights", {}),
+        "quality": variant.quality,
+    }
+
+
+def _draft_of(variant: EnhancedVariant, digest: str) -> bytes:
+    """Return the very bytes that were decided about; empty where they are gone."""
+    try:
+        with storage.failures(), storage.drafts().open(variant.draft_name) as file:
+            content: bytes = file.read()
+    except FileNotFoundError:
+        return b""
+    return content if hashlib.sha256(content).hexdigest() == digest else b""
+
+
+def _upload_of(variant: EnhancedVariant, digest: str) -> bytes:
+    """Return the upload that the variant was made of; empty where it is gone or another one."""
+    instance = variant.source
+    if instance is None:
+        return b""
+    try:
+        content = sources.read_bytes(sources.source_for(type(instance)), instance)
+    except (SourceMissingError, SourceTooLargeError, LookupError):
+        return b""
+    except CapacityError as err:
+        # A storage that does not answer must not pass for an upload that is gone.
+        raise OSError(err.detail) from err
+    return content if hashlib.sha256(content).hexdigest() == digest else b""
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """Write a private file that appears whole or not at all; names stand for their content."""
+    if path.exists():
+        return
+    partial = path.with_name(f"{path.name}.part")
+    with _private(partial, "wb") as file:
+        file.write(content)
+    partial.replace(path)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[str]]:
+    """Write a private text file that replaces the old one when all of it is there."""
+    partial = path.with_name(f"{path.name}.part")
+    with _private(partial, "w") as file:
+        yield file
+    partial.replace(path)
+
+
+def _private(path: Path, mode: str) -> IO[Any]:
+    with suppress(FileNotFoundError):
+        path.unlink()
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    return os.fdopen(descriptor, mode, encoding=None if "b" in mode else "utf-8")
+
+
+def _refuse_public(folder: Path) -> None:
+    public = storage.published()
+    if isinstance(public, FileSystemStorage):
+        place = Path(public.location).resolve()
+        if folder.resolve().is_relative_to(place):
+            raise PublicFolderError(f"{folder} lies in the public storage.")
+
+
+def _pseudonym(user_id: Any) -> str:
+    if user_id is None:
+        return ""
+    return salted_hmac("shopimg.review_export", str(user_id)).hexdigest()[:12]
+
+
+def _suffix_of(name: str) -> str:
+    """Return the ending of an upload's name where it is one of a picture, else ``.bin``."""
+    suffix = Path(name).suffix.lower()
+    return suffix if suffix in {".jpg", ".jpeg", ".png", ".webp", ".avif"} else ".bin"
+
+
+def _harmless(value: object) -> object:
+    """Keep a spreadsheet from taking a note for a formula."""
+    return (
+        f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
+    )
+
+
+def counts(rows: QuerySet[ReviewDecision]) -> dict[str, int]:
+    """Count decisions by kind and reason, such as ``rejected: text``, in the database."""
+    grouped = rows.order_by("decision", "reason").values_list("decision", "reason")
+    return {
+        FOLDERS[Decision(decision)] + (f": {reason}" if reason else ""): number
+        for decision, reason, number in grouped.annotate(number=Count("pk"))
+    }
