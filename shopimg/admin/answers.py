@@ -17,6 +17,9 @@ from shopimg.admin.line import Line, queue_url, review_url
 from shopimg.contract import EnhancementError, InvalidTransitionError
 from shopimg.models import EnhancedVariant
 
+UNDO_TAG = "shopimg-undo"
+"""Marks a message that the review page shows with a button to take the action back."""
+
 _STATUS = {InvalidTransitionError.code: HTTPStatus.CONFLICT}
 
 
@@ -47,9 +50,14 @@ class Answer:
         line = Line(self.request)
         return HttpResponseRedirect(self._next_url() or queue_url(line.query, site=self.site))
 
-    def stayed(self, message: str) -> HttpResponse:
-        """Confirm an action after which people look at the same variant again."""
-        messages.success(self.request, message)
+    def stayed(self, message: str, *, undo: bool = False) -> HttpResponse:
+        """Confirm an action after which people look at the same variant again.
+
+        Args:
+            message: what was done.
+            undo: offer to take it back, beside the message.
+        """
+        messages.success(self.request, message, extra_tags=UNDO_TAG if undo else "")
         return HttpResponseRedirect(self._own_url())
 
     def refused(self, error: EnhancementError) -> HttpResponse:

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy
 
 from shopimg.admin.answers import moment
 from shopimg.admin.decisions import title_of
-from shopimg.admin.facts import pixels
+from shopimg.admin.facts import change, pixels
 from shopimg.admin.line import Line, page_url, review_url
 from shopimg.admin.places import admin_url_of
 from shopimg.conf import settings
@@ -83,11 +83,11 @@ class VariantColumns(Columns):
         """Compare pixels and bytes."""
         job = variant.job
         return format_html(
-            '{} → {}<br><span class="quiet">{} → {}</span>',
-            pixels(job.source_width, job.source_height),
-            pixels(variant.width, variant.height),
-            filesizeformat(job.source_bytes),
-            filesizeformat(variant.size_bytes),
+            '{}<br><span class="quiet">{}</span>',
+            change(
+                pixels(job.source_width, job.source_height), pixels(variant.width, variant.height)
+            ),
+            change(filesizeformat(job.source_bytes), filesizeformat(variant.size_bytes)),
         )
 
     @admin.display(description=gettext_lazy("state and age"), ordering="created_at")

@@ -63,7 +63,9 @@ def _perform(answer: Answer, action: str) -> HttpResponse:
     except EnhancementError as err:
         answer.variant.refresh_from_db()
         return answer.refused(_explain(err, answer.variant, action))
-    return answer.decided(message) if action in {"approve", "reject"} else answer.stayed(message)
+    if action in {"approve", "reject"}:
+        return answer.decided(message)
+    return answer.stayed(message, undo=action in {"rollback", "withdraw"})
 
 
 def _explain(error: EnhancementError, variant: EnhancedVariant, action: str) -> EnhancementError:
@@ -107,6 +109,11 @@ def _rollback(by: AbstractBaseUser, variant: EnhancedVariant, version: int, _for
     return _("Rolled back. Shoppers see the previous picture again.")
 
 
+def _restore(by: AbstractBaseUser, variant: EnhancedVariant, version: int, _form: Any) -> str:
+    publishing.restore(variant, by=by, version=version)
+    return _("Undone. Shoppers see this picture again.")
+
+
 def _retry(_by: Any, variant: EnhancedVariant, _version: int, _form: Any) -> str:
     run_again(variant.job)
     return _("Queued again. This draft stays until there is a new one.")
@@ -135,6 +142,7 @@ ACTIONS: Mapping[str, Perform] = {
     "publish": _publish,
     "withdraw": _withdraw,
     "rollback": _rollback,
+    "restore": _restore,
     "retry": _retry,
 }
 """Every button, by the last word of its address."""

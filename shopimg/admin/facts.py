@@ -8,10 +8,14 @@ from typing import Any
 
 from django.template.defaultfilters import filesizeformat
 from django.utils.formats import number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from shopimg import reasons
 from shopimg.models import EnhancedVariant
+from shopimg.reasons import LIMITS, Limit
 
 DIGEST_CHARACTERS = 12
 """How much of a sha256 people compare by eye."""
@@ -31,33 +35,28 @@ class Fact:
     """The whole of a value that is shown in part."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A measured figure that we can judge."""
-
-    label: Any
-    """What it is."""
-    largest: float
-    """Up to this value there is nothing to look at."""
-    look_at: Any
-    """What the reviewer should look at when the value is larger."""
-
-
-# One unit of CIEDE2000 is about the smallest difference that people see side by side.
-LIMITS: Mapping[str, Limit] = {
-    "colour_shift_mean": Limit(
-        gettext_lazy("Colour shift, mean"), 1.0, gettext_lazy("Look at the colours")
-    ),
-    "colour_shift_p95": Limit(
-        gettext_lazy("Colour shift, p95"), 2.0, gettext_lazy("Look at the colours")
-    ),
+FIGURE_LABELS: Mapping[str, Any] = {
+    "colour_shift_mean_uncorrected": gettext_lazy("Colour shift, mean, before the correction"),
+    "colour_shift_p95_uncorrected": gettext_lazy("Colour shift, p95, before the correction"),
+    "text_edges_unguarded": gettext_lazy("Strokes of text kept, without the guard"),
+    "estimated_noise": gettext_lazy("Noise of the upload, levels of 255"),
+    "estimated_jpeg_quality": gettext_lazy("JPEG quality of the upload, estimated"),
+    "estimated_blur": gettext_lazy("Blur of the upload, pixels"),
 }
+"""Figures that nobody judges, but that have better names than their own."""
 
 STEP_LABELS: Mapping[str, Any] = {
     "decode": gettext_lazy("Read"),
     "restore": gettext_lazy("Remove noise and artefacts"),
     "upscale": gettext_lazy("Enlarge"),
+    "colour_gate": gettext_lazy("Compare the colours"),
+    "text_guard": gettext_lazy("Compare text and logos"),
     "encode": gettext_lazy("Write"),
+}
+
+FLAVOUR_LABELS: Mapping[str, Any] = {
+    "photo": gettext_lazy("for photos"),
+    "faithful": gettext_lazy("faithful"),
 }
 
 SOURCE_TYPE_LABELS: Mapping[str, Any] = {
@@ -70,12 +69,10 @@ SOURCE_TYPE_LABELS: Mapping[str, Any] = {
 
 def warnings(variant: EnhancedVariant) -> list[Fact]:
     """Return what to look at first: every figure above its limit, each advice once."""
-    found: dict[str, Fact] = {}
-    for name, limit in LIMITS.items():
-        value = variant.quality.get(name)
-        if value is not None and value > limit.largest:
-            found[str(limit.look_at)] = Fact(str(limit.look_at), _figure(limit, value))
-    return list(found.values())
+    return [
+        Fact(str(reason.label), _figure(LIMITS[name], variant.quality[name]))
+        for reason, name in reasons.beyond(variant.quality).items()
+    ]
 
 
 def sizes(variant: EnhancedVariant) -> list[Fact]:
@@ -83,9 +80,9 @@ def sizes(variant: EnhancedVariant) -> list[Fact]:
     job = variant.job
     before, after = (job.source_width, job.source_height), (variant.width, variant.height)
     return [
-        Fact(_("Pixels"), f"{pixels(*before)} → {pixels(*after)}"),
+        Fact(_("Pixels"), change(pixels(*before), pixels(*after))),
         Fact(
-            _("File"), f"{filesizeformat(job.source_bytes)} → {filesizeformat(variant.size_bytes)}"
+            _("File"), change(filesizeformat(job.source_bytes), filesizeformat(variant.size_bytes))
         ),
         Fact(_("Format"), variant.mime_type.removeprefix("image/").upper()),
     ]
@@ -93,7 +90,11 @@ def sizes(variant: EnhancedVariant) -> list[Fact]:
 
 def figures(variant: EnhancedVariant) -> list[Fact]:
     """Return what was measured, judged where there is a limit."""
-    return [_measured(name, value) for name, value in sorted(variant.quality.items())]
+    shown = dict(variant.quality)
+    if not shown.pop("colour_corrected", 1):
+        # Nothing was corrected: before and after are the same figures.
+        shown = {name: value for name, value in shown.items() if not name.endswith("_uncorrected")}
+    return [_measured(name, value) for name, value in sorted(shown.items())]
 
 
 def steps(variant: EnhancedVariant) -> list[Fact]:
@@ -122,11 +123,21 @@ def pixels(width: int, height: int) -> str:
     return f"{width} × {height}" if width and height else "?"  # a times sign
 
 
+def change(before: str, after: str) -> SafeString:
+    """Write what became of a figure: from left to right in every language, as the arrow points."""
+    return format_html(
+        '<span class="shopimg-change" dir="ltr"><bdi>{}</bdi> <span>→ <bdi>{}</bdi></span></span>',
+        before,
+        after,
+    )
+
+
 def _measured(name: str, value: float) -> Fact:
     limit = LIMITS.get(name)
     if limit is None:
-        return Fact(name.replace("_", " ").capitalize(), number_format(round(value, 3)))
-    level = "ok" if value <= limit.largest else "warn"
+        label = FIGURE_LABELS.get(name, name.replace("_", " ").capitalize())
+        return Fact(str(label), number_format(round(value, 3)))
+    level = "ok" if limit.holds(value) else "warn"
     return Fact(str(limit.label), number_format(round(value, 2)), level)
 
 
@@ -139,14 +150,30 @@ def _step_label(operation: Mapping[str, Any]) -> str:
     label = str(STEP_LABELS.get(name, name.capitalize()))
     if operation.get("skipped"):
         return _("%(step)s: not needed") % {"step": label}
+    if operation.get("corrected"):
+        return _("%(step)s: corrected") % {"step": label}
     if operation.get("scale"):
-        return f"{label} ×{operation['scale']}"  # a times sign
+        enlarged = f"{label} ×{operation['scale']}"  # a times sign
+        return ", ".join([enlarged, *_detail(operation)])
     if operation.get("to"):
-        return _("%(step)s to %(pixels)d pixels") % {"step": label, "pixels": operation["to"]}
+        enlarged = _("%(step)s to %(pixels)d pixels") % {"step": label, "pixels": operation["to"]}
+        return ", ".join([enlarged, *_detail(operation)])
     if "strength" in operation:
         percent = round(100 * operation["strength"])
         return _("%(step)s, %(percent)d %%") % {"step": label, "percent": percent}
     return label
+
+
+def _detail(operation: Mapping[str, Any]) -> Iterator[str]:
+    """Say which flavours of networks drew the detail, and how much of it was kept."""
+    strength = operation.get("strength", 1)
+    if strength == 0:
+        yield _("resampled")
+        return
+    for flavour in filter(None, operation.get("flavour", "").split(", ")):
+        yield str(FLAVOUR_LABELS.get(flavour, flavour))
+    if strength < 1:
+        yield _("%(percent)d %%") % {"percent": round(100 * strength)}
 
 
 def _seconds(value: float | None) -> str:

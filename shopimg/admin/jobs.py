@@ -23,8 +23,7 @@ from shopimg.admin.filters import ErrorFilter, JobStateFilter, ModelFilter, Reci
 from shopimg.admin.line import review_url
 from shopimg.admin.operations import OPERATIONS, offered, press, press_all
 from shopimg.admin.places import admin_url_of
-from shopimg.admin.readonly import ScopedAdmin
-from shopimg.admin.search import matching
+from shopimg.admin.search import SearchesPhotos
 from shopimg.admin.workers import worker_notice
 from shopimg.models import EnhancementJob
 
@@ -55,7 +54,7 @@ _TECHNICAL = (
 
 
 @admin.register(EnhancementJob)
-class EnhancementJobAdmin(ScopedAdmin[EnhancementJob]):
+class EnhancementJobAdmin(SearchesPhotos[EnhancementJob]):
     """Jobs, with what went wrong and how long it took."""
 
     list_display_links = None
@@ -78,7 +77,7 @@ class EnhancementJobAdmin(ScopedAdmin[EnhancementJob]):
     class Media:
         """Badges."""
 
-        css: ClassVar = {"all": ["shopimg/admin.css"]}
+        css: ClassVar = {"all": ["shopimg/admin.css", "shopimg/jobs.css"]}
 
     def get_urls(self) -> list[URLPattern]:
         """Add the buttons of a job's page."""
@@ -111,15 +110,6 @@ class EnhancementJobAdmin(ScopedAdmin[EnhancementJob]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[EnhancementJob]:
         """Return what the user may see, with photos and variants."""
         return super().get_queryset(request).prefetch_related("source", "variants")
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[EnhancementJob], search_term: str
-    ) -> tuple[QuerySet[EnhancementJob], bool]:
-        """Search the photos' own words as well."""
-        found, duplicates = super().get_search_results(request, queryset, search_term)
-        if search_term:
-            found = found | queryset.filter(matching(search_term))
-        return found, duplicates
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

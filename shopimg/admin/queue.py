@@ -27,8 +27,7 @@ from shopimg.admin.filters import (
     narrow,
 )
 from shopimg.admin.line import Line, review_url
-from shopimg.admin.readonly import ScopedAdmin
-from shopimg.admin.search import matching
+from shopimg.admin.search import SearchesPhotos
 from shopimg.admin.workers import worker_notice
 from shopimg.models import EnhancedVariant, EnhancementJob
 from shopimg.scope import visible_to
@@ -36,7 +35,7 @@ from shopimg.states import ReviewState
 
 
 @admin.register(EnhancedVariant)
-class EnhancedVariantAdmin(ScopedAdmin[EnhancedVariant]):
+class EnhancedVariantAdmin(SearchesPhotos[EnhancedVariant]):
     """Queue, review pages and pictures of variants."""
 
     list_display_links = None
@@ -111,15 +110,6 @@ class EnhancedVariantAdmin(ScopedAdmin[EnhancedVariant]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[EnhancedVariant]:
         """Return what the user may see, with the photos."""
         return super().get_queryset(request).prefetch_related("source")
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[EnhancedVariant], search_term: str
-    ) -> tuple[QuerySet[EnhancedVariant], bool]:
-        """Search the photos' own words as well."""
-        found, duplicates = super().get_search_results(request, queryset, search_term)
-        if search_term:
-            found = found | queryset.filter(matching(search_term))
-        return found, duplicates
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

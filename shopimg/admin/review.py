@@ -31,9 +31,9 @@ _OFFERED = {
     ReviewState.APPROVED: ("publish", "retry"),
     ReviewState.PUBLISHED: ("rollback", "withdraw", "retry"),
     ReviewState.REJECTED: ("retry",),
-    ReviewState.SUPERSEDED: (),
+    ReviewState.SUPERSEDED: ("restore",),
 }
-"""Buttons by state."""
+"""Buttons by state; ``restore`` only for what was taken out of the shop."""
 
 _PICTURES: dict[str, tuple[Callable[..., HttpResponse], previews.Side]] = {
     "before": (previews.picture_response, previews.Side.BEFORE),
@@ -75,6 +75,7 @@ def page(model_admin: EnhancedVariantAdmin, request: HttpRequest, pk: UUID) -> H
     variant = _visible(model_admin, request, pk)
     site = model_admin.admin_site
     title = title_of(variant)
+    actions = _actions(variant, request)
     context = {
         **site.each_context(request),
         "is_nav_sidebar_enabled": False,
@@ -86,10 +87,11 @@ def page(model_admin: EnhancedVariantAdmin, request: HttpRequest, pk: UUID) -> H
         **_facts(variant),
         "source_url": variant.source and admin_url_of(variant.source, request, site),
         "history": variant.decisions.select_related("by"),
-        "actions": _actions(variant, request),
+        "actions": actions,
         "reasons": RejectReason.choices,
         "publishes": settings.PUBLISH_ON_APPROVAL,
         "previous_published": _previous(variant),
+        "shown": _shown(variant) if "restore" in actions else None,
     }
     return TemplateResponse(request, "shopimg/admin/review.html", context)
 
@@ -140,9 +142,16 @@ def _facts(variant: EnhancedVariant) -> dict[str, Any]:
 def _actions(variant: EnhancedVariant, request: HttpRequest) -> dict[str, bool]:
     """Return which buttons there are, and whether the user may press them."""
     offered = _OFFERED[ReviewState(variant.state)]
+    if "restore" in offered and not publishing.is_restorable(variant):
+        return {}
     return {name: permissions.allows(request.user, name) for name in ACTIONS if name in offered}
 
 
 def _previous(variant: EnhancedVariant) -> EnhancedVariant | None:
     published = variant.state == ReviewState.PUBLISHED
     return publishing.previous_of(variant) if published else None
+
+
+def _shown(variant: EnhancedVariant) -> EnhancedVariant | None:
+    """Return what shoppers see instead of a variant that was taken out; None: the original."""
+    return EnhancedVariant.objects.same_slot(variant).published().first()

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import CharField, Q, TextField
+from django.db.models import CharField, Model, Q, QuerySet, TextField
+from django.http import HttpRequest
 
 from shopimg import sources
+from shopimg.admin.readonly import ScopedAdmin
 from shopimg.scope import rows_of
+
+_Row = TypeVar("_Row", bound=Model)
+
+
+class SearchesPhotos(ScopedAdmin[_Row]):
+    """Lists of rows that belong to images, whose search finds the photos' own words as well."""
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[_Row], search_term: str
+    ) -> tuple[QuerySet[_Row], bool]:
+        """Add the rows of photos that are described by the words."""
+        found, duplicates = super().get_search_results(request, queryset, search_term)
+        if search_term:
+            found = found | queryset.filter(matching(search_term))
+        return found, duplicates
 
 
 def matching(words: str) -> Q:

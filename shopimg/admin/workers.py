@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -15,6 +18,7 @@ from shopimg.admin.columns import age, badge
 from shopimg.admin.readonly import ReadOnlyAdmin
 from shopimg.conf import settings
 from shopimg.models import BulkRun, WorkerHeartbeat
+from shopimg.states import OPEN_JOBS, JobState
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,8 @@ class WorkerNotice:
 
 def worker_notice() -> WorkerNotice:
     """Look whether anybody works."""
-    queues = ",".join(dict.fromkeys([settings.QUEUE, settings.BULK_QUEUE]))
+    names = (settings.UPKEEP_QUEUE, settings.QUEUE, settings.BULK_QUEUE)
+    queues = ",".join(dict.fromkeys(names))
     return WorkerNotice(
         alive=WorkerHeartbeat.objects.alive().count(),
         command=f"celery -A enhancer_worker worker -Q {queues}",
@@ -66,5 +71,24 @@ class WorkerHeartbeatAdmin(ReadOnlyAdmin[WorkerHeartbeat]):
 class BulkRunAdmin(ReadOnlyAdmin[BulkRun]):
     """Calls of ``shopimg_reprocess``."""
 
-    list_display = ("__str__", "state", "examined", "queued", "skipped", "created_at")
+    list_display = (
+        "__str__", "state", "jobs_over", "examined", "queued", "skipped", "refused", "created_at",
+    )  # fmt: skip
     list_filter = ("state",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BulkRun]:
+        """Count the jobs of each run in the same query."""
+        return super().get_queryset(request).annotate(**dict(_counts()))
+
+    @admin.display(description=_("jobs"))
+    def jobs_over(self, run: Any) -> str:
+        """Say how many jobs went well, how many did not, and how many are left."""
+        numbers = {"succeeded": run.succeeded, "failed": run.failed, "open": run.open}
+        return _("%(succeeded)d succeeded, %(failed)d failed, %(open)d to do") % numbers
+
+
+def _counts() -> Iterator[tuple[str, Count]]:
+    failed = [JobState.FAILED, JobState.QUARANTINED]
+    groups = {"succeeded": [JobState.SUCCEEDED], "failed": failed, "open": list(OPEN_JOBS)}
+    for name, states in groups.items():
+        yield name, Count("jobs", filter=Q(jobs__state__in=states))
