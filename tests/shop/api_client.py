@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 
 from shopimg.contract import SourceUnreadableError
 from shopimg.models import EnhancedVariant, EnhancementJob
-from shopimg.services import jobs, reviews
+from shopimg.services import jobs, publishing, reviews
 from tests import builders
 
 ROOT = "/api/shopimg/v1/"
@@ -24,6 +24,7 @@ GROUPS = {
     "editor": ("view_enhancedvariant", "review_enhancedvariant", "publish_enhancedvariant"),
     "operator": ("view_enhancementjob", "change_enhancementjob"),
     "integration": ("view_enhancementjob", "add_enhancementjob"),
+    "runner": ("view_bulkrun", "add_bulkrun"),
 }
 """Kind of user -> permissions."""
 
@@ -77,6 +78,13 @@ def at(variant: EnhancedVariant, action: str = "") -> str:
 def published() -> EnhancedVariant:
     """Return a variant that Rosa has approved and published."""
     return reviews.approve(builders.draft(), by=builders.reviewer("rosa"))
+
+
+def rolled_back() -> EnhancedVariant:
+    """Return a variant that was published, and then taken out of the shop again."""
+    variant = published()
+    publishing.rollback(variant, by=builders.reviewer("max"))
+    return variant
 
 
 def approved(settings: Any) -> EnhancedVariant:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -19,13 +20,14 @@ from tests.testapp.models import OwnedPhoto
 
 pytestmark = pytest.mark.django_db
 
-ACTIONS = ("approve", "reject", "publish", "withdraw", "rollback", "retry")
+ACTIONS = ("approve", "reject", "publish", "withdraw", "rollback", "restore", "retry")
 NEEDED = {
     "approve": {"review_enhancedvariant", "publish_enhancedvariant"},
     "reject": {"review_enhancedvariant"},
     "publish": {"publish_enhancedvariant"},
     "withdraw": {"publish_enhancedvariant"},
     "rollback": {"publish_enhancedvariant"},
+    "restore": {"publish_enhancedvariant"},
     "retry": {"change_enhancementjob"},
 }
 EVERYTHING = {"view_enhancedvariant", *set().union(*NEEDED.values())}
@@ -52,14 +54,16 @@ def press(
 def prepared(action: str) -> EnhancedVariant:
     """Return a variant in a state that allows an action."""
     variant = builders.draft()
-    if action in {"publish", "withdraw", "rollback"}:
+    if action in {"publish", "withdraw", "rollback", "restore"}:
         boss = User.objects.create_superuser("boss")
         EnhancedVariant.objects.filter(pk=variant.pk).update(
             state=ReviewState.APPROVED, approved_by=boss, approved_at=variant.created_at
         )
         variant.refresh_from_db()
-    if action in {"withdraw", "rollback"}:
+    if action in {"withdraw", "rollback", "restore"}:
         publishing.publish(variant, by=boss)
+    if action == "restore":
+        publishing.rollback(variant, by=boss)
     return variant
 
 
@@ -77,6 +81,7 @@ def facts_of(variant: EnhancedVariant) -> tuple[Any, ...]:
         ("publish", ReviewState.PUBLISHED, JobState.SUCCEEDED),
         ("withdraw", ReviewState.SUPERSEDED, JobState.SUCCEEDED),
         ("rollback", ReviewState.SUPERSEDED, JobState.SUCCEEDED),
+        ("restore", ReviewState.PUBLISHED, JobState.SUCCEEDED),
         ("retry", ReviewState.AWAITING_REVIEW, JobState.QUEUED),
     ],
 )
@@ -271,6 +276,30 @@ def test_rollback__shows_the_previous_variant_again() -> None:
     response = press(rosa, second, "rollback")
     assert response["Location"].endswith(f"{second.pk}/review/")
     assert EnhancedVariant.objects.published().get() == first
+
+
+@pytest.mark.parametrize("action", ["rollback", "withdraw"])
+def test_undo__is_offered_with_the_message_and_shows_the_picture_again(action: str) -> None:
+    client = client_of(builders.reviewer())
+    variant = prepared(action)
+    done = client.post(address(variant, action), {"version": variant.version}, follow=True)
+    page = done.content.decode()
+    (form,) = re.findall(r'<form [^>]*class="undo" action="([^"]+)".*?</form>', page, re.DOTALL)
+    assert form == address(variant, "restore")
+    assert "Shoppers see the original again." in page
+    variant.refresh_from_db()
+    undone = client.post(form, {"version": variant.version}, follow=True).content.decode()
+    assert "Undone. Shoppers see this picture again." in undone
+    assert 'id="undo"' not in undone
+    assert EnhancedVariant.objects.published().get() == variant
+
+
+def test_undo__is_not_offered_to_those_who_may_not(settings: Settings) -> None:
+    variant = prepared("restore")
+    user = builders.reviewer("rosa", "view_enhancedvariant", "review_enhancedvariant")
+    page = client_of(user).get(address(variant, "review")).content.decode()
+    assert "Taken out of the shop." in page
+    assert address(variant, "restore") not in page
 
 
 def test_retry__wakes_a_worker_once_committed(

@@ -161,7 +161,7 @@ def test_queue__empty_says_what_happens_next() -> None:
 
 def test_queue__warns_while_no_worker_is_alive() -> None:
     rosa = builders.reviewer()
-    command = "celery -A enhancer_worker worker -Q shopimg,shopimg-bulk"
+    command = "celery -A enhancer_worker worker -Q shopimg-upkeep,shopimg,shopimg-bulk"
     assert command in get(rosa).content.decode()
     WorkerHeartbeat.objects.create(name="w1", queues="shopimg", seen_at=timezone.now())
     assert command not in get(rosa).content.decode()

@@ -37,7 +37,7 @@ def page_of(client: Client, variant: EnhancedVariant, **parameters: str) -> str:
 def test_page__says_what_a_reviewer_asks() -> None:
     draft = builders.draft(builders.photo(builders.picture((64, 48))))
     page = page_of(signed_in(), draft)
-    assert "64 × 48 → 128 × 96" in page  # times signs
+    assert "<bdi>64 × 48</bdi> <span>→ <bdi>128 × 96</bdi></span>" in page  # times signs
     assert "Remove noise and artefacts, 100 %" in page
     assert "0.25 s" in page
     assert 'title="' + "ab" * 32 + '">abababababab<' in page
@@ -53,6 +53,31 @@ def test_page__says_what_to_look_at_when_a_figure_is_too_large() -> None:
     EnhancedVariant.objects.filter(pk=draft.pk).update(quality={"colour_shift_p95": 3.25})
     page = page_of(signed_in(), draft)
     assert "<b>Look at the colours</b> <span>Colour shift, p95: 3.25</span>" in page
+
+
+def test_page__says_to_look_at_the_text() -> None:
+    draft = builders.draft()
+    quality = {"text_edges": 0.5, "text_edges_unguarded": 0.25}
+    EnhancedVariant.objects.filter(pk=draft.pk).update(quality=quality)
+    page = page_of(signed_in(), draft)
+    assert "<b>Look at the text and logos</b> <span>Strokes of text kept: 0.5</span>" in page
+    assert "<dt>Strokes of text kept, without the guard</dt> <dd>0.25</dd>" in page
+
+
+def test_page__tells_a_correction_from_none() -> None:
+    draft = builders.draft()
+    quality = {
+        "colour_shift_p95": 0.2,
+        "colour_shift_p95_uncorrected": 2.5,
+        "colour_corrected": 1.0,
+    }
+    EnhancedVariant.objects.filter(pk=draft.pk).update(quality=quality)
+    page = page_of(signed_in(), draft)
+    assert "Look at the colours" not in page
+    assert "<dt>Colour shift, p95, before the correction</dt> <dd>2.5</dd>" in page
+    assert "Colour corrected" not in page
+    EnhancedVariant.objects.filter(pk=draft.pk).update(quality=quality | {"colour_corrected": 0.0})
+    assert "before the correction" not in page_of(signed_in("jo"), draft)
 
 
 def test_page__tells_the_history() -> None:
@@ -106,12 +131,16 @@ def test_page__published_variant_offers_the_way_back() -> None:
     photo = builders.photo()
     first = reviews.approve(builders.draft(photo), by=rosa)
     client = signed_in()
-    assert "shoppers will see the original" in page_of(client, first)
+    page = page_of(client, first)
+    assert re.findall(r'<button id="rollback"[^>]*>([^<]+)<', page) == ["Back to the original"]
+    assert 'id="withdraw"' not in page
     EnhancementJob.objects.update(state=JobState.QUEUED)
     second = reviews.approve(builders.draft(photo, colour=(9, 9, 9)), by=rosa)
     page = page_of(client, second)
     assert f'href="{url_of(first)}"' in page
-    assert 'id="rollback"' in page
+    assert re.findall(r'<button id="rollback"[^>]*>([^<]+)<', page) == [
+        "Back to the previous picture"
+    ]
     assert 'id="withdraw"' in page
     assert 'id="approve"' not in page
 

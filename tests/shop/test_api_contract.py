@@ -42,8 +42,12 @@ def api() -> APIClient:
     return client(somebody)
 
 
-def check(document: dict[str, Any], path: str, method: str, response: Any) -> None:
-    """Check an answer against what the document says of its operation and status."""
+def described(document: dict[str, Any], path: str, method: str, response: Any) -> int:
+    """Return the status of an answer that is what the document says of its operation and status.
+
+    Raises:
+        jsonschema.ValidationError: it is something else.
+    """
     answers = document["paths"][path][method]["responses"]
     content = answers[str(response.status_code)]["content"]
     media_type = response["Content-Type"].split(";")[0]
@@ -53,6 +57,7 @@ def check(document: dict[str, Any], path: str, method: str, response: Any) -> No
         {**schema, "components": document["components"]},
         format_checker=jsonschema.FormatChecker(),
     )
+    return int(response.status_code)
 
 
 def test_images__are_as_described(api: APIClient, document: dict[str, Any]) -> None:
@@ -61,55 +66,68 @@ def test_images__are_as_described(api: APIClient, document: dict[str, Any]) -> N
     publishing.make_renditions(reviews.approve(variant, by=builders.reviewer()))
     root = f"{ROOT}images/testapp.photo/"
     detail = "/images/{model}/{id}/"
-    check(document, detail, "get", api.get(f"{root}{shown.pk}/"))
-    check(document, detail, "get", api.get(f"{root}{plain.pk}/"))
-    check(document, detail, "get", api.get(f"{root}0/"))
+    assert described(document, detail, "get", api.get(f"{root}{shown.pk}/")) == 200
+    assert described(document, detail, "get", api.get(f"{root}{plain.pk}/")) == 200
+    assert described(document, detail, "get", api.get(f"{root}0/")) == 404
     listed = api.get(f"{root}?id={shown.pk}&id={plain.pk}")
-    check(document, "/images/{model}/", "get", listed)
-    check(document, "/images/{model}/", "get", api.get(root))
+    assert described(document, "/images/{model}/", "get", listed) == 200
+    assert described(document, "/images/{model}/", "get", api.get(root)) == 400
 
 
 def test_jobs__are_as_described(api: APIClient, document: dict[str, Any]) -> None:
     variant = builders.draft()
     body = {"source": "testapp.Photo", "id": variant.source_id}
     job = f"{ROOT}jobs/{variant.job_id}/"
-    check(document, "/jobs/", "get", api.get(f"{ROOT}jobs/"))
-    check(document, "/jobs/", "post", api.post(f"{ROOT}jobs/", body, format="json"))
-    check(document, "/jobs/", "post", api.post(f"{ROOT}jobs/", {}, format="json"))
-    check(document, "/jobs/{id}/", "get", api.get(job))
-    check(document, "/jobs/{id}/retry/", "post", api.post(f"{job}retry/"))
-    check(document, "/jobs/{id}/cancel/", "post", api.post(f"{job}cancel/"))
-    check(document, "/jobs/{id}/cancel/", "post", api.post(f"{job}cancel/"))
+    assert described(document, "/jobs/", "get", api.get(f"{ROOT}jobs/")) == 200
+    assert (
+        described(document, "/jobs/", "post", api.post(f"{ROOT}jobs/", body, format="json")) == 202
+    )
+    assert described(document, "/jobs/", "post", api.post(f"{ROOT}jobs/", {}, format="json")) == 400
+    assert described(document, "/jobs/{id}/", "get", api.get(job)) == 200
+    assert described(document, "/jobs/{id}/retry/", "post", api.post(f"{job}retry/")) == 202
+    assert described(document, "/jobs/{id}/cancel/", "post", api.post(f"{job}cancel/")) == 200
+    assert described(document, "/jobs/{id}/cancel/", "post", api.post(f"{job}cancel/")) == 409
 
 
 def test_refused_upload__is_as_described(api: APIClient, document: dict[str, Any]) -> None:
     image = builders.photo(b"nothing")
     body = {"source": "testapp.Photo", "id": str(image.pk)}
     response = api.post(f"{ROOT}jobs/", body, format="json")
-    assert response.status_code == 422
-    check(document, "/jobs/", "post", response)
+    assert described(document, "/jobs/", "post", response) == 422
 
 
 def test_variants__are_as_described(api: APIClient, document: dict[str, Any]) -> None:
     first, second = builders.draft(), builders.draft()
-    for variant, steps in ((first, ("approve", "rollback")), (second, ("approve", "withdraw"))):
-        check(document, "/variants/{id}/", "get", api.get(f"{ROOT}variants/{variant.pk}/"))
+    first_steps, second_steps = ("approve", "rollback", "restore"), ("approve", "withdraw")
+    for variant, steps in ((first, first_steps), (second, second_steps)):
+        assert (
+            described(document, "/variants/{id}/", "get", api.get(f"{ROOT}variants/{variant.pk}/"))
+            == 200
+        )
         for step in steps:
             response = api.post(f"{ROOT}variants/{variant.pk}/{step}/")
-            assert response.status_code == 200
-            check(document, f"/variants/{{id}}/{step}/", "post", response)
+            assert described(document, f"/variants/{{id}}/{step}/", "post", response) == 200
             conflict = api.post(f"{ROOT}variants/{variant.pk}/{step}/")
-            assert conflict.status_code == 409
-            check(document, f"/variants/{{id}}/{step}/", "post", conflict)
-    check(document, "/variants/", "get", api.get(f"{ROOT}variants/"))
+            assert described(document, f"/variants/{{id}}/{step}/", "post", conflict) == 409
+    assert described(document, "/variants/", "get", api.get(f"{ROOT}variants/")) == 200
     draft = builders.draft()
     rejected = api.post(f"{ROOT}variants/{draft.pk}/reject/", {"reason": "text"}, format="json")
-    check(document, "/variants/{id}/reject/", "post", rejected)
+    assert described(document, "/variants/{id}/reject/", "post", rejected) == 200
 
 
 def test_bulk_runs__are_as_described(api: APIClient, document: dict[str, Any]) -> None:
     builders.photo()
     run = BulkRun.objects.create(filters={"model": None})
     EnhancementJob.objects.update(bulk_run=run)
-    check(document, "/bulk-runs/", "get", api.get(f"{ROOT}bulk-runs/"))
-    check(document, "/bulk-runs/{id}/", "get", api.get(f"{ROOT}bulk-runs/{run.pk}/"))
+    assert described(document, "/bulk-runs/", "get", api.get(f"{ROOT}bulk-runs/")) == 200
+    for body, status in (
+        ({}, 202),
+        ({"dry_run": True}, 200),
+        ({"limit": 0}, 400),
+        ({"model": "testapp.Photo", "ids": ["0"]}, 404),
+    ):
+        answer = api.post(f"{ROOT}bulk-runs/", body, format="json")
+        assert described(document, "/bulk-runs/", "post", answer) == status
+    assert (
+        described(document, "/bulk-runs/{id}/", "get", api.get(f"{ROOT}bulk-runs/{run.pk}/")) == 200
+    )

@@ -149,6 +149,15 @@ def test_rollback__to_the_original(editor: APIClient) -> None:
     assert response.json()["rolled_back"]["status"] == "superseded"
 
 
+def test_restore__undoes_a_rollback(editor: APIClient) -> None:
+    variant = published()
+    version = editor.post(at(variant, "rollback")).json()["rolled_back"]["version"]
+    response = editor.post(at(variant, "restore"), {"version": version}, format="json")
+    assert response.status_code == 200
+    assert (response.json()["status"], response.json()["version"]) == ("published", version + 1)
+    assert publishing.image_to_show(variant.source).variant == variant
+
+
 @pytest.mark.parametrize("action", ["approve", "reject"])
 def test_conflict__says_who_has_decided_and_when(editor: APIClient, action: str) -> None:
     variant = builders.draft()

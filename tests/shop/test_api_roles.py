@@ -22,6 +22,7 @@ from tests.shop.api_client import (
     client,
     failed,
     published,
+    rolled_back,
     user,
 )
 from tests.testapp.models import OwnedPhoto
@@ -47,6 +48,7 @@ MATRIX = {
     "publish": {"publisher", "editor"},
     "withdraw": {"publisher", "editor"},
     "rollback": {"publisher", "editor"},
+    "restore": {"publisher", "editor"},
 }
 """Action -> groups who may; everybody else is refused."""
 
@@ -60,6 +62,7 @@ def test_role_matrix__every_cell(action: str, who: str | None, settings: Any) ->
         "publish": lambda: approved(settings),
         "withdraw": published,
         "rollback": published,
+        "restore": rolled_back,
     }
     variant = makers.get(action, builders.draft)()
     api = client(who)
@@ -104,9 +107,7 @@ def test_job_matrix__every_cell(action: str, who: str | None) -> None:
     assert (now.pk, now.state, now.attempts) == (job.pk, job.state, job.attempts)
 
 
-@pytest.mark.parametrize(
-    "action", ["", "before", "after", "approve", "reject", "publish", "withdraw", "rollback"]
-)
+@pytest.mark.parametrize("action", ["", "before", "after", *list(MATRIX)[4:]])
 def test_scope__variants_of_other_merchants_do_not_exist(settings: Any, action: str) -> None:
     settings.SHOPIMG = {**settings.SHOPIMG, "SCOPE": "tests.testapp.scope.own_photos"}
     me, other = user("editor", "me"), user("plain", "other")

@@ -59,7 +59,9 @@ def test_document__lists_every_operation(document: dict[str, Any]) -> None:
         ("post", "/variants/{id}/publish/"),
         ("post", "/variants/{id}/withdraw/"),
         ("post", "/variants/{id}/rollback/"),
+        ("post", "/variants/{id}/restore/"),
         ("get", "/bulk-runs/"),
+        ("post", "/bulk-runs/"),
         ("get", "/bulk-runs/{id}/"),
     }
 
@@ -80,7 +82,7 @@ def test_document__every_operation_has_words_a_tag_and_problems(document: dict[s
 
 
 def test_document__writes_describe_conflicts(document: dict[str, Any]) -> None:
-    for action in ("approve", "reject", "publish", "withdraw", "rollback"):
+    for action in ("approve", "reject", "publish", "withdraw", "rollback", "restore"):
         operation = document["paths"][f"/variants/{{id}}/{action}/"]["post"]
         assert {"200", "400", "401", "403", "404", "409", "412", "413", "415", "503"} <= set(
             operation["responses"]
@@ -119,7 +121,7 @@ def test_schema_view__needs_no_settings_of_the_host() -> None:
     # A process of its own: Django REST framework reads its settings when it is imported.
     command = [sys.executable, "-W", "error", "-c", HOST_WITHOUT_API_SETTINGS]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (0, "17", "")
+    assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (0, "18", "")
 
 
 def test_documentation__is_served_from_this_host_alone() -> None:
@@ -153,5 +155,5 @@ def test_documentation__shows_every_operation_in_a_browser_without_the_internet(
     )
     browser_page.on("pageerror", lambda error: errors.append(str(error)))
     browser_page.goto(f"{live_server.url}{ROOT}docs/")
-    expect(browser_page.locator(".opblock")).to_have_count(18, timeout=20_000)
+    expect(browser_page.locator(".opblock")).to_have_count(20, timeout=20_000)
     assert (foreign, errors) == ([], [])

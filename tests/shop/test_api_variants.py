@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from shopimg.models import EnhancedVariant
 from shopimg.services import reviews
 from tests import builders
 from tests.shop.api_client import VARIANTS, assert_problem, at, client
@@ -40,6 +41,7 @@ def test_detail__whole(editor: APIClient) -> None:
         "mime_type": "image/jpeg",
         "digest": variant.digest,
         "quality": {"colour_shift_p95": 0.4},
+        "review_reasons": [],
         "provenance": variant.provenance,
         "approved_by": None,
         "approved_at": None,
@@ -49,6 +51,13 @@ def test_detail__whole(editor: APIClient) -> None:
         "decisions": [],
     }
     assert variant.draft_name not in str(body)
+
+
+def test_detail__names_what_to_look_at(editor: APIClient) -> None:
+    variant = builders.draft()
+    quality = {"colour_shift_mean": 0.31, "colour_shift_p95": 1.2}
+    EnhancedVariant.objects.filter(pk=variant.pk).update(quality=quality)
+    assert editor.get(at(variant)).json()["review_reasons"] == ["colour"]
 
 
 def test_detail__etag_names_the_version_and_304_saves_the_body(editor: APIClient) -> None:

@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 from celery import Celery
 from celery.app.defaults import NAMESPACES, flatten
+from celery.schedules import crontab
 from django.utils import timezone
 from kombu.transport.redis import Channel
 
-from shopimg import broker
+from shopimg import broker, tasks
 from shopimg.conf import settings as shopimg_settings
 from shopimg.models import WorkerHeartbeat
 from shopimg.services import workers
@@ -61,22 +62,40 @@ def test_configure__what_the_host_has_set_stays() -> None:
     assert conf.worker_prefetch_multiplier == 4
     assert conf.broker_transport_options["socket_timeout"] == 2
     assert conf.broker_transport_options["visibility_timeout"] == 600
-    assert set(conf.beat_schedule) == {"own", "shopimg-sweep"}
+    assert set(conf.beat_schedule) == {"own", "shopimg-sweep", "shopimg-cleanup"}
 
 
-def test_configure__beat_sweeps_on_the_queue_of_shopimg() -> None:
+def test_configure__beat_sweeps_on_a_queue_where_no_job_waits() -> None:
     entry = _app(task_default_queue="celery").conf.beat_schedule["shopimg-sweep"]
     assert entry == {
         "task": "shopimg.tasks.sweep_jobs",
         "schedule": 20,
-        "options": {"expires": 20, "queue": "shopimg"},
+        "options": {"expires": 20, "queue": "shopimg-upkeep"},
     }
 
 
-def test_consume__workers_serve_both_queues_whatever_the_host_has_set() -> None:
+def test_configure__beat_cleans_up_every_night_where_nobody_waits() -> None:
+    entry = _app(task_default_queue="celery").conf.beat_schedule["shopimg-cleanup"]
+    assert entry == {
+        "task": "shopimg.tasks.clean_up",
+        "schedule": crontab(hour=3, minute=30),
+        "options": {"expires": 86_400, "queue": "shopimg-bulk"},
+    }
+
+
+def test_configure__beat_knows_its_tasks() -> None:
+    schedule = _app().conf.beat_schedule.values()
+    given = {entry["task"] for entry in schedule}
+    assert given == {tasks.sweep_jobs.name, tasks.clean_up.name}
+    # Long tasks are not handed out again while they run.
+    assert (tasks.sweep_jobs.time_limit, tasks.clean_up.time_limit) == (None, 21_600)
+    assert tasks.clean_up.acks_late is False
+
+
+def test_consume__workers_serve_upkeep_first_whatever_the_host_has_set() -> None:
     app = broker.consume(_app(task_default_queue="celery"))
     assert app.conf.task_default_queue == "shopimg"
-    assert list(app.amqp.queues.consume_from) == ["shopimg", "shopimg-bulk"]
+    assert list(app.amqp.queues.consume_from) == ["shopimg-upkeep", "shopimg", "shopimg-bulk"]
 
 
 @pytest.mark.django_db

@@ -10,9 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from kombu.transport.memory import Channel
 
-from shopimg.contract import RecipeError
+from shopimg.contract import CapacityError, RecipeError
 from shopimg.models import BulkRun, EnhancedVariant, EnhancementJob
-from shopimg.services import batches, bulk, reviews, running, sending
+from shopimg.services import batches, bulk, requests, reviews, running, sending
 from shopimg.services.bulk import Selection
 from shopimg.services.requests import Order
 from shopimg.states import JobState, RunState
@@ -65,7 +65,8 @@ def test_advance__queues_a_catalogue_in_batches() -> None:
     run = bulk.start(Selection())
     assert list(bulk.advance(run, 3)) == [3, 3, 1]
     assert (run.state, *_numbers(run)) == (RunState.QUEUED, 7, 7, 0)
-    assert run.finished_at is not None
+    assert run.queued_at is not None
+    assert run.finished_at is None
     assert bulk.progress(run) == {JobState.QUEUED: 7}
 
 
@@ -97,6 +98,7 @@ def test_advance__resumed_anywhere_gives_the_same_final_set(stop_after: int, for
     assert EnhancementJob.objects.count() == 9
     assert resumed.jobs.count() == (9 if force else 4)
     assert resumed.state == RunState.QUEUED
+    assert resumed.queued_at is not None
 
 
 def test_advance__batch_that_fails_half_way_leaves_no_trace(monkeypatch) -> None:
@@ -138,8 +140,44 @@ def test_advance__broken_image_does_not_stop_the_others() -> None:
     photos = _catalogue(3, known=False)
     photos[1].file.storage.delete(photos[1].file.name)
     run = _run(Selection())
-    assert _numbers(run) == (3, 2, 1)
+    assert (*_numbers(run), run.refused) == (3, 2, 0, 1)
     assert bulk.progress(run) == {JobState.QUEUED: 2, JobState.FAILED: 1}
+    again = _run(Selection())
+    assert (*_numbers(again), again.refused) == (3, 0, 2, 1)
+
+
+def test_advance__image_that_fails_unexpectedly_is_counted_as_refused(monkeypatch) -> None:
+    photos = _catalogue(2, known=False)
+    describe = requests.describe
+
+    def fail_once(instance: Photo, order: Order) -> EnhancementJob:
+        if instance == photos[0]:
+            raise ZeroDivisionError
+        return describe(instance, order)
+
+    monkeypatch.setattr(requests, "describe", fail_once)
+    run = _run(Selection(model="testapp.Photo"))
+    assert (*_numbers(run), run.refused) == (2, 1, 0, 1)
+
+
+def test_finish_runs__once_every_job_is_over() -> None:
+    photos = _catalogue(2, known=False)
+    run = _run(Selection())
+    assert bulk.finish_runs() == 0
+    running.run(builders.job_of(photos[0]).pk)
+    assert bulk.finish_runs() == 0
+    running.run(builders.job_of(photos[1]).pk)
+    assert bulk.finish_runs() == 1
+    run.refresh_from_db()
+    assert run.state == RunState.FINISHED
+    assert run.finished_at is not None
+    assert run.finished_at >= run.queued_at
+    assert bulk.finish_runs() == 0
+
+
+def test_finish_runs__run_without_work_is_finished_when_it_is_queued() -> None:
+    _catalogue(1)
+    assert _run(Selection()).state == RunState.FINISHED
 
 
 def test_advance__sends_no_more_than_the_broker_may_hold(settings) -> None:
@@ -237,17 +275,43 @@ def test_start__refuses_what_cannot_be_run(options: dict, error: type, words: st
 
 
 def test_estimate__is_the_mean_of_earlier_jobs() -> None:
-    assert bulk.estimate(Selection()) == bulk.Estimate(0, None)
+    assert bulk.estimate(Selection()) == bulk.Estimate(0, 0, None)
     photos = _catalogue(3)
     at = datetime(2026, 1, 1, tzinfo=timezone.get_current_timezone())
     for photo, seconds in zip(photos[:2], (2, 4), strict=True):
         EnhancementJob.objects.for_source(photo).update(
             state="succeeded", started_at=at, finished_at=at + timedelta(seconds=seconds)
         )
-    estimate = bulk.estimate(Selection())
+    estimate = bulk.estimate(Selection(force=True))
     assert (estimate.images, estimate.seconds_per_image, estimate.seconds) == (3, 3.0, 9.0)
-    assert bulk.estimate(Selection(limit=2)).seconds == 6.0
+    assert bulk.estimate(Selection()).seconds == 0
+    assert bulk.estimate(Selection(limit=2, force=True)).seconds == 6.0
     assert bulk.estimate(Selection(recipe="big")).seconds is None
+
+
+@pytest.mark.parametrize(
+    ("options", "images", "to_queue"),
+    [({}, 6, 3), ({"limit": 3}, 3, 1), ({"recipe": "big"}, 6, 6), ({"force": True}, 6, 6)],
+)
+def test_estimate__counts_what_the_run_then_queues(
+    options: dict, images: int, to_queue: int
+) -> None:
+    done, cancelled, waiting, *unknown = _catalogue(5)
+    EnhancementJob.objects.for_source(done).update(state="succeeded")
+    EnhancementJob.objects.for_source(cancelled).update(state="cancelled")
+    EnhancementJob.objects.for_sources(unknown[:1]).delete()
+    EnhancementJob.objects.for_sources(unknown[1:]).update(state="failed", error_code="x")
+    owner = builders.reviewer()
+    OwnedPhoto.objects.bulk_create([OwnedPhoto(owner=owner, file=waiting.file.name)])
+    if options.get("force"):  # an open job is never queued a second time
+        EnhancementJob.objects.for_source(waiting).update(state="succeeded")
+    jobs = EnhancementJob.objects.count()
+    with CaptureQueriesContext(connection) as queries:
+        estimate = bulk.estimate(Selection(**options))
+    assert (estimate.images, estimate.to_queue) == (images, to_queue)
+    assert (len(queries) <= 10, EnhancementJob.objects.count()) == (True, jobs)
+    run = _run(Selection(**options))
+    assert (run.examined, run.queued) == (images, to_queue)
 
 
 def test_advance__other_recipe_is_new_work_on_the_same_uploads() -> None:
@@ -258,10 +322,21 @@ def test_advance__other_recipe_is_new_work_on_the_same_uploads() -> None:
     assert sorted(recipes) == [("big", "queued"), ("clean", "queued")]
 
 
-def test_describe__image_that_cannot_be_read_now_is_left_out(settings) -> None:
-    photos = _catalogue(1, known=False)
+def test_advance__storage_that_is_down_stops_the_run_before_the_batch(settings) -> None:
+    photos = _catalogue(5, known=False)
+    run = bulk.start(Selection(model="testapp.Photo"))
+    steps = bulk.advance(run, 2)
+    assert next(steps) == 2
+    working = settings.STORAGES
     backend = "tests.testapp.storages.BrokenCloudStorage"
-    settings.STORAGES = settings.STORAGES | {"default": {"BACKEND": backend}}
-    assert batches.describe(photos, Order()) == []
-    assert _numbers(_run(Selection())) == (1, 0, 1)
-    assert EnhancementJob.objects.count() == 0
+    settings.STORAGES = working | {"default": {"BACKEND": backend}}
+    with pytest.raises(CapacityError) as caught:
+        next(steps)
+    assert caught.value.detail.startswith(f"testapp.Photo {photos[2].pk}: ")
+    bulk.interrupt(run)
+    assert (run.state, *_numbers(run), run.refused) == (RunState.INTERRUPTED, 2, 2, 0, 0)
+    assert EnhancementJob.objects.count() == 2
+    settings.STORAGES = working
+    resumed = BulkRun.objects.get(pk=run.pk)
+    assert list(bulk.advance(resumed, 2)) == [2, 1]
+    assert (resumed.state, *_numbers(resumed)) == (RunState.QUEUED, 5, 5, 0)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.checks import run_checks
+from django.template import TemplateDoesNotExist
+from django.test import Client
+from django.urls import reverse
 
 from shopimg import checks, enhancers
+from shopimg.contract import CLEAN
+from tests.testapp import storages
 from tests.testapp.brokers import using_broker
 from tests.testapp.scope import own_photos
 
@@ -111,6 +118,10 @@ def test_check__drafts_behind_a_link_into_a_public_folder(
         ({"default_acl": "private"}, []),
         ({"default_acl": "public-read"}, ["shopimg.E007"]),
         ({"querystring_auth": False}, ["shopimg.E007"]),
+        ({"default_acl": "authenticated-read"}, ["shopimg.E007"]),
+        ({"object_parameters": {"ACL": "public-read"}}, ["shopimg.E007"]),
+        ({"object_parameters": {"CacheControl": "private"}}, []),
+        ({"custom_domain": "cdn.example"}, ["shopimg.E007"]),
     ],
 )
 def test_check__public_bucket(settings, options: dict[str, Any], expected: list[str]) -> None:
@@ -120,34 +131,141 @@ def test_check__public_bucket(settings, options: dict[str, Any], expected: list[
     assert _ids() == expected
 
 
+@pytest.mark.parametrize(
+    ("backend", "options", "expected"),
+    [
+        ("Azure", {}, ["shopimg.E007"]),
+        ("Azure", {"sas_token": "long-lived"}, ["shopimg.E007"]),
+        ("Azure", {"expiration_secs": 60}, []),
+        ("Azure", {"expiration_secs": 60, "custom_domain": "cdn.example"}, []),
+        ("Google", {}, []),
+        ("Google", {"default_acl": "publicRead"}, ["shopimg.E007"]),
+        ("Google", {"object_parameters": {"acl": "publicRead"}}, ["shopimg.E007"]),
+        ("Google", {"querystring_auth": False}, ["shopimg.E007"]),
+    ],
+)
+def test_check__public_bucket_of_another_provider(
+    settings, backend: str, options: dict[str, Any], expected: list[str]
+) -> None:
+    bucket = {"BACKEND": f"tests.testapp.storages.{backend}Options", "OPTIONS": options}
+    settings.STORAGES = settings.STORAGES | {"shopimg_drafts": bucket}
+    assert _ids() == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "module"),
+    [(storages.AzureOptions, "azure_storage"), (storages.GoogleOptions, "gcloud")],
+)
+def test_options__are_those_of_the_real_backend(options: type, module: str) -> None:
+    """The packages of these providers are not installed; the backends that need them are."""
+    source = Path(str(find_spec("storages").origin)).parent / "backends" / f"{module}.py"
+    names = re.findall(r'^            "(\w+)": ', source.read_text(), re.MULTILINE)
+    assert set(options().get_default_settings()) <= set(names)
+
+
 def test_check__broker() -> None:
     with using_broker("redis://127.0.0.1:1/0") as app:
         assert _ids() == []
-        app.conf.broker_transport_options = {"visibility_timeout": 300}
+        app.conf.broker_transport_options = {"visibility_timeout": app.conf.task_time_limit}
         assert _ids() == ["shopimg.E010", "shopimg.W002"]
-        app.conf.broker_transport_options = {"visibility_timeout": 301, "socket_timeout": 1}
+        longer = app.conf.task_time_limit + 1
+        app.conf.broker_transport_options = {"visibility_timeout": longer, "socket_timeout": 1}
         assert _ids() == ["shopimg.W002"]
 
 
+def test_check__broker_of_an_app_without_a_hard_limit() -> None:
+    with using_broker("redis://127.0.0.1:1/0", task_time_limit=None) as app:
+        assert app.conf.task_time_limit is None
+        app.conf.broker_transport_options = {"visibility_timeout": 300}
+        assert _ids() == ["shopimg.E010", "shopimg.W002"]
+        app.conf.broker_transport_options = {"visibility_timeout": 301}
+        assert _ids() == ["shopimg.W002"]
+
+
+def _install_enhancer(folder: Path, module: str) -> Path:
+    """Write a package whose manifest lists three files, and return the folder for them."""
+    package = folder / "some_enhancer"
+    weights = package / "weights"
+    weights.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / module).touch()
+    entry = {
+        "sha256": hashlib.sha256(b"numbers").hexdigest(),
+        "openvino_sha256": {
+            "restore_s.xml": hashlib.sha256(b"graph").hexdigest(),
+            "restore_s.bin": hashlib.sha256(b"constants").hexdigest(),
+        },
+    }
+    (weights / "weights.json").write_text(json.dumps({"weights": {"restore_s": entry}}))
+    return weights
+
+
 def test_check__weights(shopimg, monkeypatch, tmp_path: Path) -> None:
-    folder = tmp_path / "some_enhancer" / "weights"
-    folder.mkdir(parents=True)
-    (folder.parent / "__init__.py").touch()
-    digest = hashlib.sha256(b"numbers").hexdigest()
-    (folder / "weights.json").write_text(json.dumps({"weights": {"restore_s": {"sha256": digest}}}))
+    weights = _install_enhancer(tmp_path, "backend.py")
     monkeypatch.syspath_prepend(tmp_path)
-    shopimg(ENHANCER="some_enhancer.Enhancer")
-    assert _ids() == ["shopimg.E011"]
-    (folder / "restore_s.safetensors").write_bytes(b"damaged")
-    assert _ids() == ["shopimg.E011"]
-    (folder / "restore_s.safetensors").write_bytes(b"numbers")
+    shopimg(ENHANCER="some_enhancer.backend.Enhancer")
+    contents = {
+        "restore_s.safetensors": b"numbers",
+        "restore_s.xml": b"graph",
+        "restore_s.bin": b"constants",
+    }
+    assert _ids() == ["shopimg.E011"] * 3
+    for name, content in contents.items():
+        (weights / name).write_bytes(content)
     assert _ids() == []
-    assert enhancers.weights_for(frozenset({"restore"})) == {"restore_s": digest}
-    assert enhancers.weights_for(frozenset({"upscale"})) == {}
+    for name, content in contents.items():
+        (weights / name).write_bytes(b"damaged")
+        (message,) = checks.run_all()
+        assert (message.id, message.msg) == (
+            "shopimg.E011",
+            f"The weights file {name} is missing or damaged.",
+        )
+        (weights / name).write_bytes(content)
+    digest = hashlib.sha256(b"numbers").hexdigest()
+    assert enhancers.weights_for(CLEAN) == {"restore_s": digest}
+
+
+def test_check__weights_where_only_the_digests_are_installed(
+    shopimg, monkeypatch, tmp_path: Path
+) -> None:
+    _install_enhancer(tmp_path, "other.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    shopimg(ENHANCER="some_enhancer.backend.Enhancer")
+    assert _ids() == []
+    assert list(enhancers.weights_for(CLEAN)) == ["restore_s"]
+
+
+def _complaints_without(settings, *names: str) -> list[str]:
+    settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app not in names]
+    messages = checks.check_dependencies()
+    assert {(message.id, message.hint) for message in messages} <= {
+        ("shopimg.E012", "Add it to INSTALLED_APPS.")
+    }
+    return [str(message.msg) for message in messages]
 
 
 def test_check__apps(settings) -> None:
-    settings.INSTALLED_APPS = [
-        app for app in settings.INSTALLED_APPS if app != "django.contrib.auth"
+    assert _complaints_without(settings, "django.contrib.auth") == [
+        "shopimg needs django.contrib.auth."
     ]
-    assert [m.id for m in checks.check_dependencies()] == ["shopimg.E012"]
+
+
+@pytest.mark.parametrize("name", ["drf_spectacular", "drf_spectacular_sidecar"])
+def test_check__apps_of_the_api_where_it_is_served(settings, name: str) -> None:
+    assert _complaints_without(settings, name) == [
+        f"The documentation page of shopimg's API needs {name}."
+    ]
+    settings.ROOT_URLCONF = "tests.testapp.no_urls"
+    assert checks.check_dependencies() == []
+
+
+def test_check__nothing_else_has_to_be_installed(settings, client: Client) -> None:
+    others = ("rest_framework", "rest_framework.authtoken", "django_filters", "pictures")
+    assert _complaints_without(settings, *others) == []
+    page, schema = (client.get(reverse(f"shopimg_api:{name}")) for name in ("docs", "schema"))
+    assert (page.status_code, schema.status_code) == (200, 200)
+    assert b"drf_spectacular_sidecar/swagger-ui-dist/swagger-ui.css" in page.content
+    assert b"/variants/" in schema.content
+    _complaints_without(settings, "drf_spectacular")
+    with pytest.raises(TemplateDoesNotExist):
+        client.get(reverse("shopimg_api:docs"))

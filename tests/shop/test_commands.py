@@ -14,18 +14,21 @@ from pathlib import Path
 import pytest
 from django.core.files.base import ContentFile
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.models import Manager, QuerySet
 from django.utils import timezone
 
-from shopimg import storage
+from shopimg import storage, tasks, wakeup
 from shopimg.models import BulkRun, EnhancedVariant, EnhancementJob
 from shopimg.services import cleaning, publishing, reviews, running
+from shopimg.services.bulk import Selection
 from shopimg.services.requests import Order, request_enhancement
-from shopimg.states import RunState
+from shopimg.states import ReviewState, RunState
 from tests import builders
 from tests.e2e.workers import Host, database_of_tests
 from tests.servers.stack import eventually
 from tests.shop.test_storage import files_below
-from tests.testapp.models import Photo
+from tests.testapp.models import OwnedPhoto, Photo
 
 
 def _unknown(number: int) -> list[Photo]:
@@ -37,22 +40,33 @@ def _unknown(number: int) -> list[Photo]:
     return Photo.objects.bulk_create([Photo(file=name) for name in names])
 
 
+def _work(_: float) -> None:
+    for job in EnhancementJob.objects.unfinished():
+        running.run(job.pk)
+
+
+def _press_ctrl_c(_: float) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
 @pytest.mark.django_db
 def test_reprocess__queues_and_summarises(capsys) -> None:
     _unknown(3)
     call_command("shopimg_reprocess", "--batch-size", "2")
     run = BulkRun.objects.get()
     said = capsys.readouterr().out.splitlines()
-    assert said == [f"Run {run.pk}: 3 images, 3 queued, 0 up to date.", "  Queued: 3"]
+    summary = f"Run {run.pk}: 3 images, 3 queued, 0 up to date, 0 refused."
+    assert said == [summary, "All queued: 3 queued."]
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("option", ["--dry-run", "--estimate"])
 def test_reprocess__only_counts(capsys, option: str) -> None:
-    _unknown(2)
+    request_enhancement(_unknown(3)[0])
     call_command("shopimg_reprocess", option)
-    assert capsys.readouterr().out.splitlines()[0] == "2 images."
-    assert (EnhancementJob.objects.count(), BulkRun.objects.count()) == (0, 0)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "3 images: 2 would be queued, 1 are up to date."
+    assert (EnhancementJob.objects.count(), BulkRun.objects.count()) == (1, 0)
 
 
 @pytest.mark.django_db
@@ -88,10 +102,80 @@ def test_reprocess__refuses_with_a_clear_message(arguments: list[str], words: st
 
 
 @pytest.mark.django_db
-def test_reprocess__complete_run_cannot_be_resumed() -> None:
-    call_command("shopimg_reprocess", verbosity=0)
-    with pytest.raises(CommandError, match="is complete; there is nothing to resume"):
-        call_command("shopimg_reprocess", "--resume", str(BulkRun.objects.get().pk))
+def test_reprocess__run_that_is_queued_can_be_waited_for_again(monkeypatch, capsys) -> None:
+    _unknown(2)
+    monkeypatch.setattr(time, "sleep", _press_ctrl_c)
+    with pytest.raises(CommandError) as caught:
+        call_command("shopimg_reprocess", "--wait")
+    run = BulkRun.objects.get()
+    again = ["--resume", str(run.pk), "--wait"]
+    hint = "All jobs are queued and go on. Wait for them with"
+    assert str(caught.value) == f"Interrupted. {hint} {' '.join(again)}"
+    assert run.state == RunState.QUEUED
+    with pytest.raises(CommandError, match=r"are queued\. Wait for them with --wait\."):
+        call_command("shopimg_reprocess", *again[:2])
+    monkeypatch.setattr(time, "sleep", _work)
+    capsys.readouterr()
+    call_command("shopimg_reprocess", *again)
+    assert capsys.readouterr().out.splitlines() == [
+        f"All jobs of run {run.pk} are queued.",
+        f"Run {run.pk}: 2 images, 2 queued, 0 up to date, 0 refused.",
+        "Finished: 2 succeeded.",
+    ]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--limit", "3"],
+        ["--force"],
+        ["--recipe", "clean"],
+        ["--dry-run"],
+        ["--estimate"],
+        ["--model", "testapp.Photo"],
+        ["--ids", "1"],
+        ["--status", "failed"],
+        ["--since", "2026-01-01"],
+        ["--only-failed"],
+    ],
+)
+def test_reprocess__resume_takes_no_options_of_a_new_run(options: list[str]) -> None:
+    run = BulkRun.objects.create(state=RunState.INTERRUPTED, filters=Selection().to_json())
+    with pytest.raises(CommandError, match=f"as it was started; leave out {options[0]}\\."):
+        call_command("shopimg_reprocess", "--resume", str(run.pk), *options)
+    run.refresh_from_db()
+    assert run.state == RunState.INTERRUPTED
+
+
+@pytest.mark.django_db
+def test_reprocess__storage_that_is_down_stops_the_run_resumably(settings, capsys) -> None:
+    _unknown(2)
+    working = settings.STORAGES
+    backend = "tests.testapp.storages.BrokenCloudStorage"
+    settings.STORAGES = working | {"default": {"BACKEND": backend}}
+    with pytest.raises(CommandError, match="The storage does not answer") as caught:
+        call_command("shopimg_reprocess")
+    run = BulkRun.objects.get()
+    assert caught.value.returncode == 1
+    assert str(caught.value).endswith(f"Resume with --resume {run.pk}")
+    assert (run.state, run.examined, run.cursor) == (RunState.INTERRUPTED, 0, {})
+    assert capsys.readouterr().out.splitlines()[1] == "Interrupted: no jobs."
+    settings.STORAGES = working
+    call_command("shopimg_reprocess", "--resume", str(run.pk), verbosity=0)
+    run.refresh_from_db()
+    assert (run.state, run.queued, run.skipped) == (RunState.QUEUED, 2, 0)
+
+
+@pytest.mark.django_db
+def test_reprocess__says_what_was_refused(capsys) -> None:
+    good, bad = _unknown(2)
+    Path(bad.file.path).write_bytes(b"not a picture")
+    for queued, up_to_date in ((1, 0), (0, 1)):
+        call_command("shopimg_reprocess")
+        numbers = f"2 images, {queued} queued, {up_to_date} up to date, 1 refused."
+        assert capsys.readouterr().out.splitlines()[0].endswith(numbers)
+    assert EnhancementJob.objects.for_source(good).get().state == "queued"
 
 
 @pytest.mark.django_db
@@ -99,15 +183,12 @@ def test_reprocess__waits_for_the_end_and_fails_when_a_job_failed(monkeypatch, c
     good, bad = _unknown(2)
     Path(bad.file.path).write_bytes(builders.picture((640, 480))[:-300])
 
-    def work(_: float) -> None:
-        for job in EnhancementJob.objects.unfinished():
-            running.run(job.pk)
-
-    monkeypatch.setattr(time, "sleep", work)
+    monkeypatch.setattr(time, "sleep", _work)
     with pytest.raises(CommandError, match=r"1 jobs failed\. See them in the admin"):
         call_command("shopimg_reprocess", "--wait")
     said = capsys.readouterr().out.splitlines()
-    assert said[1:] == ["  Failed: 1", "  Succeeded: 1"]
+    assert said[1:] == ["Finished: 1 succeeded, 1 failed."]
+    assert BulkRun.objects.get().state == RunState.FINISHED
     assert EnhancementJob.objects.for_source(good).get().state == "succeeded"
 
 
@@ -181,6 +262,68 @@ def test_cleanup__deletes_old_orphans_only(storage_folders: dict[str, Path], cap
     assert {alias: files_below(folder) for alias, folder in storage_folders.items()} == kept
     call_command("shopimg_cleanup")
     assert capsys.readouterr().out == "0 files deleted, 0.0 MB.\n"
+
+
+@pytest.mark.django_db
+def test_cleanup__runs_as_the_task_that_beat_sends(storage_folders: dict[str, Path]) -> None:
+    old = storage.save_draft(b"x" * 1000, "image/jpeg")
+    _make_old(storage_folders["shopimg_drafts"])
+    young = storage.save_draft(b"young", "image/jpeg")
+    tasks.clean_up.apply(throw=True)
+    assert files_below(storage_folders["shopimg_drafts"]) == [young] != [old]
+
+
+@pytest.mark.django_db
+def test_cleanup__withdraws_what_was_made_of_images_that_are_gone(
+    monkeypatch, capsys, django_capture_on_commit_callbacks
+) -> None:
+    monkeypatch.setattr(cleaning, "_BATCH", 2)
+    rosa = builders.reviewer()
+    photos = [builders.photo(builders.picture((40 + i, 40))) for i in range(5)]
+    shown = [reviews.approve(builders.draft(photo), by=rosa) for photo in photos[:4]]
+    waiting = builders.draft(photos[4])
+    Photo.objects.filter(pk=photos[0].pk)._raw_delete("default")
+    Photo.objects.filter(pk=photos[3].pk).update(file="")
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM testapp_photo WHERE id = %s", [photos[4].pk])
+
+    call_command("shopimg_cleanup", "--dry-run")
+    assert "3 images are gone: what was made of them would be withdrawn.\n" in (
+        capsys.readouterr().out
+    )
+    assert EnhancedVariant.objects.published().count() == 4
+    with django_capture_on_commit_callbacks() as callbacks:
+        call_command("shopimg_cleanup")
+    assert "3 images are gone: what was made of them was withdrawn.\n" in capsys.readouterr().out
+    assert set(EnhancedVariant.objects.published()) == {shown[1], shown[2]}
+    assert not EnhancedVariant.objects.awaiting_review().exists()
+    waiting.refresh_from_db()
+    assert waiting.state == ReviewState.SUPERSEDED
+    deletions = [c.args for c in callbacks if getattr(c, "func", None) is wakeup.send_delete_files]
+    assert sorted(deletions) == sorted([(shown[0].pk,), (shown[3].pk,)])
+    assert list(cleaning.gone()) == []
+
+
+class _Hiding(Manager[OwnedPhoto]):
+    """A host's own manager that hides every row, as one for deletion with an undo does."""
+
+    model = OwnedPhoto
+
+    def get_queryset(self) -> QuerySet[OwnedPhoto]:
+        return super().get_queryset().none()
+
+
+@pytest.mark.django_db
+def test_cleanup__keeps_what_a_host_only_hides(monkeypatch) -> None:
+    merchant = builders.reviewer("merchant")
+    image = OwnedPhoto.objects.create(owner=merchant, file=builders.upload())
+    variant = reviews.approve(builders.draft(image), by=merchant)
+    monkeypatch.setitem(OwnedPhoto._meta.__dict__, "default_manager", _Hiding())
+    assert not OwnedPhoto._default_manager.exists()
+    assert list(cleaning.gone()) == []
+    OwnedPhoto.objects.filter(pk=image.pk)._raw_delete("default")
+    key = {"source_type": variant.source_type, "source_id": variant.source_id}
+    assert list(cleaning.gone()) == [key]
 
 
 @pytest.mark.django_db

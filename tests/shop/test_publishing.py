@@ -12,6 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from PIL import Image, ImageCms
+from pytest_django import Settings
 
 from shopimg import renditions, storage
 from shopimg.contract import CapacityError, InvalidTransitionError
@@ -186,8 +187,100 @@ def test_rollback__history_says_who(publish: Publish, rosa: User) -> None:
     photo = builders.photo()
     first, second = publish(photo, 10), publish(photo, 20)
     publishing.rollback(second, by=rosa)
-    newest = first.decisions.values_list("decision", "by").first()
-    assert newest == ("rollback", rosa.pk)
+    newest = [v.decisions.values_list("decision", "by").first() for v in (first, second)]
+    assert newest == [("rollback", rosa.pk), ("withdraw", rosa.pk)]
+
+
+@pytest.mark.parametrize("action", ["rollback", "withdraw"])
+@pytest.mark.parametrize("predecessor", [True, False])
+def test_restore__undoes_it_and_can_be_undone_again(
+    publish: Publish, rosa: User, action: str, *, predecessor: bool
+) -> None:
+    photo = builders.photo()
+    first = publish(photo, 10) if predecessor else None
+    variant = publish(photo, 20)
+    for _ in range(2):
+        getattr(publishing, action)(variant, by=rosa)
+        back = first if action == "rollback" else None
+        assert publishing.image_to_show(photo).variant == back
+        variant.refresh_from_db()
+        assert publishing.is_restorable(variant)
+        publishing.restore(variant, by=rosa)
+        assert publishing.image_to_show(photo).variant == variant
+        assert not publishing.is_restorable(variant)
+    made = variant.decisions.values_list("decision", flat=True)
+    assert list(made) == ["publish", "withdraw"] * 2 + ["publish", "approve"]
+    assert publishing.previous_of(variant) == first
+
+
+def test_restore__brings_the_deleted_file_back(
+    publish: Publish, rosa: User, storage_folders: dict[str, Path]
+) -> None:
+    variant = publish(builders.photo(), 10)
+    publishing.withdraw(variant, by=rosa)
+    publishing.delete_public_files(variant)
+    assert files_below(storage_folders["shopimg_published"]) == []
+    variant.refresh_from_db()
+    publishing.restore(variant, by=rosa)
+    assert variant.published_name in files_below(storage_folders["shopimg_published"])
+    assert variant.renditions_at is None
+
+
+def test_restore__gives_way_to_what_was_published_since(publish: Publish, rosa: User) -> None:
+    photo = builders.photo()
+    first = publish(photo, 10)
+    publishing.rollback(first, by=rosa)
+    second = publish(photo, 20)
+    before = _everything()
+    assert not publishing.is_restorable(first)
+    with pytest.raises(InvalidTransitionError, match="published since then"):
+        publishing.restore(first, by=rosa)
+    assert _everything() == before
+    assert publishing.image_to_show(photo).variant == second
+
+
+def test_restore__never_shows_what_was_only_replaced(publish: Publish, rosa: User) -> None:
+    photo = builders.photo()
+    first = publish(photo, 10)
+    publish(photo, 20)
+    first.refresh_from_db()
+    before = _everything()
+    assert not publishing.is_restorable(first)
+    with pytest.raises(InvalidTransitionError):
+        publishing.restore(first, by=rosa)
+    assert _everything() == before
+
+
+def test_restore__never_shows_what_was_approved_but_never_published(
+    rosa: User, settings: Settings
+) -> None:
+    settings.SHOPIMG = settings.SHOPIMG | {"PUBLISH_ON_APPROVAL": False}
+    variant = reviews.approve(builders.draft(), by=rosa)
+    EnhancedVariant.objects.filter(pk=variant.pk).supersede()
+    variant.refresh_from_db()
+    assert not publishing.is_restorable(variant)
+    with pytest.raises(InvalidTransitionError):
+        publishing.restore(variant, by=rosa)
+
+
+def test_restore__never_shows_the_picture_of_a_deleted_photo(publish: Publish, rosa: User) -> None:
+    photo = builders.photo()
+    variant = publish(photo, 10)
+    photo.delete()
+    variant = EnhancedVariant.objects.get(pk=variant.pk)
+    before = _everything()
+    assert not publishing.is_restorable(variant)
+    with pytest.raises(InvalidTransitionError, match="has been deleted"):
+        publishing.restore(variant, by=rosa)
+    assert _everything() == before
+
+
+def test_restore__version_that_was_not_looked_at_is_refused(publish: Publish, rosa: User) -> None:
+    variant = publish(builders.photo(), 10)
+    seen = variant.version
+    publishing.rollback(variant, by=rosa)
+    with pytest.raises(InvalidTransitionError, match="Withdrawn by rosa"):
+        publishing.restore(variant, by=rosa, version=seen)
 
 
 def test_withdraw__shows_the_original_and_deletes_the_files(

@@ -185,6 +185,37 @@ def test_rollback__twice_goes_back_once(rosa: User, publish_later: None) -> None
         assert publishing.image_to_show(photo).variant == second
 
 
+def test_restore_and_publish__show_what_was_published_last(rosa: User, publish_later: None) -> None:
+    for _ in range(ROUNDS):
+        photo = builders.photo()
+        first = publishing.publish(_approved(photo, rosa, 1), by=rosa)
+        publishing.rollback(first, by=rosa)
+        second = _approved(photo, rosa, 2)
+        restored, published = at_once(
+            lambda first=first: publishing.restore(first, by=rosa),
+            lambda second=second: publishing.publish(second, by=rosa),
+        )
+        assert not isinstance(published, Exception)
+        assert restored == first or isinstance(restored, InvalidTransitionError)
+        assert publishing.image_to_show(photo).variant == second
+
+
+def test_restore_and_delete__nothing_stays_public_of_a_deleted_photo(
+    rosa: User, publish_later: None
+) -> None:
+    for _ in range(ROUNDS):
+        photo = builders.photo()
+        variant = publishing.publish(_approved(photo, rosa, 1), by=rosa)
+        publishing.rollback(variant, by=rosa)
+        restored, deleted = at_once(
+            lambda variant=variant: publishing.restore(variant, by=rosa),
+            photo.delete,
+        )
+        assert not isinstance(deleted, Exception)
+        assert restored == variant or isinstance(restored, InvalidTransitionError)
+        assert not EnhancedVariant.objects.published().filter(pk=variant.pk).exists()
+
+
 def test_finish_and_replace__no_draft_of_the_old_upload_waits() -> None:
     for shade in range(ROUNDS):
         photo = builders.photo(builders.picture(colour=(shade, 1, 1)))

@@ -172,6 +172,35 @@ def test_hook__animated_upload_is_refused() -> None:
     )
 
 
+def test_hook__second_picture_in_a_phones_jpeg_is_no_animation() -> None:
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    second = Image.new("RGB", (640, 480))
+    content = builders.picture(
+        (64, 48), kind="MPO", save_all=True, append_images=[second], exif=exif.tobytes()
+    )
+    job = builders.job_of(builders.photo(content, "phone.jpg"))
+    assert (job.state, job.error_code) == (JobState.QUEUED, "")
+    assert (job.source_width, job.source_height) == (48, 64)
+
+
+def test_hook__phones_jpeg_with_another_extension_is_refused() -> None:
+    from PIL import Image
+
+    second = Image.new("RGB", (32, 32))
+    content = builders.picture(kind="MPO", save_all=True, append_images=[second])
+    job = builders.job_of(builders.photo(content, "phone.png"))
+    assert job.error_message == "The file is a JPEG picture, but its name ends in “.png”."
+
+
+def test_hook__damaged_avif_is_refused() -> None:
+    content = builders.picture(kind="AVIF").replace(b"pitm", b"spam")
+    job = builders.job_of(builders.photo(content, "a.avif"))
+    assert (job.state, job.error_code) == (JobState.FAILED, "source_unreadable")
+
+
 def test_hook__sideways_photo_is_measured_as_people_see_it() -> None:
     from PIL import Image
 

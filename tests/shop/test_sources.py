@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
 
-from shopimg import recipes, signals, sources
+from shopimg import receivers, recipes, signals, sources
 from shopimg.conf import Settings
 from shopimg.conf import settings as shopimg_settings
 from shopimg.contract import (
@@ -19,9 +24,11 @@ from shopimg.contract import (
 )
 from shopimg.models import EnhancedVariant
 from shopimg.services import publishing, reviews
+from shopimg.states import JobState, ReviewState
 from tests import builders
-from tests.testapp.models import OwnedPhoto, Photo, UnwatchedPhoto
+from tests.testapp.models import OwnedPhoto, Panorama, Photo, PhotoProxy, UnwatchedPhoto
 
+ROOT = Path(__file__).resolve().parents[2]
 BIG = {"main": {"steps": [{"step": "upscale", "scale": 4}]}}
 
 
@@ -35,6 +42,44 @@ def test_conf__unknown_key_is_named(settings) -> None:
     settings.SHOPIMG = {"RETRIES": 5}
     with pytest.raises(ImproperlyConfigured, match=r"unknown keys \['RETRIES'\]"):
         _ = shopimg_settings.QUEUE
+
+
+@pytest.mark.parametrize(
+    ("shopimg", "reason"),
+    [
+        ({"RETRIES": 5}, "SHOPIMG has unknown keys ['RETRIES']"),
+        ({"QUEUE": 3}, "SHOPIMG['QUEUE'] must be str, not 3."),
+        ({"SOURCES": {"testapp.Photo": {"field": "nope"}}}, "Photo has no field named 'nope'"),
+        ({"RECIPES": {"own": {"main": {"steps": [{"step": "melt"}]}}}}, "(shopimg.E003)"),
+        ({"SOURCES": {"testapp.Photo": {"field": "file", "recipe": "x"}}}, "(shopimg.E004)"),
+    ],
+)
+@pytest.mark.parametrize("start", ["wsgi", "check"])
+def test_start__stops_at_a_setting_that_is_not_valid(
+    tmp_path: Path, shopimg: dict[str, object], reason: str, start: str
+) -> None:
+    lines = f"from tests.settings import *\nSHOPIMG = {shopimg!r}\n"
+    (tmp_path / "broken_settings.py").write_text(lines)
+    code = {
+        "wsgi": "from django.core.wsgi import get_wsgi_application as start; start()",
+        "check": "from django.core.management import execute_from_command_line as run;"
+        "run(['manage.py', 'check'])",
+    }[start]
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "broken_settings",
+            "PYTHONPATH": f"{tmp_path}:{ROOT}",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1, result.stderr
+    assert "ImproperlyConfigured" in result.stderr.splitlines()[-1]
+    assert reason in result.stderr.splitlines()[-1]
 
 
 def test_source__of_a_model_and_by_label() -> None:
@@ -95,6 +140,54 @@ def test_recipes__built_in_one_may_be_replaced(settings) -> None:
     settings.SHOPIMG = {**settings.SHOPIMG, "RECIPES": {"clean": BIG}}
     assert recipes.get_recipe("clean") != CLEAN
     assert recipes.fingerprint(recipes.get_recipe("clean")) != recipes.fingerprint(CLEAN)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", [PhotoProxy, Panorama])
+def test_hook__upload_through_a_proxy_or_child_becomes_a_job_of_the_watched_model(
+    model: type[Photo],
+) -> None:
+    image = model.objects.create(file=builders.upload())
+    job = builders.job_of(Photo.objects.get(pk=image.pk))
+    assert job == builders.job_of(image)
+    assert (job.source_type.model, job.state) == ("photo", JobState.QUEUED)
+    image.file = builders.upload(builders.picture((80, 60)))
+    image.save()
+    job.refresh_from_db()
+    assert job.state == JobState.CANCELLED
+    assert builders.job_of(image).source_width == 80
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", [PhotoProxy, Panorama])
+@pytest.mark.parametrize("deleted_as", ["itself", "the watched model"])
+def test_hook__image_deleted_through_a_proxy_or_child_is_withdrawn(
+    model: type[Photo], deleted_as: str
+) -> None:
+    image = model.objects.create(file=builders.upload())
+    variant = reviews.approve(builders.draft(image), by=builders.reviewer())
+    assert publishing.image_to_show(image).variant == variant
+    assert publishing.image_to_show(Photo.objects.get(pk=image.pk)).variant == variant
+    (image if deleted_as == "itself" else Photo.objects.get(pk=image.pk)).delete()
+    variant.refresh_from_db()
+    assert variant.state == ReviewState.SUPERSEDED
+
+
+@pytest.mark.django_db
+def test_hook__child_row_alone_may_go() -> None:
+    panorama = Panorama.objects.create(file=builders.upload())
+    variant = reviews.approve(builders.draft(panorama), by=builders.reviewer())
+    panorama.delete(keep_parents=True)
+    variant.refresh_from_db()
+    assert variant.state == ReviewState.PUBLISHED
+
+
+@pytest.mark.django_db
+def test_hook__base_of_a_watched_proxy_is_watched_too(settings) -> None:
+    watched = {"testapp.PhotoProxy": {"field": "file", "recipe": "clean"}}
+    settings.SHOPIMG = {**settings.SHOPIMG, "SOURCES": watched}
+    receivers.connect()
+    assert builders.job_of(builders.photo()).state == JobState.QUEUED
 
 
 @pytest.mark.django_db

@@ -13,10 +13,10 @@ from django.db import connection
 from django.utils import timezone
 from kombu.transport.memory import Channel
 
-from shopimg.models import EnhancedVariant, EnhancementJob
-from shopimg.services import jobs, publishing, reviews, sending, sweeping
+from shopimg.models import BulkRun, EnhancedVariant, EnhancementJob
+from shopimg.services import bulk, jobs, publishing, reviews, running, sending, sweeping
 from shopimg.services.sweeping import Swept
-from shopimg.states import JobState
+from shopimg.states import JobState, RunState
 from tests import builders
 from tests.servers.process import free_port
 from tests.testapp.brokers import using_broker
@@ -142,7 +142,58 @@ def test_reconcile__image_written_behind_the_hook_gets_its_job(
     assert sweeping.reconcile() == 1
     job = EnhancementJob.objects.latest("created_at")
     assert (job.state, job.source_name, job.source.file.name) == (JobState.QUEUED, name, name)
+    assert (job.bulk, job.bulk_run) == (True, None)
     assert sweeping.reconcile() == 0
+
+
+def _written_behind_the_hook(number: int) -> list[Photo]:
+    names = [_stored(colour=(shade, 5, 5)) for shade in range(number)]
+    return Photo.objects.bulk_create([Photo(file=name) for name in names])
+
+
+def test_sweep__catalogue_that_was_there_before_trickles_through_the_bulk_queue(settings) -> None:
+    settings.SHOPIMG = {**settings.SHOPIMG, "BULK_DEPTH": 2}
+    photos = _written_behind_the_hook(4)
+    assert sweeping.sweep() == Swept(0, 4, 2, 0, 0)
+    newest = [str(builders.job_of(photo).pk) for photo in photos[:1:-1]]
+    assert (_messages("shopimg-bulk"), _messages("shopimg")) == (newest, [])
+    upload = builders.job_of(builders.photo())
+    assert sweeping.sweep().sent == 1
+    assert _messages("shopimg") == [str(upload.pk)]
+    waiting = Channel.queues["shopimg-bulk"]
+    while not waiting.empty():
+        message = json.loads(base64.b64decode(waiting.get_nowait()["body"]))
+        assert running.run(message[0][0]) == JobState.SUCCEEDED
+    assert set(EnhancementJob.objects.filter(bulk=True).values_list("state", flat=True)) == {
+        JobState.SUCCEEDED
+    }
+
+
+def test_sweep__reads_some_images_only(monkeypatch) -> None:
+    monkeypatch.setattr(sweeping, "RECONCILE_LIMIT", 2)
+    photos = _written_behind_the_hook(3)
+    assert sweeping.sweep().reconciled == 2
+    assert not EnhancementJob.objects.for_source(photos[0]).exists()
+    assert sweeping.sweep().reconciled == 1
+
+
+def test_retry__of_an_image_that_the_sweeper_found_is_interactive() -> None:
+    (photo,) = _written_behind_the_hook(1)
+    sweeping.sweep()
+    job = builders.job_of(photo)
+    running.run(job.pk)
+    job.refresh_from_db()
+    jobs.retry(job)
+    assert (job.state, job.bulk) == (JobState.QUEUED, False)
+
+
+def test_sweep__finishes_bulk_runs() -> None:
+    run = bulk.start(bulk.Selection())
+    list(bulk.advance(run))
+    BulkRun.objects.update(state=RunState.QUEUED, finished_at=None)
+    sweeping.sweep()
+    run.refresh_from_db()
+    assert (run.state, run.finished_at is None) == (RunState.FINISHED, False)
 
 
 def test_reconcile__upload_that_comes_back_is_noticed() -> None:
@@ -198,6 +249,16 @@ def test_reconcile__storage_that_is_down_leaves_the_image_for_later(settings) ->
     assert sweeping.reconcile() == 1
 
 
+def test_reconcile__gives_up_for_now_when_several_files_in_a_row_cannot_be_read(
+    settings, caplog
+) -> None:
+    _written_behind_the_hook(7)
+    backend = "tests.testapp.storages.BrokenCloudStorage"
+    settings.STORAGES = settings.STORAGES | {"default": {"BACKEND": backend}}
+    assert sweeping.reconcile() == 0
+    assert caplog.text.count("no job for testapp.Photo") == 5
+
+
 def test_sweep__asks_again_for_sizes_and_deletions() -> None:
     rosa = builders.reviewer()
     shown = reviews.approve(builders.draft(), by=rosa)
@@ -205,7 +266,7 @@ def test_sweep__asks_again_for_sizes_and_deletions() -> None:
     assert sweeping.sweep() == NOTHING  # they have just been asked for
     EnhancedVariant.objects.update(updated_at=timezone.now() - timedelta(seconds=61))
     assert sweeping.sweep() == Swept(0, 0, 0, 1, 1)
-    assert sorted(_messages()) == sorted([str(shown.pk), str(gone.pk)])
+    assert sorted(_messages("shopimg-upkeep")) == sorted([str(shown.pk), str(gone.pk)])
     publishing.make_renditions(shown)
     publishing.delete_public_files(gone)
     EnhancedVariant.objects.update(updated_at=timezone.now() - timedelta(seconds=61))

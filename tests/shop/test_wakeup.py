@@ -81,6 +81,19 @@ def test_send__bulk_jobs_have_a_queue_of_their_own(client: redis.Redis) -> None:
 
 
 @pytest.mark.django_db
+def test_send__bulk_job_waits_for_room_and_an_interactive_one_does_not(
+    client: redis.Redis, settings
+) -> None:
+    settings.SHOPIMG = {**settings.SHOPIMG, "BULK_DEPTH": 1}
+    first, second = (
+        builders.job_of(builders.photo(builders.picture(colour=(i, 0, 0)))) for i in (1, 2)
+    )
+    assert [wakeup.send(job.pk, bulk=True) for job in (first, second)] == [True, False]
+    assert [wakeup.send(job.pk) for job in (first, second)] == [True, True]
+    assert [client.llen(queue) for queue in ("shopimg", "shopimg-bulk")] == [2, 1]
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("send", "task"),
     [
@@ -90,7 +103,7 @@ def test_send__bulk_jobs_have_a_queue_of_their_own(client: redis.Redis) -> None:
 )
 def test_send__tasks_about_files(client: redis.Redis, send, task: str) -> None:
     assert send(uuid.uuid4()) is True
-    (raw,) = client.lrange("shopimg", 0, -1)
+    (raw,) = client.lrange("shopimg-upkeep", 0, -1)
     assert json.loads(raw)["headers"]["task"] == task
 
 
@@ -99,7 +112,7 @@ def test_send__connection_that_the_broker_closed_is_opened_again(client: redis.R
     assert wakeup.send_renditions(uuid.uuid4()) is True
     client.execute_command("CLIENT KILL TYPE normal SKIPME yes")
     assert wakeup.send_renditions(uuid.uuid4()) is True
-    assert client.llen("shopimg") == 2
+    assert client.llen("shopimg-upkeep") == 2
 
 
 @pytest.mark.django_db

@@ -64,5 +64,24 @@ class RaisingEnhancer(EchoEnhancer):
         raise ZeroDivisionError("header \0 damaged")
 
 
+class LosingEnhancer(EchoEnhancer):
+    """Loses its CUDA device in the first process that works, and notes every process."""
+
+    def enhance(
+        self, source: bytes, recipe: Recipe, *, deadline: Deadline
+    ) -> Sequence[EnhancedImage]:
+        from enhancer_worker.errors import working
+
+        folder = Path(settings.SIGNAL_DIR)
+        first = not list(folder.glob("process-*"))
+        spawned = os.environ.get("FORKED_BY_MULTIPROCESSING", "0")
+        note = f"{spawned} {'lost' if first else 'worked'}"
+        (folder / f"process-{os.getpid()}").write_text(note)
+        with working():
+            if first:
+                raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        return super().enhance(source, recipe, deadline=deadline)
+
+
 class NotAnEnhancer:
     """Has no ``enhance``."""

@@ -16,6 +16,19 @@ class Photo(models.Model):
         return self.name
 
 
+class PhotoProxy(Photo):
+    """The same rows as ``Photo``, for another list of the admin."""
+
+    class Meta:
+        proxy = True
+
+
+class Panorama(Photo):
+    """A photograph with a table of its own beside the one of ``Photo``."""
+
+    degrees = models.PositiveSmallIntegerField(default=360)
+
+
 class OwnedPhoto(models.Model):
     """A photograph of one merchant among several."""
 

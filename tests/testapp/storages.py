@@ -1,4 +1,4 @@
-"""Storages that fail on purpose; a test names one in ``STORAGES``."""
+"""Storages that fail on purpose or stand for a provider; a test names one in ``STORAGES``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.files.storage import FileSystemStorage, InMemoryStorage
+from storages.base import BaseStorage
 
 
 class CloudError(Exception):
@@ -47,3 +48,28 @@ class TruncatingStorage(FileSystemStorage):
 
 class MemoryStorage(InMemoryStorage):
     """A storage without folders on this machine, such as an object storage."""
+
+
+class AzureOptions(BaseStorage):
+    """Takes the options of django-storages' Azure backend, without Azure's package."""
+
+    def get_default_settings(self) -> dict[str, Any]:
+        return {
+            "azure_container": "drafts",
+            "custom_domain": None,
+            "expiration_secs": None,
+            "object_parameters": {},
+            "sas_token": None,
+        }
+
+
+class GoogleOptions(BaseStorage):
+    """Takes the options of django-storages' Google backend, without Google's package."""
+
+    def get_default_settings(self) -> dict[str, Any]:
+        return {
+            "bucket_name": "drafts",
+            "default_acl": None,
+            "object_parameters": {},
+            "querystring_auth": True,
+        }

@@ -23,6 +23,25 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='PhotoProxy',
+            fields=[
+            ],
+            options={
+                'proxy': True,
+                'indexes': [],
+                'constraints': [],
+            },
+            bases=('testapp.photo',),
+        ),
+        migrations.CreateModel(
+            name='Panorama',
+            fields=[
+                ('photo_ptr', models.OneToOneField(auto_created=True, on_delete=django.db.models.deletion.CASCADE, parent_link=True, primary_key=True, serialize=False, to='testapp.photo')),
+                ('degrees', models.PositiveSmallIntegerField(default=360)),
+            ],
+            bases=('testapp.photo',),
+        ),
+        migrations.CreateModel(
             name='UnwatchedPhoto',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

@@ -1,0 +1,32 @@
+"""What the review page says was done to a picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shopimg.admin import facts
+from shopimg.models import EnhancedVariant
+
+ENLARGED = {"name": "upscale", "scale": 3, "to": None, "strength": 1, "flavour": "photo"}
+
+
+@pytest.mark.parametrize(
+    ("operation", "words"),
+    [
+        (ENLARGED, "Enlarge ×3, for photos"),
+        (ENLARGED | {"flavour": "faithful"}, "Enlarge ×3, faithful"),
+        (ENLARGED | {"flavour": "photo, faithful"}, "Enlarge ×3, for photos, faithful"),
+        (ENLARGED | {"flavour": ""}, "Enlarge ×3"),
+        (ENLARGED | {"strength": 0.5}, "Enlarge ×3, for photos, 50 %"),
+        (ENLARGED | {"strength": 0, "flavour": ""}, "Enlarge ×3, resampled"),
+        (ENLARGED | {"scale": None, "to": 2000}, "Enlarge to 2000 pixels, for photos"),
+        ({"name": "upscale", "scale": 2}, "Enlarge ×2"),
+        (ENLARGED | {"skipped": "already as large"}, "Enlarge: not needed"),
+        ({"name": "restore", "strength": 0.5}, "Remove noise and artefacts, 50 %"),
+    ],
+)
+def test_steps__say_what_ran(operation: dict[str, Any], words: str) -> None:
+    variant = EnhancedVariant(provenance={"operations": [operation]})
+    assert [fact.label for fact in facts.steps(variant)] == [words]

@@ -1,0 +1,169 @@
+"""Bulk runs that workers queue: messages that are lost, come twice, or find a dead worker's run."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from shopimg import wakeup
+from shopimg.contract import CapacityError, RecipeError
+from shopimg.models import BulkRun, EnhancementJob
+from shopimg.services import bulk, queueing, sweeping
+from shopimg.states import RunState
+from tests import builders
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return the runs for which a worker was woken."""
+    woken: list[Any] = []
+    monkeypatch.setattr(wakeup, "send_bulk_run", lambda run_id: woken.append(run_id) or True)
+    return woken
+
+
+@pytest.fixture
+def run(sent: list[Any]) -> BulkRun:
+    """A run about three photographs that nobody has begun."""
+    for _ in range(3):
+        builders.photo()
+    EnhancementJob.objects.all().delete()
+    selection = bulk.Selection(model="testapp.Photo")
+    return queueing.request(selection, by=User.objects.create_user("rosa"))
+
+
+def _age(run: BulkRun, seconds: float) -> None:
+    due = timezone.now() - timedelta(seconds=seconds)
+    BulkRun.objects.filter(pk=run.pk).update(queue_after=due)
+
+
+def _is_over(run: BulkRun) -> bool:
+    run.refresh_from_db()
+    return run.queue_after is None and run.state != RunState.QUEUEING
+
+
+def test_advance__queues_everything_and_is_over(run: BulkRun, sent: list[Any]) -> None:
+    assert queueing.advance(run.pk) == 3
+    assert _is_over(run)
+    assert (run.examined, run.queued) == (3, 3)
+    assert queueing.advance(run.pk) == 0  # the message came twice
+    assert EnhancementJob.objects.filter(bulk_run=run).count() == 3
+    assert sent == []
+
+
+def test_advance__asks_for_more_time_instead_of_keeping_jobs_waiting(
+    run: BulkRun, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queueing, "BATCH_SIZE", 1)
+    monkeypatch.setattr(queueing, "SLICE_SECONDS", 0.0)
+    looked_at = []
+    while not _is_over(run):
+        looked_at.append(queueing.advance(run.pk))
+    assert looked_at == [1, 1, 1, 0]
+    assert sent == [run.pk] * 3
+    assert EnhancementJob.objects.filter(bulk_run=run).count() == 3
+
+
+def test_advance__leaves_a_run_alone_that_somebody_else_queues(
+    run: BulkRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queueing, "BATCH_SIZE", 1)
+    inner: list[int] = []
+    batches = bulk.advance
+
+    def interrupted(*args: Any) -> Any:
+        for number in batches(*args):
+            inner.append(queueing.advance(run.pk))
+            yield number
+
+    monkeypatch.setattr(bulk, "advance", interrupted)
+    assert queueing.advance(run.pk) == 3
+    assert inner == [0, 0, 0]
+    run.refresh_from_db()
+    assert run.examined == 3
+
+
+def test_advance__run_of_a_dead_worker_goes_on_where_it_stopped(
+    run: BulkRun, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queueing, "BATCH_SIZE", 2)
+
+    def die(_run: BulkRun) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queueing, "_renew", die)
+        with pytest.raises(SystemExit):
+            queueing.advance(run.pk)
+    assert queueing.advance(run.pk) == 0  # it may still be alive
+    assert queueing.send_due() == 0
+    _age(run, seconds=61)
+    assert queueing.send_due() == 1
+    assert sent == [run.pk]
+    assert queueing.advance(run.pk) == 1
+    assert _is_over(run)
+    assert (run.examined, run.queued) == (3, 3)
+
+
+def test_advance__storage_that_is_down_is_asked_again_later(
+    run: BulkRun, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(run: BulkRun, _size: int) -> Any:
+        bulk.interrupt(run)
+        raise CapacityError
+        yield 0
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bulk, "advance", fail)
+        assert queueing.advance(run.pk) == 0
+    run.refresh_from_db()
+    assert run.state == RunState.INTERRUPTED
+    _age(run, seconds=61)
+    assert queueing.send_due() == 1
+    assert queueing.advance(run.pk) == 3
+    assert _is_over(run)
+
+
+def test_advance__run_whose_recipe_is_gone_is_given_up(
+    run: BulkRun, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(run: BulkRun, _size: int) -> Any:
+        bulk.interrupt(run)
+        raise RecipeError
+        yield 0
+
+    monkeypatch.setattr(bulk, "advance", fail)
+    assert queueing.advance(run.pk) == 0
+    run.refresh_from_db()
+    assert (run.state, run.queue_after) == (RunState.INTERRUPTED, None)
+    assert queueing.send_due() == 0
+
+
+def test_sweep__sends_a_lost_message_again_but_not_at_every_sweep(
+    run: BulkRun, sent: list[Any]
+) -> None:
+    sweeping.sweep()
+    assert sent == []  # it may be on its way
+    _age(run, seconds=61)
+    sweeping.sweep()
+    sweeping.sweep()
+    assert sent == [run.pk]
+
+
+def test_sweep__leaves_runs_of_the_command_to_the_command(sent: list[Any]) -> None:
+    run = bulk.start(bulk.Selection())
+    BulkRun.objects.filter(pk=run.pk).update(created_at=timezone.now() - timedelta(days=1))
+    sweeping.sweep()
+    assert sent == []
+    assert queueing.advance(run.pk) == 0
+
+
+def test_request__that_cannot_be_run_leaves_no_row(sent: list[Any]) -> None:
+    with pytest.raises(LookupError):
+        queueing.request(bulk.Selection(model="no.Model"), by=User.objects.create_user("rosa"))
+    assert BulkRun.objects.count() == 0

@@ -1,0 +1,3 @@
+"""The addresses of a host that serves nothing."""
+
+urlpatterns: list[object] = []
