@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from storages.backends.s3 import S3Storage
 
 from demoshop import environment
 
@@ -86,6 +87,28 @@ def test_settings__real_servers(tmp_path: Path) -> None:
     assert published["url_protocol"] == "https:"
     assert found["SESSION_COOKIE_SECURE"] is True
     assert found["SECURE_SSL_REDIRECT"] is True
+
+
+@pytest.mark.parametrize(
+    ("variables", "sign"),
+    [
+        ({}, "X-Amz-Signature="),
+        ({"S3_SIGNATURE_VERSION": "s3v4"}, "X-Amz-Signature="),
+        ({"S3_SIGNATURE_VERSION": "s3"}, "&Signature="),
+    ],
+)
+def test_storages__sign_addresses_of_drafts(
+    tmp_path: Path, variables: dict[str, str], sign: str
+) -> None:
+    given = {
+        "S3_ENDPOINT_URL": "http://s3.example:9000",
+        "S3_ACCESS_KEY_ID": "key",
+        "S3_SECRET_ACCESS_KEY": "secret",
+        # Where botocore itself still prefers version 2.
+        "S3_REGION_NAME": "us-east-1",
+    }
+    alias = environment.storages({**given, **variables}, tmp_path)["shopimg_drafts"]
+    assert sign in S3Storage(**alias["OPTIONS"]).url("drafts/a.png")
 
 
 def test_secret_key__is_made_once_and_kept_private(tmp_path: Path) -> None:

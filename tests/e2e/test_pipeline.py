@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from django.db import connection
 
 from shopimg.models import EnhancedVariant, EnhancementJob, WorkerHeartbeat
 from shopimg.services import jobs, publishing, reviews
@@ -60,7 +61,7 @@ def test_worker__beats_while_it_runs_and_goes_with_a_warm_shutdown(host: Host) -
     with host.worker() as process:
         assert eventually(heartbeats) == ["worker@test"]
         row = WorkerHeartbeat.objects.get()
-        assert row.queues == "shopimg,shopimg-bulk"
+        assert row.queues == "shopimg,shopimg-bulk,shopimg-upkeep"
         assert eventually(lambda: WorkerHeartbeat.objects.get().seen_at > row.seen_at)
         assert WorkerHeartbeat.objects.get().started_at == row.started_at
         stop(process)
@@ -194,3 +195,41 @@ def test_worker__runs_embedded_on_sqlite_and_a_folder_of_messages(
         beats = "from tests.e2e.workers import heartbeats; print(heartbeats())"
         assert host.python(beats) == "['worker@test']"
     assert host.python(beats) == "[]"
+
+
+def _database_connections() -> int:
+    """Return how many others are connected to the test database."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return int(cursor.fetchone()[0])
+
+
+def test_worker__process_that_has_lost_its_device_ends_and_another_does_the_job(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENHANCER_DEVICE", "cuda")
+    others = _database_connections()
+    with host.worker(f"{ENHANCERS}.LosingEnhancer", name="gpu") as worker:
+        job = builders.job_of(builders.photo())
+        # Three interpreters start one after the other.
+        eventually(lambda: _state(job) == JobState.SUCCEEDED, seconds=180)
+        notes = {int(p.name.split("-")[1]): p.read_text() for p in host.signals.glob("process-*")}
+        # Fresh interpreters, as CUDA needs them; the one whose device was lost has gone.
+        assert sorted(notes.values()) == ["1 lost", "1 worked"]
+        (lost,) = [pid for pid, note in notes.items() if note == "1 lost"]
+        (worked,) = [pid for pid, note in notes.items() if note == "1 worked"]
+        eventually(lambda: not Path(f"/proc/{lost}").exists())
+        assert Path(f"/proc/{worked}").exists()
+        assert worker.poll() is None
+        # No message waits to be delivered again, and no process keeps a connection between tasks.
+        with redis.Redis.from_url(host.broker_url) as client:
+            eventually(lambda: client.hlen("unacked") == 0)
+        eventually(lambda: _database_connections() <= others)
+    assert job.attempts == 2
+    log = (host.folder / "gpu.log").read_text()
+    assert "RuntimeError: CUDA error: an illegal memory access" in log
+    assert log.count(f"CUDA has failed in process {lost}, which ends now") == 1
+    assert log.count("which ends now") == 1

@@ -34,8 +34,13 @@ def dialog(site: ReviewSite) -> Page:
 
 def published(site: ReviewSite) -> Page:
     boss = User.objects.get(username="boss")
-    page = site.open_review(reviews.approve(builders.draft(), by=boss))
-    page.get_by_text("Roll back…").click()
+    return site.open_review(reviews.approve(builders.draft(), by=boss))
+
+
+def taken_out(site: ReviewSite) -> Page:
+    page = published(site)
+    page.locator("#rollback").click()
+    page.wait_for_selector("#undo")
     return page
 
 
@@ -68,7 +73,7 @@ def job(site: ReviewSite) -> Page:
     return site.open(reverse("admin:shopimg_enhancementjob_change", args=[draft.job_id]))
 
 
-PAGES = [review, dialog, published, queue, empty_queue, confirmation, jobs, job]
+PAGES = [review, dialog, published, taken_out, queue, empty_queue, confirmation, jobs, job]
 
 
 def boss_at(browser: Browser, server: LiveServer, **options: Any) -> ReviewSite:

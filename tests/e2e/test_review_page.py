@@ -167,13 +167,15 @@ def test_back_button__shows_what_was_decided(site: ReviewSite) -> None:
     assert ReviewDecision.objects.filter(variant=first).count() == 2
 
 
-def test_rollback__takes_the_picture_out_of_the_shop(site: ReviewSite) -> None:
+def test_rollback__takes_the_picture_out_and_undo_brings_it_back(site: ReviewSite) -> None:
     variant = reviews.approve(drafts(1)[0], by=builders.reviewer("karl"))
     page = site.open_review(variant)
-    page.get_by_text("Roll back…").click()
     page.locator("#rollback").click()
     expect(page.get_by_text("Shoppers see the original again.")).to_be_visible()
     assert is_decided(variant, ReviewState.SUPERSEDED)
+    page.locator("#undo").click()
+    expect(page.get_by_text("Undone. Shoppers see this picture again.")).to_be_visible()
+    assert is_decided(variant, ReviewState.PUBLISHED)
 
 
 def test_stage__divider_follows_pointer_and_arrow_keys(site: ReviewSite) -> None:

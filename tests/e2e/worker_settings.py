@@ -13,7 +13,11 @@ STORAGES = _given["storages"]
 CELERY_BROKER_URL = _given["broker_url"]
 CELERY_BROKER_TRANSPORT_OPTIONS = _given["transport_options"]
 CELERY_BEAT_SCHEDULE = {
-    "shopimg-sweep": {"task": "shopimg.tasks.sweep_jobs", "schedule": 1, "options": {"expires": 5}}
+    "shopimg-sweep": {
+        "task": "shopimg.tasks.sweep_jobs",
+        "schedule": 1,
+        "options": {"expires": 5, "queue": "shopimg-upkeep"},
+    }
 }
 SHOPIMG = {**_SHOPIMG, **_given["shopimg"]}
 SIGNAL_DIR = _given["signal_dir"]

@@ -56,14 +56,30 @@ class Host:
 
     @contextmanager
     def worker(
-        self, enhancer: str = "shopimg.backends.echo.EchoEnhancer", name: str = "worker"
+        self,
+        enhancer: str = "shopimg.backends.echo.EchoEnhancer",
+        name: str = "worker",
+        *,
+        queues: str = "",
+        beat: bool = True,
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """Run a worker with a beat inside while the block runs."""
-        command = [sys.executable, "-m", "celery", "-A", "enhancer_worker", "worker", "--beat"]
-        options = [f"--hostname={name}@test", "--concurrency=1", "--loglevel=INFO"]
+        """Run a worker while the block runs.
+
+        Args:
+            enhancer: dotted path of what works on the pictures.
+            name: of the worker and its log.
+            queues: comma-separated; all by default.
+            beat: whether the clock of the sweeper runs inside.
+        """
+        command = [sys.executable, "-m", "celery", "-A", "enhancer_worker", "worker"]
+        command += [f"--hostname={name}@test", "--concurrency=1", "--loglevel=INFO"]
+        if queues:
+            command.append(f"--queues={queues}")
+        if beat:
+            command += ["--beat", f"--schedule={self.folder / name}.beat"]
         with running(
             name,
-            [*command, *options, f"--schedule={self.folder / name}.beat"],
+            command,
             folder=self.folder,
             ready=lambda: f"{name}@test ready" in (self.folder / f"{name}.log").read_text(),
             env=self.environment(ENHANCER=enhancer),

@@ -149,7 +149,7 @@ def _worker(shop: Stack) -> Iterator[None]:
     command = [PROGRAMS / "celery", "-A", "enhancer_worker", "worker", "--concurrency=1"]
     with running(
         "worker",
-        [*command, "--queues=shopimg,shopimg-bulk", "--beat", "--schedule=beat", "--loglevel=INFO"],
+        [*command, "--beat", "--schedule=beat", "--loglevel=INFO"],
         folder=shop.folder,
         ready=lambda: bool(shop.rows("SELECT 1 FROM shopimg_workerheartbeat")),
         env=shop.environment,

@@ -1,0 +1,103 @@
+"""``manage.py serve`` as a person uses it: start, look, log in, stop with Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import urllib.request
+from collections.abc import Iterator
+from http.cookiejar import CookieJar
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.servers.process import accepts_connections, free_port, running
+from tests.servers.stack import eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+READY = "Ctrl-C stops everything."
+
+
+@pytest.fixture
+def heard_interrupts() -> Iterator[None]:
+    """Hand Ctrl-C down even from a suite in the background, where it arrives ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def _processes_of(folder: Path) -> list[str]:
+    """Return the command lines of all processes that were told to work in a folder."""
+    told = f"DEMO_DIR={folder}".encode()
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if told in (place / "environ").read_bytes().split(b"\0"):
+                found.append((place / "cmdline").read_text().replace("\0", " ").strip())
+        except OSError:  # somebody else's, or over by now
+            continue
+    return found
+
+
+def _read(browser: urllib.request.OpenerDirector, url: str, **form: str) -> tuple[str, str]:
+    """Return the address that was reached in the end, and its page."""
+    body = urlencode(form).encode() if form else None
+    with browser.open(url, body, timeout=60) as response:
+        return response.url, response.read().decode()
+
+
+@pytest.mark.usefixtures("heard_interrupts")
+def test_serve__shows_the_shop_lets_in_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in list(os.environ):
+        if name.startswith(("DATABASE_URL", "REDIS_URL", "S3_", "DJANGO_", "DEMO_")):
+            monkeypatch.delenv(name)
+    address = f"127.0.0.1:{free_port()}"
+    log = tmp_path / "serve.log"
+    demo = tmp_path / "demo"
+    with running(
+        "serve",
+        [sys.executable, ROOT / "manage.py", "serve", address],
+        folder=tmp_path,
+        ready=lambda: READY in log.read_text(),
+        env={
+            "DEMO_DIR": str(demo),
+            "DEMO_ENHANCER": "shopimg.backends.echo.EchoEnhancer",
+            "PYTHONUNBUFFERED": "1",
+        },
+        seconds=240,
+    ) as serve:
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+        _, shelves = _read(browser, f"http://{address}/")
+        assert len(set(re.findall(r'href="(/products?/[^"]+)"', shelves))) >= 8
+
+        said = log.read_text()
+        (password,) = re.findall(r"^Login    admin / (\S+)$", said, re.MULTILINE)
+        login, page = _read(browser, f"http://{address}/admin/")
+        assert login == f"http://{address}/admin/login/?next=/admin/"
+        (token,) = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
+        fields = {"csrfmiddlewaretoken": token, "username": "admin"}
+        wrong, _ = _read(browser, login, **fields, password="wrong")
+        assert wrong == login
+        inside, page = _read(browser, login, **fields, password=password, next="/admin/")
+        assert inside == f"http://{address}/admin/"
+        assert "shopimg/enhancedvariant/" in page
+
+        started = _processes_of(demo)
+        assert [
+            part for part in ("runserver", "demo@", "upkeep@") if part in " ".join(started)
+        ] == [
+            "runserver",
+            "demo@",
+            "upkeep@",
+        ]
+        serve.send_signal(signal.SIGINT)
+        assert serve.wait(120) == 0
+        assert log.read_text().endswith("\nStopped.\n")
+        assert "Traceback" not in log.read_text()
+        eventually(lambda: not _processes_of(demo))
+    assert not accepts_connections(int(address.rpartition(":")[2]))
