@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from demoshop.models import Product, ProductImage, ProductQuerySet
 from demoshop.templatetags.money import money
+from shopimg.admin.links import EnhancementLinks
 
 
 def thumbnail(image: ProductImage | None, size: int) -> str:
@@ -27,7 +28,7 @@ def thumbnail(image: ProductImage | None, size: int) -> str:
     )
 
 
-class ProductImageInline(admin.TabularInline):  # type: ignore[type-arg]
+class ProductImageInline(EnhancementLinks, admin.TabularInline):  # type: ignore[type-arg]
     model = ProductImage
     extra = 1
     fields = ("preview", "original", "alt", "position")

@@ -106,6 +106,8 @@ def _buckets(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         "secret_key": environ.get("S3_SECRET_ACCESS_KEY"),
         "region_name": environ.get("S3_REGION_NAME"),
         "addressing_style": environ.get("S3_ADDRESSING_STYLE"),
+        # botocore signs the addresses of files by the retired version 2 in its oldest regions.
+        "signature_version": environ.get("S3_SIGNATURE_VERSION", "s3v4"),
         "file_overwrite": False,
     }
     server = {key: value for key, value in server.items() if value is not None}

@@ -4,7 +4,8 @@
 ``DATABASE_URL``            any database Django knows; SQLite under ``var/demo`` when unset
 ``REDIS_URL``               Celery's broker; a folder of messages under ``var/demo`` when unset
 ``S3_ENDPOINT_URL``         an S3 server; with ``S3_ACCESS_KEY_ID``, ``S3_SECRET_ACCESS_KEY``,
-                            ``S3_REGION_NAME``, ``S3_ADDRESSING_STYLE`` and the buckets
+                            ``S3_REGION_NAME``, ``S3_ADDRESSING_STYLE``,
+                            ``S3_SIGNATURE_VERSION`` (s3v4 when unset) and the buckets
                             ``S3_BUCKET_MEDIA``, ``S3_BUCKET_DRAFTS``, ``S3_BUCKET_PUBLISHED``;
                             ``S3_PUBLIC_URL`` when browsers reach the buckets elsewhere
 ``DJANGO_DEBUG``            1 shows Django's error pages; off when unset

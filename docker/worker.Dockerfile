@@ -26,6 +26,7 @@ COPY shopimg shopimg
 COPY demoshop demoshop
 COPY templates templates
 COPY enhancer_worker enhancer_worker
+RUN python -m enhancer_worker weights
 USER 10001
 HEALTHCHECK --interval=30s --timeout=20s --start-period=60s CMD ["python", "docker/worker_health.py"]
 CMD ["celery", "-A", "enhancer_worker", "worker", "--queues=shopimg", "--concurrency=1", \

@@ -15,9 +15,8 @@ from django.conf import settings
 
 STOP_SECONDS = 20
 """Time that a process gets to finish what it is doing."""
-WORKER = ("-m", "celery", "-A", "enhancer_worker", "worker", "-Q", "shopimg,shopimg-bulk")
-WORKER_OPTIONS = ("--concurrency", "1", "--loglevel", "INFO", "--hostname", "demo@%h")
-BEAT = ("-m", "celery", "-A", "enhancer_worker", "beat", "--loglevel", "INFO", "--schedule")
+WORKER = ("-m", "celery", "-A", "enhancer_worker", "worker")
+WORKER_OPTIONS = ("--concurrency", "1", "--loglevel", "INFO")
 
 
 @contextmanager
@@ -67,12 +66,13 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def worker() -> Sequence[str]:
     """Arguments of one worker process for all queues."""
-    return (*WORKER, *WORKER_OPTIONS)
+    return (*WORKER, *WORKER_OPTIONS, "--hostname", "demo@%h")
 
 
-def beat(folder: Path) -> Sequence[str]:
-    """Arguments of the clock that starts the sweeper."""
-    return (*BEAT, str(folder / "beat-schedule"))
+def upkeep(folder: Path) -> Sequence[str]:
+    """Arguments of the sweeper with its clock: a worker of its own, which no job holds up."""
+    own = ("-Q", "shopimg-upkeep", "--hostname", "upkeep@%h")
+    return (*WORKER, *WORKER_OPTIONS, *own, "--beat", "--schedule", str(folder / "beat-schedule"))
 
 
 def tail(log: Path, lines: int = 30) -> str:

@@ -1,4 +1,4 @@
-"""Runs the shop: the site, one worker and the sweeper's clock, until somebody stops them."""
+"""Runs the shop: the site, one worker for jobs and one for upkeep, until somebody stops them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(address: str) -> None:
         accounts.create_users(folder)
         commands = {
             "worker": processes.worker(),
-            "beat": processes.beat(folder),
+            "upkeep": processes.upkeep(folder),
             "site": ("manage.py", "runserver", "--noreload", "--insecure", address),
         }
         started = {
