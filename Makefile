@@ -51,10 +51,14 @@ format: install ## rewrite the code in the project's style
 	$(BIN)/ruff format .
 
 .PHONY: bench
-bench: install ## measure quality and speed on DATA=folder
+bench: install servers ## measure quality, speed, queue, colours and scale on DATA=folder
 	@test -n "$(DATA)" || { echo "usage: make bench DATA=folder"; exit 2; }
-	$(BIN)/python -m enhancer_worker evaluate --data "$(DATA)"
 	$(BIN)/python benchmarks/engine.py --data "$(DATA)"
+	$(BIN)/python benchmarks/worker.py
+	$(BIN)/python benchmarks/quality.py --data "$(DATA)"
+	$(BIN)/python benchmarks/colour.py --data "$(DATA)"
+	$(BIN)/python benchmarks/scale.py --images 10000
+	$(BIN)/python benchmarks/review.py
 
 .PHONY: screenshots
 screenshots: install servers ## take the pictures under docs/images again

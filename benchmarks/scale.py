@@ -1,0 +1,205 @@
+"""Measures what a large catalogue costs: predicting, queueing, an idle sweep, a clean-up.
+
+Run it as `python benchmarks/scale.py [--images 100000]`. It makes that many image rows, all of one
+small file, on the servers that `DATABASE_URL` and `REDIS_URL` name or, where both are not set, on a
+PostgreSQL and a Redis that it starts as the tests do.
+Each figure comes from a process of its own. It prints its table and writes it to
+`benchmarks/results/scale.md`, and the figures to `scale.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+ROWS_PER_INSERT = 5000
+
+
+def main() -> None:
+    """Measure, print, write; or, when started by itself, take one measurement."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=100_000, help="image rows in the catalogue")
+    parser.add_argument("--measure", choices=MEASUREMENTS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        print(json.dumps(measure(arguments.measure)))  # noqa: T201 - read by the parent
+        return
+    figures = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "hardware": hardware(),
+        "commit": commit(),
+        "images": arguments.images,
+        "measurements": measure_all(arguments.images),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "scale.json").write_text(json.dumps(figures, indent=2) + "\n")
+    (RESULTS / "scale.md").write_text(to_markdown(figures))
+    print(to_markdown(figures))  # noqa: T201 - this is a script
+
+
+def measure_all(images: int) -> dict[str, Any]:
+    """Make the catalogue, and take every measurement in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder, servers(Path(folder)) as addresses:
+        environment = {
+            **os.environ,
+            **addresses,
+            "DEMO_DIR": folder,
+            "DJANGO_SETTINGS_MODULE": "demoshop.settings",
+            "PYTHONPATH": str(ROOT),
+            "SCALE_IMAGES": str(images),
+        }
+        return {name: in_a_process(name, environment) for name in MEASUREMENTS}
+
+
+def in_a_process(name: str, environment: dict[str, str]) -> dict[str, float]:
+    """Take one measurement, so that each has a peak of memory of its own."""
+    command = [sys.executable, str(Path(__file__).resolve()), "--measure", name]
+    done = subprocess.run(  # noqa: S603 - our own script
+        command, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def measure(name: str) -> dict[str, float]:
+    """Run one of ``MEASUREMENTS`` in this process."""
+    import django  # noqa: PLC0415 - the settings must be in the environment first
+
+    django.setup()
+    before_megabytes = peak_megabytes()
+    started = time.perf_counter()
+    MEASUREMENTS[name]()
+    return {
+        "seconds": time.perf_counter() - started,
+        "peak_rss_megabytes": peak_megabytes(),
+        "rss_before_megabytes": before_megabytes,
+    }
+
+
+def peak_megabytes() -> float:
+    """Return the most memory that this process has held so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def make_catalogue() -> None:
+    """Write the image rows behind the hook, as an import would."""
+    from django.core.files.base import ContentFile  # noqa: PLC0415 - needs the settings
+    from django.core.management import call_command  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415
+
+    from demoshop.models import Product, ProductImage  # noqa: PLC0415
+
+    call_command("migrate", verbosity=0)
+    content = Path(tempfile.mkstemp(suffix=".jpg")[1])
+    Image.new("RGB", (64, 48), (120, 120, 120)).save(content)
+    storage = ProductImage._meta.get_field("original").storage  # type: ignore[union-attr]
+    name = storage.save("scale.jpg", ContentFile(content.read_bytes()))
+    content.unlink()
+    product = Product.objects.create(**required_of(Product))
+    images = int(os.environ["SCALE_IMAGES"])
+    for start in range(0, images, ROWS_PER_INSERT):
+        ProductImage.objects.bulk_create(
+            ProductImage(product=product, original=name)
+            for _ in range(start, min(images, start + ROWS_PER_INSERT))
+        )
+
+
+def required_of(model: Any) -> dict[str, Any]:
+    """Return the least that a product needs."""
+    fields = {field.name for field in model._meta.fields}
+    given = {"name": "Mug", "slug": "mug", "price": 9, "category": "kitchen"}
+    return {name: value for name, value in given.items() if name in fields}
+
+
+def command(*arguments: str) -> Callable[[], None]:
+    """Return what runs a management command in silence."""
+
+    def run() -> None:
+        from django.core.management import call_command  # noqa: PLC0415 - needs the settings
+
+        with Path(os.devnull).open("w") as nowhere:
+            call_command(*arguments, stdout=nowhere)
+
+    return run
+
+
+MEASUREMENTS: dict[str, Callable[[], None]] = {
+    "make the rows": make_catalogue,
+    "shopimg_reprocess --dry-run": command("shopimg_reprocess", "--dry-run"),
+    "shopimg_reprocess": command("shopimg_reprocess"),
+    "shopimg_reprocess, all up to date": command("shopimg_reprocess"),
+    "shopimg_reprocess --dry-run, all up to date": command("shopimg_reprocess", "--dry-run"),
+    "shopimg_sweep, nothing to do": command("shopimg_sweep"),
+    "shopimg_cleanup --dry-run": command("shopimg_cleanup", "--dry-run"),
+}
+"""What is measured, in this order; each finds what the ones before have left."""
+
+
+@contextmanager
+def servers(folder: Path) -> Iterator[dict[str, str]]:
+    """Yield the addresses of an empty database and of a broker, as environment variables."""
+    if {"DATABASE_URL", "REDIS_URL"} <= os.environ.keys():
+        yield {}
+        return
+    sys.path.insert(0, str(ROOT))
+    from tests.servers.postgres import postgres  # noqa: PLC0415 - only where it is needed
+    from tests.servers.redis import redis  # noqa: PLC0415
+
+    with postgres() as database, redis(folder) as broker:
+        yield {"DATABASE_URL": database.create_database("scale"), "REDIS_URL": broker.url}
+
+
+def hardware() -> str:
+    """Describe the machine in a line."""
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text().splitlines() if facts.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    cores = len(os.sched_getaffinity(0))
+    load = os.getloadavg()[0]
+    return f"{cores} cores {(models or [platform.machine()])[0]}, load {load:.1f}"
+
+
+def commit() -> str:
+    """Return the revision that is measured."""
+    git = ["git", "describe", "--always", "--dirty"]
+    done = subprocess.run(git, capture_output=True, text=True, check=False, cwd=ROOT)  # noqa: S603
+    return done.stdout.strip() or "unknown"
+
+
+def to_markdown(figures: dict[str, Any]) -> str:
+    """Lay the figures out as a page."""
+    lines = [
+        "# Scale",
+        "",
+        f"{figures['date']}, {figures['hardware']}, commit {figures['commit']}, "
+        f"{figures['images']:,} images of one small file, PostgreSQL, Redis. "
+        "One run each. Made by `python benchmarks/scale.py`.",
+        "",
+        "| what | seconds | images per second | peak memory, MB | of it before it began |",
+        "|---|---|---|---|---|",
+    ]
+    for name, part in figures["measurements"].items():
+        rate = figures["images"] / part["seconds"]
+        lines.append(
+            f"| {name} | {part['seconds']:.2f} | {rate:,.0f} "
+            f"| {part['peak_rss_megabytes']:.0f} | {part['rss_before_megabytes']:.0f} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    main()
