@@ -23,14 +23,12 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('recipe', models.CharField(blank=True, max_length=64, verbose_name='recipe')),
                 ('filters', models.JSONField(default=dict, verbose_name='filters')),
-                ('state', models.CharField(choices=[('queueing', 'Queueing'), ('queued', 'All queued'), ('finished', 'Finished'), ('interrupted', 'Interrupted')], default='queueing', max_length=16, verbose_name='state')),
+                ('state', models.CharField(choices=[('queueing', 'Queueing'), ('queued', 'All queued'), ('interrupted', 'Interrupted')], default='queueing', max_length=16, verbose_name='state')),
                 ('cursor', models.JSONField(default=dict, verbose_name='cursor')),
                 ('examined', models.PositiveIntegerField(default=0, verbose_name='images examined')),
                 ('queued', models.PositiveIntegerField(default=0, verbose_name='jobs queued')),
-                ('skipped', models.PositiveIntegerField(default=0, verbose_name='images up to date')),
-                ('refused', models.PositiveIntegerField(default=0, verbose_name='images refused')),
+                ('skipped', models.PositiveIntegerField(default=0, verbose_name='images skipped')),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='created')),
-                ('queued_at', models.DateTimeField(blank=True, null=True, verbose_name='all queued')),
                 ('finished_at', models.DateTimeField(blank=True, null=True, verbose_name='finished')),
             ],
             options={
@@ -79,7 +77,6 @@ class Migration(migrations.Migration):
                 ('error_message', models.TextField(blank=True, verbose_name='error')),
                 ('error_detail', models.TextField(blank=True, verbose_name='technical detail')),
                 ('timings', models.JSONField(blank=True, default=dict, verbose_name='seconds by step')),
-                ('bulk', models.BooleanField(default=False, verbose_name='in the bulk queue')),
                 ('bulk_run', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='jobs', to='shopimg.bulkrun')),
                 ('requested_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('source_type', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='contenttypes.contenttype')),
@@ -158,11 +155,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='enhancementjob',
-            index=models.Index(condition=models.Q(('bulk', False), ('state', 'queued')), fields=['sent_at', 'run_after'], name='shopimg_job_unsent'),
+            index=models.Index(condition=models.Q(('bulk_run__isnull', True), ('state', 'queued')), fields=['sent_at', 'run_after'], name='shopimg_job_unsent'),
         ),
         migrations.AddIndex(
             model_name='enhancementjob',
-            index=models.Index(condition=models.Q(('bulk', True), ('state', 'queued')), fields=['sent_at', 'run_after'], name='shopimg_bulk_job_unsent'),
+            index=models.Index(condition=models.Q(('bulk_run__isnull', False), ('state', 'queued')), fields=['sent_at', 'run_after'], name='shopimg_bulk_job_unsent'),
         ),
         migrations.AddIndex(
             model_name='enhancementjob',
