@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from enhancer_worker.training.config_file import plain_type, read_config
+from enhancer_worker.training.degradations import RestorationMix
 
 ArgsT = TypeVar("ArgsT", bound="TrainingArgs")
 
@@ -123,8 +124,8 @@ class UpscalerArgs(TrainingArgs):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RestorerArgs(TrainingArgs):
-    """A run of the blind restorer."""
+class RestorerArgs(TrainingArgs, RestorationMix):
+    """A run of the blind restorer, and the mix of damages that it sees."""
 
     patch: int = 64
     """Side of one patch, pixels, a multiple of 4."""
@@ -138,6 +139,12 @@ class RestorerArgs(TrainingArgs):
     """Highest Adam step size, unitless."""
     last_learning_rate: float = 4e-6
     """Adam step size at the end of the cosine, unitless."""
+
+    def _mistakes(self) -> tuple[tuple[bool, str], ...]:
+        return (
+            *super()._mistakes(),
+            (self.clean < 0, "the parts of the mix are more than all: lower one"),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

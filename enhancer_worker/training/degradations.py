@@ -44,6 +44,11 @@ class RestorationMix:
     largest_sigma: float = 55.0
     """Highest standard deviation of white noise, of 255."""
 
+    @property
+    def clean(self) -> float:
+        """Fraction of samples that nothing was done to."""
+        return 1 - self.gaussian - self.jpeg - self.upload - self.blur
+
 
 def to_float(image: Tile) -> FloatImage:
     """Scale (H, W, 3) from uint8 to float32, [0, 1]."""

@@ -123,5 +123,5 @@ def fit(args: RestorerArgs) -> TrainingModule:
     def build(clock: RunClock) -> TrainingModule:
         return TrainingModule(build_net(args), score, args, clock)
 
-    pairs = RestorerPairs(read_tiles(training), args.batch, args.patch, RestorationMix())
+    pairs = RestorerPairs(read_tiles(training), args.batch, args.patch, mix=args)
     return run("restore_s", build, pairs, held_out_pairs(read_tiles(held_out)), args)
