@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
+from django.utils.http import http_date
 from rest_framework.test import APIClient
 
 from shopimg import wakeup
@@ -281,10 +284,13 @@ def test_detail__no_date_while_another_change_may_fall_into_the_same_second(
     api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = builders.job_of(builders.photo())
+    EnhancementJob.objects.update(run_after=job.created_at, sent_at=None)
+    second = job.created_at.replace(microsecond=0)
+    monkeypatch.setattr(timezone, "now", lambda: second + timedelta(microseconds=999_999))
     assert "Last-Modified" not in api.get(f"{JOBS}{job.pk}/")
-    hour_ago = job.created_at.replace(year=job.created_at.year - 1)
-    EnhancementJob.objects.update(created_at=hour_ago, run_after=hour_ago, sent_at=None)
+    monkeypatch.setattr(timezone, "now", lambda: second + timedelta(seconds=1))
     dated = api.get(f"{JOBS}{job.pk}/")
+    assert dated["Last-Modified"] == http_date(second.timestamp())
     again = api.get(f"{JOBS}{job.pk}/", headers={"If-Modified-Since": dated["Last-Modified"]})
     assert again.status_code == 304
 
