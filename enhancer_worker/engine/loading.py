@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _LARGEST_SIDE = 16_384
+_CONVERSION = threading.Lock()
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +79,24 @@ def convert(net: nn.Module, multiple_of: int) -> ov.Model:
     batch = torch.export.Dim("batch", min=1, max=64)
     example = torch.zeros(2, 3, 16 * multiple_of, 24 * multiple_of)
     shapes: Any = ({0: batch, 2: height, 3: width},)
-    return openvino.convert_model(torch.export.export(net, (example,), dynamic_shapes=shapes))
+    program = torch.export.export(net, (example,), dynamic_shapes=shapes)
+    with _kept_log_level():
+        return openvino.convert_model(program)
+
+
+@contextlib.contextmanager
+def _kept_log_level() -> Iterator[None]:
+    """Undo what OpenVINO does to the root logger: a failed conversion would leave it at ERROR.
+
+    So would two at once, as each restores the level that it found.
+    """
+    with _CONVERSION:
+        level, filters = logging.root.level, list(logging.root.filters)
+        try:
+            yield
+        finally:
+            logging.root.setLevel(level)
+            logging.root.filters[:] = filters
 
 
 def _load_torch(record: WeightsRecord, placement: Placement, config: WorkerConfig) -> Session:

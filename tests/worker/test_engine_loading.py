@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 import urllib.error
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import IO
 import numpy as np
 import openvino as ov
 import pytest
+import torch
+from torch import Tensor, nn
 
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine import device, download
@@ -221,3 +224,18 @@ def test_fetch_missing__says_that_there_is_no_connection(
     monkeypatch.setattr(download.urllib.request, "urlopen", urlopen)
     with pytest.raises(WorkerError, match=r"cannot download https://\S+/net\.bin: .*by hand"):
         fetch_missing(tmp_path / "net.bin", EMPTY_SHA256, "https://example.org")
+
+
+class Unconvertible(nn.Module):
+    """Something that OpenVINO has no operation for."""
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return torch.special.bessel_j0(pixels)
+
+
+def test_convert__failure_leaves_the_log_level_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ov.frontend.OpConversionFailure, match="bessel"):
+        convert(Unconvertible(), 1)
+    logging.getLogger("enhancer_worker").warning("still heard")
+    heard = [record.message for record in caplog.records if record.name == "enhancer_worker"]
+    assert heard == ["still heard"]
