@@ -93,8 +93,9 @@ def s3(folder: Path) -> Iterator[S3Server]:
 @contextmanager
 def _rclone(protocol: str, port: int, server: S3Server, *options: str) -> Iterator[None]:
     command: list[str | Path] = [RCLONE, "serve", protocol, server.folder, *options]
-    # Both look at the same folder, so neither may remember what it has seen there.
-    address = [f"--addr=127.0.0.1:{port}", "--dir-cache-time=0", "--config="]
+    # Both look at the same folder, so neither may remember what it has seen there. Not 0: rclone
+    # then tidies its memory up without a pause, on a whole core, and in the end answers nobody.
+    address = [f"--addr=127.0.0.1:{port}", "--dir-cache-time=1ms", "--config="]
     with running(
         f"rclone-{protocol}",
         [*command, *address],

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
 import redis
+from botocore.config import Config
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage
 from django.db import connection
@@ -89,6 +91,22 @@ def test_s3__the_public_address_serves_published_files_only(s3_server: S3Server)
     assert _fetch(f"{s3_server.public_url}/shopimg-published/public.txt") == b"for all"
     with pytest.raises(urllib.error.HTTPError, match="404"):
         _fetch(f"{s3_server.public_url}/shopimg-drafts/public.txt")
+
+
+def test_s3__answers_many_who_write_and_delete_in_the_same_folders(s3_server: S3Server) -> None:
+    # A folder that another request has just emptied and removed is an error of the server's, which
+    # every client tries again; no answer at all is not.
+    config = Config(read_timeout=20, retries={"mode": "standard", "total_max_attempts": 8})
+    storage = S3Storage(**s3_server.storage_options("published"), client_config=config)
+
+    def write_and_delete(writer: int) -> bool:
+        for number in range(15):
+            name = storage.save(f"busy/{writer % 3}/{number}.txt", ContentFile(b"x"))
+            storage.delete(name)
+        return storage.exists(name)
+
+    with ThreadPoolExecutor(4) as writers:
+        assert list(writers.map(write_and_delete, range(6))) == [False] * 6
 
 
 @pytest.mark.django_db
