@@ -16,7 +16,31 @@ from shopimg.states import JobState
 
 logger = logging.getLogger(__name__)
 
+OUTAGE_AFTER = 5
+"""So many files in a row that cannot be read now mean that the storage is down."""
+
 _Image = tuple[int, str]
+
+
+class Outage:
+    """Tells one file that cannot be read from a storage that is down, across batches."""
+
+    def __init__(self) -> None:
+        self._in_a_row = 0
+
+    def read(self) -> None:
+        """Note a file that could be read."""
+        self._in_a_row = 0
+
+    def unread(self, error: CapacityError) -> None:
+        """Note a file that could not be read.
+
+        Raises:
+            CapacityError: it was one too many in a row.
+        """
+        self._in_a_row += 1
+        if self._in_a_row >= OUTAGE_AFTER:
+            raise error
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +53,40 @@ class Placed:
     """Jobs of uploads that are not acceptable, whether that is new or was known."""
 
 
-def describe(instances: Iterable[Model], order: Order) -> list[EnhancementJob]:
-    """Build the unsaved job of each image; one for which that fails unexpectedly is left out.
+def describe(
+    instances: Sequence[Model], order: Order, outage: Outage | None = None
+) -> list[EnhancementJob]:
+    """Build the unsaved job of each image; one for which that fails is left out.
+
+    Args:
+        instances: images of one batch.
+        order: what to do with them.
+        outage: what is known from earlier batches of the same run.
 
     Raises:
-        CapacityError: the storage failed; the message names the image.
+        CapacityError: the storage is down: no file of a batch, or too many in a row, could be read;
+            the message names an image.
         RecipeError: the recipe is unknown.
     """
-    jobs = []
+    outage = outage or Outage()
+    jobs: list[EnhancementJob] = []
+    unread: list[CapacityError] = []
     for instance in instances:
         try:
             jobs.append(requests.describe(instance, order))
+            outage.read()
         except CapacityError as err:
-            detail = f"{instance._meta.label} {instance.pk}: {err.detail}"
-            raise CapacityError(err.public_message, detail=detail) from err
+            unread.append(_named(err, instance))
+            logger.warning("no job for %s", unread[-1].detail)
+            outage.unread(unread[-1])
         except EnhancementError:
             raise
         except Exception:
             # One image must not keep a run from all the others.
             logger.exception("no job for %s %s", instance._meta.label, instance.pk)
+    # Of a single file nobody can tell; a run must not stand before it for ever.
+    if 1 < len(unread) == len(instances):
+        raise unread[0]
     return jobs
 
 
@@ -68,6 +107,11 @@ def place(wanted: Sequence[EnhancementJob], *, force: bool) -> Placed:
         if job.pk not in written and not settled:
             queued += requests.place(job, force=force).queued
     return Placed(queued, sum(job.state == JobState.FAILED for job in wanted))
+
+
+def _named(error: CapacityError, instance: Model) -> CapacityError:
+    detail = f"{instance._meta.label} {instance.pk}: {error.detail}"
+    return CapacityError(error.public_message, detail=detail)
 
 
 def _by_image(wanted: Iterable[EnhancementJob]) -> dict[_Image, list[EnhancementJob]]:

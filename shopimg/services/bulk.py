@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -19,6 +19,9 @@ from shopimg.querysets import key_as_text
 from shopimg.services import batches, sending
 from shopimg.services.requests import Order
 from shopimg.states import JobState, RunState
+
+_PROGRESS = ("cursor", "examined", "queued", "refused", "skipped", "state")
+"""What a batch changes of a run; who goes on with it, and when, is decided elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +144,16 @@ def advance(run: BulkRun, batch_size: int = 1000) -> Iterator[int]:
     the batch it was in; equal content gives the same job, so nothing is done twice.
 
     Raises:
-        CapacityError: the storage failed; the run stands before the batch it was in.
+        CapacityError: the storage is down; the run stands before the batch it was in. A single file
+            that cannot be read is counted as refused.
         RecipeError: the recipe is unknown by now.
     """
     selection = Selection.from_json(run.filters)
+    order = Order(recipe=selection.recipe, bulk_run=run, force=selection.force)
+    outage = batches.Outage()
     for source in _selected_sources(selection):
         while batch := _next_batch(run, source, selection, batch_size):
-            _queue(run, source, batch, selection)
+            _queue(run, source, batch, batches.describe(batch, order, outage))
             yield len(batch)
     BulkRun.objects.filter(pk=run.pk).update(state=RunState.QUEUED, queued_at=timezone.now())
     finish_runs()
@@ -254,13 +260,14 @@ def _next_batch(
 
 
 def _queue(
-    run: BulkRun, source: sources.Source, batch: list[models.Model], selection: Selection
+    run: BulkRun,
+    source: sources.Source,
+    batch: Sequence[models.Model],
+    wanted: Sequence[EnhancementJob],
 ) -> None:
-    order = Order(recipe=selection.recipe, bulk_run=run, force=selection.force)
-    wanted = batches.describe(batch, order)
     # Together with the cursor, so that an interruption never counts or forces a job twice.
     with transaction.atomic():
-        placed = batches.place(wanted, force=selection.force)
+        placed = batches.place(wanted, force=run.filters["force"])
         run.cursor[source.label] = source.model._meta.pk.value_to_string(batch[-1])
         run.examined += len(batch)
         refused = placed.refused + len(batch) - len(wanted)
@@ -268,5 +275,5 @@ def _queue(
         run.refused += refused
         run.skipped += len(batch) - placed.queued - refused
         run.state = RunState.QUEUEING
-        run.save()
+        run.save(update_fields=_PROGRESS)
     sending.top_up_bulk()

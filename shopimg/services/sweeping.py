@@ -17,14 +17,13 @@ from shopimg.contract import CapacityError
 from shopimg.models import EnhancementJob
 from shopimg.querysets import key_as_text
 from shopimg.services import bulk, jobs, publishing, queueing, requests, sending
+from shopimg.services.batches import OUTAGE_AFTER
 from shopimg.services.requests import Order
 
 logger = logging.getLogger(__name__)
 
 RECONCILE_LIMIT = 200
 """Most images of one model that one sweep reads."""
-OUTAGE_AFTER = 5
-"""So many files in a row that cannot be read now mean that the storage is down."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -44,6 +45,13 @@ def _catalogue(number: int, *, known: bool = True) -> list[Photo]:
     if known:
         return [Photo.objects.create(file=name) for name in names]
     return Photo.objects.bulk_create([Photo(file=name) for name in names])
+
+
+def _make_unreadable(photo: Photo) -> None:
+    """Let the storage fail with an error of its own, for this file alone."""
+    path = Path(photo.file.path)
+    path.unlink()
+    path.symlink_to(path)
 
 
 def _run(selection: Selection, size: int = 1000) -> BulkRun:
@@ -105,7 +113,9 @@ def test_advance__batch_that_fails_half_way_leaves_no_trace(monkeypatch) -> None
     _catalogue(4, known=False)
     run = bulk.start(Selection())
     with monkeypatch.context() as patch:
-        patch.setattr(BulkRun, "save", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(
+            BulkRun, "save", lambda self, **_fields: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
         with pytest.raises(KeyboardInterrupt):
             list(bulk.advance(run, 2))
     assert EnhancementJob.objects.count() == 0
@@ -144,6 +154,27 @@ def test_advance__broken_image_does_not_stop_the_others() -> None:
     assert bulk.progress(run) == {JobState.QUEUED: 2, JobState.FAILED: 1}
     again = _run(Selection())
     assert (*_numbers(again), again.refused) == (3, 0, 2, 1)
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_advance__file_that_cannot_be_read_does_not_stop_the_others(size: int) -> None:
+    photos = _catalogue(7, known=False)
+    for photo in (photos[0], photos[4], photos[6]):
+        _make_unreadable(photo)
+    run = bulk.start(Selection(model="testapp.Photo"))
+    list(bulk.advance(run, size))
+    assert (run.state, *_numbers(run), run.refused) == (RunState.QUEUED, 7, 4, 0, 3)
+
+
+def test_advance__many_files_in_a_row_that_cannot_be_read_are_an_outage() -> None:
+    photos = _catalogue(7, known=False)
+    for photo in photos[1:6]:
+        _make_unreadable(photo)
+    run = bulk.start(Selection(model="testapp.Photo"))
+    with pytest.raises(CapacityError) as caught:
+        list(bulk.advance(run, 1))
+    assert caught.value.detail.startswith(f"testapp.Photo {photos[5].pk}: ")
+    assert (*_numbers(run), run.refused) == (5, 1, 0, 4)
 
 
 def test_advance__image_that_fails_unexpectedly_is_counted_as_refused(monkeypatch) -> None:
