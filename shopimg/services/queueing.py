@@ -78,12 +78,29 @@ def advance(run_id: uuid.UUID) -> int:
     except CapacityError:
         # The storage is down: the sweeper asks again.
         logger.warning("bulk run %s is interrupted", run_id, exc_info=True)
+        bulk.interrupt(run)
         _rows(run_id).update(queue_after=timezone.now())
         return images
-    except EnhancementError:
+    except (EnhancementError, LookupError, ValueError):
+        # The settings have changed: a model or recipe is gone. Only an operator can help.
         logger.exception("bulk run %s cannot go on", run_id)
+        bulk.interrupt(run)
     _rows(run_id).update(queue_after=None)
     return images
+
+
+def take_over(run: BulkRun) -> bool:
+    """Keep workers off a run, as the caller queues the rest of it itself.
+
+    Returns:
+        False where a worker is at it.
+    """
+    if run.queue_after is None:
+        return True  # no worker knows of it
+    due = _rows(run.pk).filter(queue_after__lte=timezone.now())
+    taken = bool(due.update(queue_after=None))
+    run.refresh_from_db()
+    return taken
 
 
 def send_due() -> int:
@@ -113,8 +130,7 @@ def _claim(run_id: uuid.UUID) -> BulkRun | None:
 
 
 def _renew(run: BulkRun) -> None:
-    run.queue_after = _until()  # also in memory: saving the run's next batch writes it
-    _rows(run.pk).update(queue_after=run.queue_after)
+    _rows(run.pk).update(queue_after=_until())
 
 
 def _until() -> datetime:

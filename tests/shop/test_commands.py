@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from shopimg import storage, tasks, wakeup
 from shopimg.models import BulkRun, EnhancedVariant, EnhancementJob
-from shopimg.services import cleaning, publishing, reviews, running
+from shopimg.services import bulk, cleaning, publishing, reviews, running
 from shopimg.services.bulk import Selection
 from shopimg.services.requests import Order, request_enhancement
 from shopimg.states import ReviewState, RunState
@@ -190,6 +190,31 @@ def test_reprocess__waits_for_the_end_and_fails_when_a_job_failed(monkeypatch, c
     assert said[1:] == ["Finished: 1 succeeded, 1 failed."]
     assert BulkRun.objects.get().state == RunState.FINISHED
     assert EnhancementJob.objects.for_source(good).get().state == "succeeded"
+
+
+@pytest.mark.django_db
+def test_reprocess__that_waits_fails_when_an_image_was_refused(monkeypatch, capsys) -> None:
+    _, bad = _unknown(2)
+    Path(bad.file.path).write_bytes(b"not a picture")
+    monkeypatch.setattr(time, "sleep", _work)
+    for failed in ("1 jobs failed, ", ""):  # the second run finds the job of the first one
+        with pytest.raises(CommandError, match=f"^{failed}1 images were refused\\. See"):
+            call_command("shopimg_reprocess", "--wait")
+
+
+@pytest.mark.django_db
+def test_reprocess__resumes_no_run_that_a_worker_is_at() -> None:
+    _unknown(2)
+    run = bulk.start(Selection())
+    end = timezone.now() + timedelta(minutes=6)
+    BulkRun.objects.update(queue_after=end)
+    with pytest.raises(CommandError, match=f"^A worker queues the images of run {run.pk} already"):
+        call_command("shopimg_reprocess", "--resume", str(run.pk))
+    assert EnhancementJob.objects.count() == 0
+    BulkRun.objects.update(queue_after=timezone.now(), state=RunState.INTERRUPTED)
+    call_command("shopimg_reprocess", "--resume", str(run.pk), verbosity=0)
+    run.refresh_from_db()
+    assert (run.state, run.queued, run.queue_after) == (RunState.QUEUED, 2, None)
 
 
 @pytest.mark.django_db

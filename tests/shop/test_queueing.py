@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
+from pytest_django import Settings
 
 from shopimg import wakeup
-from shopimg.contract import CapacityError, RecipeError
 from shopimg.models import BulkRun, EnhancementJob
-from shopimg.services import bulk, queueing, sweeping
+from shopimg.services import bulk, queueing, quotas, sweeping
 from shopimg.states import RunState
 from tests import builders
 
@@ -111,37 +111,74 @@ def test_advance__run_of_a_dead_worker_goes_on_where_it_stopped(
 
 
 def test_advance__storage_that_is_down_is_asked_again_later(
-    run: BulkRun, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+    run: BulkRun, sent: list[Any], settings: Settings
 ) -> None:
-    def fail(run: BulkRun, _size: int) -> Any:
-        bulk.interrupt(run)
-        raise CapacityError
-        yield 0
-
-    with monkeypatch.context() as patch:
-        patch.setattr(bulk, "advance", fail)
-        assert queueing.advance(run.pk) == 0
+    working = settings.STORAGES
+    backend = "tests.testapp.storages.BrokenCloudStorage"
+    settings.STORAGES = working | {"default": {"BACKEND": backend}}
+    assert queueing.advance(run.pk) == 0
     run.refresh_from_db()
-    assert run.state == RunState.INTERRUPTED
+    assert (run.state, run.examined) == (RunState.INTERRUPTED, 0)
+    settings.STORAGES = working
     _age(run, seconds=61)
     assert queueing.send_due() == 1
     assert queueing.advance(run.pk) == 3
     assert _is_over(run)
 
 
-def test_advance__run_whose_recipe_is_gone_is_given_up(
-    run: BulkRun, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("gone", ["SOURCES", "RECIPES"])
+def test_advance__run_whose_model_or_recipe_is_gone_is_given_up(
+    run: BulkRun, sent: list[Any], settings: Settings, gone: str
 ) -> None:
-    def fail(run: BulkRun, _size: int) -> Any:
-        bulk.interrupt(run)
-        raise RecipeError
-        yield 0
-
-    monkeypatch.setattr(bulk, "advance", fail)
+    BulkRun.objects.update(filters={**run.filters, "recipe": "gentle"})
+    sources = settings.SHOPIMG["SOURCES"]
+    left = {
+        "SOURCES": {"SOURCES": {"testapp.OwnedPhoto": sources["testapp.OwnedPhoto"]}},
+        "RECIPES": {"RECIPES": {}},
+    }
+    settings.SHOPIMG = {**settings.SHOPIMG, **left[gone]}
     assert queueing.advance(run.pk) == 0
     run.refresh_from_db()
     assert (run.state, run.queue_after) == (RunState.INTERRUPTED, None)
     assert queueing.send_due() == 0
+    assert run.requested_by is not None
+    quotas.check_runs(run.requested_by)
+
+
+def test_take_over__not_while_a_worker_is_at_it(
+    run: BulkRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queueing, "BATCH_SIZE", 1)
+    taken: list[bool] = []
+    batches = bulk.advance
+
+    def interrupted(*args: Any) -> Any:
+        for number in batches(*args):
+            run.refresh_from_db()
+            taken.append(queueing.take_over(run))
+            yield number
+
+    monkeypatch.setattr(bulk, "advance", interrupted)
+    assert queueing.advance(run.pk) == 3
+    assert taken == [False, False, False]
+
+
+def test_take_over__keeps_workers_off(run: BulkRun, sent: list[Any]) -> None:
+    assert queueing.take_over(run) is True
+    assert run.queue_after is None
+    assert queueing.advance(run.pk) == 0
+    assert queueing.send_due() == 0
+    assert queueing.take_over(run) is True  # resumed once more
+
+
+def test_advance__writes_nothing_of_a_run_but_its_progress(run: BulkRun) -> None:
+    steps = bulk.advance(run, 1)
+    next(steps)
+    BulkRun.objects.filter(pk=run.pk).update(queue_after=None)
+    next(steps)
+    steps.close()
+    run.refresh_from_db()
+    assert (run.examined, run.queue_after) == (2, None)
 
 
 def test_sweep__sends_a_lost_message_again_but_not_at_every_sweep(

@@ -16,7 +16,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from shopimg.contract import EnhancementError, RecipeError
 from shopimg.management.interruption import Interruption, interruptible
 from shopimg.models import BulkRun
-from shopimg.services import bulk
+from shopimg.services import bulk, queueing
 from shopimg.states import OPEN_JOBS, JobState
 
 POLL_SECONDS = 1.0
@@ -149,8 +149,10 @@ class Command(BaseCommand):
         jobs = [f"{counts[state]} {state.label.lower()}" for state in JobState if state in counts]
         self.stdout.write(f"{run.get_state_display()}: {', '.join(jobs) or 'no jobs'}.")
         bad = counts.get(JobState.FAILED, 0) + counts.get(JobState.QUARANTINED, 0)
-        if waited and bad:
-            raise CommandError(f"{bad} jobs failed. See them in the admin, or run --only-failed.")
+        numbers = {"jobs failed": bad, "images were refused": run.refused}
+        problems = ", ".join(f"{number} {what}" for what, number in numbers.items() if number)
+        if waited and problems:
+            raise CommandError(f"{problems}. See them in the admin, or run --only-failed.")
 
 
 def _selection(options: dict[str, Any]) -> bulk.Selection:
@@ -195,6 +197,8 @@ def _resumed(options: dict[str, Any]) -> BulkRun | None:
         raise CommandError(f"There is no run {key}.")
     if run.queued_at is not None and not options["wait"]:
         raise CommandError(f"All jobs of run {key} are queued. Wait for them with --wait.")
+    if run.queued_at is None and not queueing.take_over(run):
+        raise CommandError(f"A worker queues the images of run {key} already.")
     return run
 
 
