@@ -37,8 +37,9 @@ def configure(app: Celery) -> Celery:
 def consume(app: Celery) -> Celery:
     """Let the workers of an app serve the queues of shopimg, whatever the host's own apps do.
 
-    They look into them in this order: upkeep, interactive jobs, bulk jobs. ``-Q`` still narrows a
-    worker down, so that some may be kept for interactive jobs.
+    On Redis they look into them in this order: upkeep, interactive jobs, bulk jobs; other brokers
+    have an order of their own. ``-Q`` still narrows a worker down, so that some may be kept for
+    interactive jobs.
     """
     app.on_after_configure.connect(_choose_queues, weak=False)
     return app
@@ -136,6 +137,7 @@ def _transport_options() -> dict[str, Any]:
         "socket_connect_timeout": 3,
         "health_check_interval": 25,
         # A worker of several queues looks into the next only when nothing waits in the one before.
+        # Only Kombu's transport for Redis knows it; before Kombu 5.7 it forgot the queues' order.
         "queue_order_strategy": "priority",
     }
 
@@ -146,7 +148,8 @@ def _schedule() -> dict[str, Any]:
             "task": "shopimg.tasks.sweep_jobs",
             "schedule": SWEEP_SECONDS,
             # A sweep that nobody has started within one period is replaced by the next. Its queue
-            # is never behind jobs, so that this happens only while no worker serves it.
+            # holds nothing else but deletions, so that this happens only while no worker serves
+            # it, or while the sweep before reads the files of many images without a job.
             "options": {"expires": SWEEP_SECONDS, "queue": settings.UPKEEP_QUEUE},
         },
         "shopimg-cleanup": {

@@ -42,12 +42,12 @@ class Settings:
     API_OPEN_JOBS_PER_USER: int = 1000
     """Most jobs of one user of the API that may be open; bulk runs are counted apart."""
     QUEUE: str = "shopimg"
-    """Celery queue of interactive jobs."""
+    """Celery queue of what somebody waits for: interactive jobs, responsive sizes."""
     BULK_QUEUE: str = "shopimg-bulk"
     """Celery queue of what nobody waits for: jobs of bulk runs and of images found by the sweeper,
     the clean-up."""
     UPKEEP_QUEUE: str = "shopimg-upkeep"
-    """Celery queue of the sweeper, responsive sizes and deletions; jobs never hold it up."""
+    """Celery queue of the sweeper and of deletions; jobs never hold it up."""
     BULK_DEPTH: int = 1000
     """Most messages that wait in a queue of jobs at one time; new uploads are always sent."""
     JOB_TIME_LIMIT_SECONDS: int = 300

@@ -38,8 +38,9 @@ def queue_bulk_run(run_id: str) -> None:
 
 @shared_task(ignore_result=True)
 def make_renditions(variant_id: str) -> None:
-    """Write the responsive sizes of a published variant."""
-    variant = EnhancedVariant.objects.published().filter(pk=variant_id).first()
+    """Write the responsive sizes of a published variant, unless another message has done so."""
+    published = EnhancedVariant.objects.published()
+    variant = published.filter(pk=variant_id, renditions_at=None).first()
     if variant is not None:
         publishing.make_renditions(variant)
 

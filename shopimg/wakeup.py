@@ -45,8 +45,12 @@ def deliver(job_id: uuid.UUID, queue: str) -> bool:
 
 
 def send_renditions(variant_id: uuid.UUID) -> bool:
-    """Ask for the responsive sizes of a published variant."""
-    return _send("shopimg.tasks.make_renditions", variant_id, settings.UPKEEP_QUEUE)
+    """Ask for the responsive sizes of a published variant.
+
+    On the interactive queue: they take seconds each, and shoppers wait for them. On the one of
+    upkeep, many at once would let sweeps expire.
+    """
+    return _send("shopimg.tasks.make_renditions", variant_id, settings.QUEUE)
 
 
 def send_delete_files(variant_id: uuid.UUID) -> bool:

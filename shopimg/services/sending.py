@@ -42,7 +42,8 @@ def _fill(due: EnhancementJobQuerySet, queue: str) -> int:
     """Send never-sent jobs, then as many old ones again as messages are missing.
 
     A message in the broker cannot be matched with its job, but messages can be counted: where
-    they are fewer than the jobs that were sent, some are lost, most likely the oldest. Sending
+    they are fewer than the jobs that were sent, some are lost, most likely the oldest. Those about
+    responsive sizes count as well, which puts this off until they are worked off. Sending
     again by age alone would flood the broker while a long queue is worked off. No queue gets more
     than ``BULK_DEPTH`` messages from here: after an outage the interactive one fills step by step.
     """

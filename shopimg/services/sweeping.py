@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
@@ -50,13 +50,20 @@ def sweep() -> Swept:
     before = timezone.now() - timedelta(seconds=settings.RESEND_SECONDS)
     taken_back = jobs.take_back_expired()
     bulk.finish_runs()
+    renditions = _ask_for_renditions(before)
     sent = sending.send_due() + queueing.send_due()
-    renditions = sum(map(wakeup.send_renditions, publishing.without_renditions(before)))
     deletions = sum(map(wakeup.send_delete_files, publishing.withdrawn_with_files(before)))
     reconciled = reconcile()
     if reconciled:
         sent += sending.top_up_bulk()
     return Swept(taken_back, reconciled, sent, renditions, deletions)
+
+
+def _ask_for_renditions(before: datetime) -> int:
+    """Ask again once nothing waits: until then the first message may still be on its way."""
+    if wakeup.waiting(settings.QUEUE) != 0:
+        return 0
+    return sum(map(wakeup.send_renditions, publishing.without_renditions(before)))
 
 
 def reconcile() -> int:

@@ -62,6 +62,7 @@ class Host:
         *,
         queues: str = "",
         beat: bool = True,
+        **shopimg: Any,
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Run a worker while the block runs.
 
@@ -70,6 +71,7 @@ class Host:
             name: of the worker and its log.
             queues: comma-separated; all by default.
             beat: whether the clock of the sweeper runs inside.
+            shopimg: keys of the setting that differ from ``QUICK``.
         """
         command = [sys.executable, "-m", "celery", "-A", "enhancer_worker", "worker"]
         command += [f"--hostname={name}@test", "--concurrency=1", "--loglevel=INFO"]
@@ -82,7 +84,7 @@ class Host:
             command,
             folder=self.folder,
             ready=lambda: f"{name}@test ready" in (self.folder / f"{name}.log").read_text(),
-            env=self.environment(ENHANCER=enhancer),
+            env=self.environment(ENHANCER=enhancer, **shopimg),
         ) as process:
             yield process
 

@@ -13,6 +13,7 @@ from django.db import connection
 from django.utils import timezone
 from kombu.transport.memory import Channel
 
+from shopimg import tasks
 from shopimg.models import BulkRun, EnhancedVariant, EnhancementJob
 from shopimg.services import bulk, jobs, publishing, reviews, running, sending, sweeping
 from shopimg.services.sweeping import Swept
@@ -266,11 +267,28 @@ def test_sweep__asks_again_for_sizes_and_deletions() -> None:
     assert sweeping.sweep() == NOTHING  # they have just been asked for
     EnhancedVariant.objects.update(updated_at=timezone.now() - timedelta(seconds=61))
     assert sweeping.sweep() == Swept(0, 0, 0, 1, 1)
-    assert sorted(_messages("shopimg-upkeep")) == sorted([str(shown.pk), str(gone.pk)])
+    assert (_messages(), _messages("shopimg-upkeep")) == ([str(shown.pk)], [str(gone.pk)])
     publishing.make_renditions(shown)
     publishing.delete_public_files(gone)
     EnhancedVariant.objects.update(updated_at=timezone.now() - timedelta(seconds=61))
     assert sweeping.sweep() == NOTHING
+
+
+def test_sweep__asks_for_no_sizes_while_messages_wait() -> None:
+    reviews.approve(builders.draft(), by=builders.reviewer())
+    EnhancedVariant.objects.update(updated_at=timezone.now() - timedelta(seconds=61))
+    assert [sweeping.sweep().renditions for _ in range(3)] == [1, 0, 0]
+    Channel.queues["shopimg"].get_nowait()
+    assert sweeping.sweep().renditions == 1
+
+
+def test_make_renditions__message_that_comes_twice_writes_once() -> None:
+    shown = reviews.approve(builders.draft(), by=builders.reviewer())
+    tasks.make_renditions(str(shown.pk))
+    made = EnhancedVariant.objects.get(pk=shown.pk).renditions_at
+    assert made is not None
+    tasks.make_renditions(str(shown.pk))
+    assert EnhancedVariant.objects.get(pk=shown.pk).renditions_at == made
 
 
 def test_send_due__never_lets_too_many_wait(settings) -> None:

@@ -95,15 +95,15 @@ def test_send__bulk_job_waits_for_room_and_an_interactive_one_does_not(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("send", "task"),
+    ("send", "task", "queue"),
     [
-        (wakeup.send_renditions, "shopimg.tasks.make_renditions"),
-        (wakeup.send_delete_files, "shopimg.tasks.delete_files"),
+        (wakeup.send_renditions, "shopimg.tasks.make_renditions", "shopimg"),
+        (wakeup.send_delete_files, "shopimg.tasks.delete_files", "shopimg-upkeep"),
     ],
 )
-def test_send__tasks_about_files(client: redis.Redis, send, task: str) -> None:
+def test_send__tasks_about_files(client: redis.Redis, send, task: str, queue: str) -> None:
     assert send(uuid.uuid4()) is True
-    (raw,) = client.lrange("shopimg-upkeep", 0, -1)
+    (raw,) = client.lrange(queue, 0, -1)
     assert json.loads(raw)["headers"]["task"] == task
 
 
@@ -112,7 +112,7 @@ def test_send__connection_that_the_broker_closed_is_opened_again(client: redis.R
     assert wakeup.send_renditions(uuid.uuid4()) is True
     client.execute_command("CLIENT KILL TYPE normal SKIPME yes")
     assert wakeup.send_renditions(uuid.uuid4()) is True
-    assert client.llen("shopimg-upkeep") == 2
+    assert client.llen("shopimg") == 2
 
 
 @pytest.mark.django_db
