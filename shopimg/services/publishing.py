@@ -18,7 +18,7 @@ from shopimg import renditions, signals, sources, storage, wakeup
 from shopimg.contract import CapacityError, InvalidTransitionError
 from shopimg.models import EnhancedVariant, ReviewDecision
 from shopimg.querysets import source_key
-from shopimg.services import decisions
+from shopimg.services import decisions, photographs
 from shopimg.states import Decision, ReviewState
 
 if TYPE_CHECKING:
@@ -109,7 +109,8 @@ def rollback(
         The variant that is shown now, or None for the original.
 
     Raises:
-        InvalidTransitionError: it is not published, or it has changed in the meantime.
+        InvalidTransitionError: it is not published, it has changed in the meantime, or its photo is
+            gone.
         CapacityError: the storage did not take the file; nothing has changed.
     """
     looked_at = _check(variant, _PUBLISHED, version)
@@ -119,6 +120,7 @@ def rollback(
         return None
     name = _copied(previous)
     with transaction.atomic():
+        photographs.lock(variant)
         _lock_slot(variant)
         _hide(variant, looked_at)
         _show(previous, _REPLACED, previous.version, published_name=name)
@@ -138,14 +140,15 @@ def restore(
         version: the version that was looked at; the one of ``variant`` by default.
 
     Raises:
-        InvalidTransitionError: it was not taken out, its photo is gone, or something else has been
-            published in its place since then.
+        InvalidTransitionError: it was not taken out, its photo is gone or another one, or something
+            else has been published in its place since then.
         CapacityError: the storage did not take the file; nothing has changed.
     """
     looked_at = _check(variant, _TAKEN_OUT, version)
     name = _copied(variant)
     with transaction.atomic():
-        _lock_image(variant)
+        if photographs.lock(variant) != variant.job.source_name:
+            raise InvalidTransitionError(_("The photo has been replaced since then."))
         _lock_slot(variant)
         if _is_replaced(variant):
             raise InvalidTransitionError(_("Another picture has been published since then."))
@@ -158,7 +161,8 @@ def restore(
 def is_restorable(variant: EnhancedVariant) -> bool:
     """Tell whether ``restore`` would show a variant again."""
     taken_out = EnhancedVariant.objects.filter(_TAKEN_OUT, pk=variant.pk).exists()
-    return taken_out and variant.source is not None and not _is_replaced(variant)
+    same_photo = photographs.file_name(variant) == variant.job.source_name != ""
+    return taken_out and same_photo and not _is_replaced(variant)
 
 
 def previous_of(variant: EnhancedVariant) -> EnhancedVariant | None:
@@ -268,19 +272,6 @@ def _lock_slot(variant: EnhancedVariant) -> None:
     """Let publishers of one slot wait for each other, so that the loser gets a clear message."""
     slot = EnhancedVariant.objects.same_slot(variant).select_for_update().order_by("pk")
     list(slot.values_list("pk", flat=True))
-
-
-def _lock_image(variant: EnhancedVariant) -> None:
-    """Keep the photo from being deleted meanwhile, as that withdraws what is shown of it.
-
-    Raises:
-        InvalidTransitionError: it is gone.
-    """
-    model: Any = variant.source_type.model_class()
-    rows = model._base_manager  # noqa: SLF001 - also those that a default manager hides
-    images = rows.filter(pk=variant.source_id).select_for_update()
-    if not list(images.values_list("pk", flat=True)):
-        raise InvalidTransitionError(_("The photo of this picture has been deleted."))
 
 
 def _is_replaced(variant: EnhancedVariant) -> bool:

@@ -275,6 +275,44 @@ def test_restore__never_shows_the_picture_of_a_deleted_photo(publish: Publish, r
     assert _everything() == before
 
 
+def test_restore__never_shows_the_picture_of_a_file_that_was_taken_away(
+    publish: Publish, rosa: User
+) -> None:
+    photo = builders.photo()
+    variant = publish(photo, 10)
+    photo.file = ""
+    photo.save()
+    variant = EnhancedVariant.objects.get(pk=variant.pk)
+    before = _everything()
+    assert not publishing.is_restorable(variant)
+    with pytest.raises(InvalidTransitionError, match="has been deleted"):
+        publishing.restore(variant, by=rosa)
+    assert _everything() == before
+
+
+def test_restore__never_shows_the_picture_of_an_older_upload(publish: Publish, rosa: User) -> None:
+    photo = builders.photo()
+    variant = publish(photo, 10)
+    publishing.withdraw(variant, by=rosa)
+    photo.file = builders.upload(builders.picture(colour=(1, 2, 3)), name="cup.jpg")
+    photo.save()
+    before = _everything()
+    assert not publishing.is_restorable(variant)
+    with pytest.raises(InvalidTransitionError, match="replaced since then"):
+        publishing.restore(variant, by=rosa)
+    assert _everything() == before
+
+
+def test_rollback__to_the_picture_of_an_older_upload(publish: Publish, rosa: User) -> None:
+    photo = builders.photo()
+    first = publish(photo, 10)
+    photo.file = builders.upload(builders.picture(colour=(1, 2, 3)), name="cup.jpg")
+    photo.save()
+    second = reviews.approve(builders.draft(photo, colour=(20, 20, 20)), by=rosa)
+    assert publishing.rollback(second, by=rosa) == first
+    assert publishing.image_to_show(photo).variant == first
+
+
 def test_restore__version_that_was_not_looked_at_is_refused(publish: Publish, rosa: User) -> None:
     variant = publish(builders.photo(), 10)
     seen = variant.version

@@ -216,6 +216,25 @@ def test_restore_and_delete__nothing_stays_public_of_a_deleted_photo(
         assert not EnhancedVariant.objects.published().filter(pk=variant.pk).exists()
 
 
+@pytest.mark.parametrize("how", ["delete", "save"])
+def test_rollback_and_delete__nothing_stays_public_of_a_deleted_photo(
+    rosa: User, publish_later: None, how: str
+) -> None:
+    for _ in range(ROUNDS):
+        photo = builders.photo()
+        first = publishing.publish(_approved(photo, rosa, 1), by=rosa)
+        second = publishing.publish(_approved(photo, rosa, 2), by=rosa)
+        if how == "save":
+            photo.file = ""  # the seller takes the file away and keeps the rest
+        shown, deleted = at_once(
+            lambda second=second: publishing.rollback(second, by=rosa), getattr(photo, how)
+        )
+        assert not isinstance(deleted, Exception)
+        assert shown == first or isinstance(shown, InvalidTransitionError)
+        slot = EnhancedVariant.objects.same_slot(first)
+        assert not slot.published().exists()
+
+
 def test_finish_and_replace__no_draft_of_the_old_upload_waits() -> None:
     for shade in range(ROUNDS):
         photo = builders.photo(builders.picture(colour=(shade, 1, 1)))
