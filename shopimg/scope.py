@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils.module_loading import import_string
 
 from shopimg import sources
 from shopimg.conf import settings
+from shopimg.models import BulkRun, EnhancementJob
 from shopimg.querysets import key_as_text
 
 if TYPE_CHECKING:
@@ -45,6 +46,18 @@ def visible_to(user: User, rows: _Rows) -> _Rows:
         narrowed = images_visible_to(user, images)
         match |= _all_of(source.model) if narrowed is images else rows_of(narrowed)
     return rows.filter(match)
+
+
+def runs_visible_to(user: User, runs: QuerySet[BulkRun]) -> QuerySet[BulkRun]:
+    """Narrow bulk runs to a user's own and those with a job that the user may see.
+
+    Returns:
+        ``runs`` itself where no scope is set.
+    """
+    if settings.SCOPE is None:
+        return runs
+    of_run = visible_to(user, EnhancementJob.objects.filter(bulk_run=OuterRef("pk")))
+    return runs.filter(Exists(of_run) | Q(requested_by=user.pk))
 
 
 def images_visible_to(user: User, images: QuerySet[Any]) -> QuerySet[Any]:

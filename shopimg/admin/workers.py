@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
@@ -17,8 +17,12 @@ from django.utils.translation import gettext_lazy as _
 from shopimg.admin.columns import age, badge
 from shopimg.admin.readonly import ReadOnlyAdmin
 from shopimg.conf import settings
-from shopimg.models import BulkRun, WorkerHeartbeat
+from shopimg.models import BulkRun, EnhancementJob, WorkerHeartbeat
+from shopimg.scope import runs_visible_to, visible_to
 from shopimg.states import OPEN_JOBS, JobState
+
+if TYPE_CHECKING:
+    from shopimg.scope import User
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +31,21 @@ class WorkerNotice:
 
     alive: int
     """Workers that have given a sign of life just now."""
-    command: str
-    """How to start one."""
+    unserved: tuple[str, ...]
+    """Queues that none of them looks into."""
+
+    @property
+    def command(self) -> str:
+        """How to start one for these queues."""
+        return f"celery -A enhancer_worker worker -Q {','.join(self.unserved)}"
 
 
 def worker_notice() -> WorkerNotice:
-    """Look whether anybody works."""
-    names = (settings.UPKEEP_QUEUE, settings.QUEUE, settings.BULK_QUEUE)
-    queues = ",".join(dict.fromkeys(names))
-    return WorkerNotice(
-        alive=WorkerHeartbeat.objects.alive().count(),
-        command=f"celery -A enhancer_worker worker -Q {queues}",
-    )
+    """Look whether anybody works, on every queue."""
+    alive = list(WorkerHeartbeat.objects.alive().values_list("queues", flat=True))
+    served = {name for queues in alive for name in queues.split(",")}
+    needed = dict.fromkeys((settings.UPKEEP_QUEUE, settings.QUEUE, settings.BULK_QUEUE))
+    return WorkerNotice(len(alive), tuple(name for name in needed if name not in served))
 
 
 @admin.register(WorkerHeartbeat)
@@ -69,7 +76,7 @@ class WorkerHeartbeatAdmin(ReadOnlyAdmin[WorkerHeartbeat]):
 
 @admin.register(BulkRun)
 class BulkRunAdmin(ReadOnlyAdmin[BulkRun]):
-    """Calls of ``shopimg_reprocess``."""
+    """Runs of ``shopimg_reprocess`` and the API; under a scope, as the API shows them."""
 
     list_display = (
         "__str__", "state", "jobs_over", "examined", "queued", "skipped", "refused", "created_at",
@@ -77,8 +84,9 @@ class BulkRunAdmin(ReadOnlyAdmin[BulkRun]):
     list_filter = ("state",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BulkRun]:
-        """Count the jobs of each run in the same query."""
-        return super().get_queryset(request).annotate(**dict(_counts()))
+        """Count the jobs of each run that the user may see in the same query."""
+        runs = runs_visible_to(request.user, super().get_queryset(request))
+        return runs.annotate(**dict(_counts(request.user)))
 
     @admin.display(description=_("jobs"))
     def jobs_over(self, run: Any) -> str:
@@ -87,8 +95,11 @@ class BulkRunAdmin(ReadOnlyAdmin[BulkRun]):
         return _("%(succeeded)d succeeded, %(failed)d failed, %(open)d to do") % numbers
 
 
-def _counts() -> Iterator[tuple[str, Count]]:
+def _counts(user: User) -> Iterator[tuple[str, Count]]:
+    jobs = EnhancementJob.objects.all()
+    visible = visible_to(user, jobs)
+    seen = Q() if visible is jobs else Q(jobs__in=visible.order_by().values("pk"))
     failed = [JobState.FAILED, JobState.QUARANTINED]
     groups = {"succeeded": [JobState.SUCCEEDED], "failed": failed, "open": list(OPEN_JOBS)}
     for name, states in groups.items():
-        yield name, Count("jobs", filter=Q(jobs__state__in=states))
+        yield name, Count("jobs", filter=Q(jobs__state__in=states) & seen)

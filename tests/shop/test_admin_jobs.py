@@ -15,7 +15,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from shopimg import wakeup
 from shopimg.contract import SourceUnreadableError
-from shopimg.models import EnhancementJob, WorkerHeartbeat
+from shopimg.models import BulkRun, EnhancementJob, WorkerHeartbeat
 from shopimg.services import jobs
 from shopimg.states import JobState
 from tests import builders
@@ -165,6 +165,22 @@ def test_actions__on_many_jobs_say_what_was_refused() -> None:
     page = response.content.decode()
     assert "1 job: Queued again." in page
     assert "1 job is not in a state that allows this." in page
+
+
+def test_runs__are_narrowed_to_what_the_user_may_see(settings: Settings) -> None:
+    settings.SHOPIMG = settings.SHOPIMG | {"SCOPE": "tests.testapp.scope.own_photos"}
+    rosa, karl = builders.reviewer("rosa", "view_bulkrun"), builders.reviewer("karl")
+    shared, foreign = BulkRun.objects.create(recipe="both"), BulkRun.objects.create(recipe="his")
+    for owner, run in ((rosa, shared), (karl, shared), (karl, foreign)):
+        image = OwnedPhoto.objects.create(owner=owner, file=builders.upload())
+        EnhancementJob.objects.for_source(image).update(bulk_run=run)
+    client = client_of(rosa)
+    page = client.get(reverse("admin:shopimg_bulkrun_changelist"))
+    assert list(page.context["cl"].result_list) == [shared]
+    assert "0 succeeded, 0 failed, 1 to do" in page.content.decode()
+    change = "admin:shopimg_bulkrun_change"
+    assert client.get(reverse(change, args=[shared.pk])).status_code == 200
+    assert client.get(reverse(change, args=[foreign.pk])).status_code == 302  # not found
 
 
 @pytest.mark.parametrize("model", ["bulkrun", "workerheartbeat"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -165,6 +166,17 @@ def test_queue__warns_while_no_worker_is_alive() -> None:
     assert command in get(rosa).content.decode()
     WorkerHeartbeat.objects.create(name="w1", queues="shopimg", seen_at=timezone.now())
     assert command not in get(rosa).content.decode()
+
+
+def test_queue__warns_of_each_queue_that_no_worker_serves() -> None:
+    rosa, long_ago = builders.reviewer(), timezone.now() - timedelta(hours=1)
+    WorkerHeartbeat.objects.create(name="w1", queues="other,shopimg", seen_at=timezone.now())
+    WorkerHeartbeat.objects.create(name="w2", queues="shopimg-upkeep", seen_at=long_ago)
+    page = get(rosa).content.decode()
+    assert "No worker serves shopimg-upkeep, shopimg-bulk." in page
+    assert "celery -A enhancer_worker worker -Q shopimg-upkeep,shopimg-bulk" in page
+    WorkerHeartbeat.objects.update(queues="shopimg,shopimg-bulk,shopimg-upkeep")
+    assert "No worker" not in get(rosa).content.decode()
 
 
 def test_queue__needs_view_permission() -> None:

@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from shopimg.models import BulkRun, EnhancedVariant, EnhancementJob
 from shopimg.querysets import hyphenated
-from shopimg.scope import visible_to
+from shopimg.scope import runs_visible_to, visible_to
 from tests import builders
 from tests.testapp.models import OwnedPhoto
 
@@ -91,6 +91,22 @@ def test_visible_to__is_one_query_however_many_rows(
     list(visible_to(rosa, EnhancedVariant.objects.all()))  # content types are looked up once
     with django_assert_num_queries(1):
         assert len(visible_to(rosa, EnhancedVariant.objects.all())) == 3
+
+
+@pytest.mark.usefixtures("own_photos_only")
+def test_runs_visible_to__ones_own_and_those_with_a_job_one_may_see() -> None:
+    rosa, karl = builders.reviewer("rosa"), builders.reviewer("karl")
+    asked, touched, foreign = (BulkRun.objects.create(recipe=name) for name in "abc")
+    BulkRun.objects.filter(pk=asked.pk).update(requested_by=rosa)
+    for owner, run in ((rosa, touched), (karl, touched), (karl, foreign)):
+        EnhancementJob.objects.filter(pk=owned_draft(owner).job.pk).update(bulk_run=run)
+    assert set(runs_visible_to(rosa, BulkRun.objects.all())) == {asked, touched}
+    assert set(runs_visible_to(karl, BulkRun.objects.all())) == {touched, foreign}
+
+
+def test_runs_visible_to__no_scope_returns_the_very_rows() -> None:
+    rows = BulkRun.objects.all()
+    assert runs_visible_to(builders.reviewer(), rows) is rows
 
 
 def test_hyphenated__writes_hexadecimal_digits_as_python_writes_a_uuid() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -25,9 +25,8 @@ from shopimg.api.serializers.bulk_runs import (
 )
 from shopimg.api.throttling import JOBS
 from shopimg.api.views.base import ShopimgViewSet
-from shopimg.conf import settings
 from shopimg.models import BulkRun, EnhancementJob
-from shopimg.scope import visible_to
+from shopimg.scope import runs_visible_to, visible_to
 from shopimg.services import bulk, queueing, quotas
 from shopimg.states import JobState
 
@@ -52,10 +51,7 @@ class BulkRunViewSet(ShopimgViewSet):
 
     def get_queryset(self) -> QuerySet[BulkRun]:
         """Return the runs that the user may see."""
-        if settings.SCOPE is None:
-            return BulkRun.objects.all()
-        touched = Exists(self._jobs().filter(bulk_run=OuterRef("pk")))
-        return BulkRun.objects.filter(touched | Q(requested_by=self.user.pk))
+        return runs_visible_to(self.user, BulkRun.objects.all())
 
     @operation(responses={200: BulkRunSerializer(many=True), **private_problems(400)})
     def list(self, request: Request) -> Response:
@@ -116,13 +112,10 @@ class BulkRunViewSet(ShopimgViewSet):
             raise QuotaReached from err
         return queueing.request(selection, by=self.user)
 
-    def _jobs(self) -> QuerySet[EnhancementJob]:
-        return visible_to(self.user, EnhancementJob.objects.all())
-
     def _count(self, runs: Sequence[Any]) -> None:
         """Attach the progress of each run: one query for all of them."""
         by_run = {run.pk: dict.fromkeys(JobState.values, 0) for run in runs}
-        rows = self._jobs().filter(bulk_run__in=by_run).order_by()
+        rows = visible_to(self.user, EnhancementJob.objects.filter(bulk_run__in=by_run)).order_by()
         for run, state, jobs in rows.values_list("bulk_run", "state").annotate(Count("pk")):
             by_run[run][state] = jobs
         for run in runs:
