@@ -9,7 +9,6 @@ from typing import Any
 
 from celery import current_app
 from django.apps import apps
-from django.conf import settings as django_settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import FileSystemStorage, storages
@@ -19,6 +18,7 @@ from django.utils.module_loading import import_string
 from shopimg import enhancers, recipes, sources
 from shopimg.conf import settings
 from shopimg.contract import RecipeError
+from shopimg.storage import served_folders
 
 Messages = list[checks.CheckMessage]
 Check = Callable[..., Messages]
@@ -234,12 +234,8 @@ def _is_served(storage: FileSystemStorage) -> bool:
     """Tell whether a folder has an address of its own or lies inside one that has."""
     if storage.deconstruct()[2].get("base_url"):
         return True
-    others = [storages[alias] for alias in storages.backends if alias != settings.DRAFT_STORAGE]
-    # A project that never collects static files has no folder for them.
-    folders = [s.location for s in others if isinstance(s, FileSystemStorage) and s.location]
-    served = [*folders, *([django_settings.MEDIA_ROOT] if django_settings.MEDIA_ROOT else [])]
     place = Path(storage.location).resolve()
-    return any(place.is_relative_to(Path(folder).resolve()) for folder in served)
+    return any(place.is_relative_to(folder) for folder in served_folders())
 
 
 def _public_bucket(storage: Any) -> bool:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from django.conf import settings as django_settings
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, Storage, storages
@@ -58,6 +59,15 @@ def drafts() -> Storage:
 def published() -> Storage:
     """Storage of what shoppers see."""
     return storages[settings.PUBLISHED_STORAGE]
+
+
+def served_folders() -> list[Path]:
+    """Return the folders that shoppers may read: those of every storage but the drafts' one."""
+    others = [storages[alias] for alias in storages.backends if alias != settings.DRAFT_STORAGE]
+    # A project that never collects static files has no folder for them.
+    folders = [s.location for s in others if isinstance(s, FileSystemStorage)]
+    folders += [django_settings.MEDIA_ROOT, django_settings.STATIC_ROOT or ""]
+    return [Path(folder).resolve() for folder in folders if folder]
 
 
 def digest_of(file: IO[bytes]) -> str:

@@ -6,21 +6,21 @@ import csv
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from django.core.files.storage import FileSystemStorage
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef
 from django.utils.crypto import salted_hmac
 
 from shopimg import sources, storage
 from shopimg.contract import CapacityError, SourceMissingError, SourceTooLargeError
 from shopimg.models import EnhancedVariant, ReviewDecision
 from shopimg.scope import visible_to
-from shopimg.states import Decision
+from shopimg.states import Decision, ReviewState
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -35,7 +35,7 @@ CHOICES: Mapping[str, tuple[Decision, ...]] = {
 """What may be exported, by the word for it."""
 FOLDERS = {Decision.APPROVE: "approved", Decision.REJECT: "rejected"}
 COLUMNS = (
-    "decision", "reason", "note", "at", "reviewer", "variant", "variant_sha256", "source",
+    "decision", "now", "reason", "note", "at", "reviewer", "variant", "variant_sha256", "source",
     "source_sha256", "image", "role", "recipe", "fingerprint", "width", "height", "missing",
 )  # fmt: skip
 """Columns of ``decisions.csv``; ``decisions.jsonl`` has these and the nested facts."""
@@ -45,6 +45,10 @@ Reviewers' decisions, exported from a shop.
   approved/sources, approved/variants    uploads, and what was approved of them
   rejected/sources, rejected/variants    uploads, and what was rejected of them
   decisions.csv, decisions.jsonl         who decided what, when and why, by which recipe and weights
+                                         and what became of it
+
+What was approved and withdrawn later has a line, and no files. Another export into this folder
+deletes the pictures that its tables do not name.
 
   python -m enhancer_worker finetune --from NAME --data approved/sources --out RUN
 
@@ -52,7 +56,10 @@ Personal data: photographs may show people, uploads may hold the place and the c
 metadata, and notes may name somebody. Reviewers are pseudonyms that only this shop can resolve.
 Keep the folder private, and delete it when the training is over.
 """
+WITHDRAWN = "withdrawn"
+"""Value of ``now`` for what was taken out of the shop; else it is the state of the variant."""
 _BATCH = 200
+_OURS = re.compile(r"[0-9a-f]{64}|[0-9a-f-]{36}")
 
 Record = dict[str, Any]
 
@@ -77,21 +84,28 @@ def decided(
     if user is not None:
         visible = visible_to(user, EnhancedVariant.objects.all())
         rows = rows.filter(variant__in=visible.order_by().values("pk"))
-    return rows.select_related("variant__job", "variant__source_type").order_by("pk")
+    return (
+        rows.annotate(withdrawn=Exists(_withdrawals()))
+        .select_related("variant__job", "variant__source_type")
+        .prefetch_related("variant__source")
+        .order_by("pk")
+    )
 
 
 def export(rows: QuerySet[ReviewDecision], folder: Path) -> Iterator[Record]:
     """Write the files of each decision and yield what was written, one decision at a time.
 
     Files that are there already are kept, so an interrupted export goes on where it stopped and a
-    second one copies nothing. The two tables are replaced when the last decision was yielded.
+    second one copies nothing. What was withdrawn since it was approved is no example any more: it
+    stays in the tables, without files. When the last decision was yielded, the two tables are
+    replaced, and files of earlier exports that they do not name are deleted.
 
     Args:
         rows: from ``decided``.
         folder: made where it is missing; readable by nobody else.
 
     Raises:
-        PublicFolderError: the folder lies in the public storage.
+        PublicFolderError: the folder lies in one that shoppers may read.
         OSError: the folder cannot be written.
     """
     _refuse_public(folder)
@@ -100,6 +114,7 @@ def export(rows: QuerySet[ReviewDecision], folder: Path) -> Iterator[Record]:
     for private in (folder, *(folder / kind for kind in FOLDERS.values())):
         private.chmod(0o700)
     _write_once(folder / "README.txt", README.encode())
+    named: set[str] = set()
     with (
         _replacing(folder / "decisions.jsonl") as lines,
         _replacing(folder / "decisions.csv") as cells,
@@ -110,23 +125,29 @@ def export(rows: QuerySet[ReviewDecision], folder: Path) -> Iterator[Record]:
             record = _export_one(row, folder)
             lines.write(json.dumps(record, ensure_ascii=False) + "\n")
             table.writerow({name: _harmless(record[name]) for name in COLUMNS})
+            named |= {record["variant"], record["source"]}
             yield record
+    _drop_stale(folder, named)
 
 
 def _export_one(row: ReviewDecision, folder: Path) -> Record:
     variant, job = row.variant, row.variant.job
     kind = folder / FOLDERS[Decision(row.decision)]
-    content = _draft_of(variant, row.digest)
-    upload = _upload_of(variant, job.source_digest)
+    now = _now(row)
+    left_out = now == WITHDRAWN
+    content = b"" if left_out else _draft_of(variant, row.digest)
+    upload = b"" if left_out else _upload_of(variant, job.source_digest)
     result_name = f"variants/{variant.pk}{Path(variant.draft_name).suffix}"
     source_name = f"sources/{job.source_digest}{_suffix_of(job.source_name)}"
-    missing = [word for word, found in (("variant", content), ("source", upload)) if not found]
+    found = {"variant": content, "source": upload}
+    missing = [] if left_out else [word for word, data in found.items() if not data]
     if content:
         _write_once(kind / result_name, content)
     if upload:
         _write_once(kind / source_name, upload)
     return {
         "decision": kind.name,
+        "now": now,
         "reason": row.reason,
         "note": row.note,
         "at": row.at.isoformat(),
@@ -146,6 +167,17 @@ def _export_one(row: ReviewDecision, folder: Path) -> Record:
         "weights": variant.provenance.get("weights", {}),
         "quality": variant.quality,
     }
+
+
+def _withdrawals() -> QuerySet[ReviewDecision]:
+    return ReviewDecision.objects.filter(variant=OuterRef("variant"), decision=Decision.WITHDRAW)
+
+
+def _now(row: Any) -> str:
+    """Say what has become of a variant; one that was only replaced has kept its date."""
+    variant = row.variant
+    gone = variant.state == ReviewState.SUPERSEDED and variant.published_at is None
+    return WITHDRAWN if gone and row.withdrawn else str(variant.state)
 
 
 def _draft_of(variant: EnhancedVariant, digest: str) -> bytes:
@@ -192,6 +224,15 @@ def _replacing(path: Path) -> Iterator[IO[str]]:
     partial.replace(path)
 
 
+def _drop_stale(folder: Path, named: set[str]) -> None:
+    """Delete the pictures of earlier exports that the tables do not name any more."""
+    for kind in FOLDERS.values():
+        for path in folder.glob(f"{kind}/*/*"):
+            ours = _OURS.fullmatch(path.stem) is not None
+            if ours and path.relative_to(folder).as_posix() not in named:
+                path.unlink()
+
+
 def _private(path: Path, mode: str) -> IO[Any]:
     with suppress(FileNotFoundError):
         path.unlink()
@@ -200,11 +241,9 @@ def _private(path: Path, mode: str) -> IO[Any]:
 
 
 def _refuse_public(folder: Path) -> None:
-    public = storage.published()
-    if isinstance(public, FileSystemStorage):
-        place = Path(public.location).resolve()
-        if folder.resolve().is_relative_to(place):
-            raise PublicFolderError(f"{folder} lies in the public storage.")
+    place = folder.resolve()
+    if any(place.is_relative_to(served) for served in storage.served_folders()):
+        raise PublicFolderError(f"{folder} lies in a folder that shoppers may read.")
 
 
 def _pseudonym(user_id: Any) -> str:

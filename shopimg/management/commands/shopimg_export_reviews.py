@@ -50,7 +50,7 @@ class Command(BaseCommand):
             self._tell(numbers)
             self.stdout.write(f"{total} decisions would be exported.")
             return
-        missing = 0
+        missing = withdrawn = 0
         try:
             records = review_export.export(rows, options["out"])
             with click.progressbar(
@@ -58,6 +58,7 @@ class Command(BaseCommand):
             ) as bar:
                 for record in bar:
                     missing += bool(record["missing"])
+                    withdrawn += record["now"] == review_export.WITHDRAWN
         except review_export.PublicFolderError as err:
             raise CommandError(str(err)) from err
         except OSError as err:
@@ -66,6 +67,8 @@ class Command(BaseCommand):
             raise CommandError("Interrupted. Run the command again to go on.") from None
         self._tell(numbers)
         self.stdout.write(f"{total} decisions exported to {options['out']}.")
+        if withdrawn:
+            self.stdout.write(f"{withdrawn} were withdrawn later: their files are left out.")
         if missing:
             self.stdout.write(f"Of {missing} the upload or the result is gone or has changed.")
         self.stdout.write("The folder may hold personal data: see its README.txt.")
