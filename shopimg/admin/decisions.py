@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.utils.translation import gettext as _
 
-from shopimg import permissions, wakeup
+from shopimg import permissions
 from shopimg.admin.answers import Answer
 from shopimg.admin.readonly import person
 from shopimg.contract import CapacityError, EnhancementError
-from shopimg.models import EnhancedVariant, EnhancementJob
-from shopimg.services import jobs, publishing, reviews
+from shopimg.models import EnhancedVariant
+from shopimg.services import publishing, requests, reviews
 from shopimg.states import RejectReason, ReviewState
 
 if TYPE_CHECKING:
@@ -115,20 +113,8 @@ def _restore(by: AbstractBaseUser, variant: EnhancedVariant, version: int, _form
 
 
 def _retry(_by: Any, variant: EnhancedVariant, _version: int, _form: Any) -> str:
-    run_again(variant.job)
+    requests.run_again(variant.job)
     return _("Queued again. This draft stays until there is a new one.")
-
-
-def run_again(job: EnhancementJob) -> None:
-    """Queue a job once more and wake a worker for it.
-
-    Raises:
-        InvalidTransitionError: it is not over yet.
-    """
-    with transaction.atomic():
-        jobs.retry(job)
-        wake = partial(wakeup.send, job.pk, bulk=job.bulk_run_id is not None)
-        transaction.on_commit(wake, robust=True)
 
 
 def title_of(variant: EnhancedVariant) -> str:

@@ -22,10 +22,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from shopimg import permissions
-from shopimg.admin.decisions import run_again
 from shopimg.contract import InvalidTransitionError
 from shopimg.models import EnhancementJob
-from shopimg.services import jobs
+from shopimg.services import jobs, requests
 from shopimg.states import OPEN_JOBS, RETRYABLE_JOBS
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ LIMIT = 500
 """Jobs per request; the rest is for ``shopimg_reprocess``."""
 
 OPERATIONS: Mapping[str, Callable[[EnhancementJob], None]] = {
-    "retry": run_again,
+    "retry": requests.run_again,
     "cancel": jobs.cancel,
 }
 """Every button, by the last word of its address."""

@@ -188,10 +188,14 @@ def cancel(job: EnhancementJob) -> None:
         _send_later(signals.job_finished, job=job)
 
 
-def retry(job: EnhancementJob) -> None:
+def retry(job: EnhancementJob, by: models.Model | None = None) -> None:
     """Queue a job that is over once more, with all its attempts; the caller wakes a worker.
 
     Somebody waits for it now, so that only jobs of a run go back to the bulk queue.
+
+    Args:
+        job: of any state.
+        by: whose job it is from now on; by default whose it was.
 
     Raises:
         InvalidTransitionError: it is not over yet.
@@ -202,6 +206,7 @@ def retry(job: EnhancementJob) -> None:
         attempts=0,
         run_after=timezone.now(),
         sent_at=None,
+        **({"requested_by": by.pk} if by else {}),
         **_NO_ERROR,
     )
     _require(updated, job)

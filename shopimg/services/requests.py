@@ -16,7 +16,7 @@ from shopimg.contract import EnhancementError, JobSupersededError, Recipe
 from shopimg.models import BulkRun, EnhancedVariant, EnhancementJob
 from shopimg.querysets import source_key
 from shopimg.recipes import fingerprint, get_recipe
-from shopimg.services.jobs import error_columns
+from shopimg.services import jobs
 from shopimg.states import OPEN_JOBS, JobState, ReviewState
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Request:
     job: EnhancementJob
     """The job for this upload and recipe, new or not."""
     queued: bool
-    """Whether this order has put it into the queue."""
+    """Whether this order has put it into the queue, or from the bulk queue into the other one."""
 
 
 def request_enhancement(instance: models.Model, order: Order | None = None) -> Request:
@@ -110,7 +110,7 @@ def describe(instance: models.Model, order: Order) -> EnhancementJob:
             raise
         job.state = JobState.FAILED
         job.finished_at = timezone.now()
-        for column, text in error_columns(err).items():
+        for column, text in jobs.error_columns(err).items():
             setattr(job, column, text)
     return job
 
@@ -131,6 +131,21 @@ def place(job: EnhancementJob, *, force: bool) -> Request:
     return request
 
 
+def run_again(job: EnhancementJob, by: models.Model | None = None) -> None:
+    """Queue a job that is over once more, and wake a worker for it.
+
+    Args:
+        job: of any state.
+        by: whose job it is from now on; by default whose it was.
+
+    Raises:
+        InvalidTransitionError: it is not over yet.
+    """
+    with transaction.atomic():
+        jobs.retry(job, by)
+        transaction.on_commit(partial(wakeup.send, job.pk, bulk=job.bulk), robust=True)
+
+
 def forget_source(key: dict[str, Any]) -> None:
     """Cancel the jobs and supersede the drafts of an image whose file is gone.
 
@@ -140,9 +155,9 @@ def forget_source(key: dict[str, Any]) -> None:
         key: lookup of the image's rows, from ``querysets.source_key``.
     """
     with transaction.atomic():
-        jobs = EnhancementJob.objects.filter(**key)
-        _cancel(jobs)
-        _supersede_unpublished(jobs)
+        of_image = EnhancementJob.objects.filter(**key)
+        _cancel(of_image)
+        _supersede_unpublished(of_image)
 
 
 def _measure(job: EnhancementJob, data: bytes, recipe: Recipe) -> None:
@@ -170,7 +185,7 @@ def _insert_once(job: EnhancementJob, *, force: bool) -> Request:
 
 
 def _reuse(existing: EnhancementJob, wanted: EnhancementJob, *, force: bool) -> bool:
-    """Queue a job again when asked to, or when its upload has come back after another one."""
+    """Queue a job again when asked to, when its upload has come back, or when somebody waits."""
     came_back = _has_newer_upload(existing)
     changes: dict[str, Any] = {"source_name": wanted.source_name}
     if came_back:
@@ -178,6 +193,10 @@ def _reuse(existing: EnhancementJob, wanted: EnhancementJob, *, force: bool) -> 
         changes["created_at"] = timezone.now()
     again = set(JobState) - OPEN_JOBS if force or came_back else {JobState.CANCELLED}
     queued = existing.state in again and wanted.state == JobState.QUEUED
+    # Somebody waits for it now: it must not stay behind a whole catalogue.
+    promoted = existing.state == JobState.QUEUED and existing.bulk and not wanted.bulk
+    if promoted:
+        changes |= {"bulk": False, "sent_at": None, "requested_by": wanted.requested_by_id}
     if queued:
         changes |= {
             "state": JobState.QUEUED,
@@ -193,7 +212,7 @@ def _reuse(existing: EnhancementJob, wanted: EnhancementJob, *, force: bool) -> 
         }
     EnhancementJob.objects.filter(pk=existing.pk).update(**changes)
     existing.refresh_from_db()
-    return queued
+    return queued or promoted
 
 
 def _has_newer_upload(job: EnhancementJob) -> bool:
@@ -215,20 +234,20 @@ def _give_way(job: EnhancementJob) -> None:
     _supersede_unpublished(older)
 
 
-def _supersede_unpublished(jobs: EnhancementJobQuerySet) -> None:
+def _supersede_unpublished(rows: EnhancementJobQuerySet) -> None:
     """Approvals that nobody has published yet go too: they were about an older upload."""
     undecided = [ReviewState.AWAITING_REVIEW, ReviewState.APPROVED]
-    EnhancedVariant.objects.filter(job__in=jobs, state__in=undecided).supersede()
+    EnhancedVariant.objects.filter(job__in=rows, state__in=undecided).supersede()
 
 
-def _cancel(jobs: EnhancementJobQuerySet) -> None:
+def _cancel(rows: EnhancementJobQuerySet) -> None:
     """Cancel the open ones among some jobs, locked in one order so that no two callers block."""
-    still_open = jobs.unfinished()
+    still_open = rows.unfinished()
     locked = list(still_open.select_for_update().order_by("pk").values_list("pk", flat=True))
     still_open.filter(pk__in=locked).update(
         state=JobState.CANCELLED,
         finished_at=timezone.now(),
         lease_owner="",
         lease_until=None,
-        **error_columns(JobSupersededError()),
+        **jobs.error_columns(JobSupersededError()),
     )

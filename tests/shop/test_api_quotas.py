@@ -88,6 +88,31 @@ def test_jobs__count_for_who_has_asked_last() -> None:
     assert_problem(ask(api), 429, "quota_exceeded")
 
 
+def test_retry__counts_for_who_asks_and_is_refused_over_the_quota() -> None:
+    me = user("operator", "me")
+    failed = [builders.job_of(builders.photo()) for _ in range(3)]
+    EnhancementJob.objects.update(state=JobState.FAILED, error_code="x")
+    answers = [client(me).post(f"{JOBS}{job.pk}/retry/") for job in failed]
+    assert [answer.status_code for answer in answers] == [202, 202, 429]
+    assert_problem(answers[2], 429, "quota_exceeded")
+    states = [EnhancementJob.objects.get(pk=job.pk) for job in failed]
+    assert [(job.state, job.requested_by) for job in states] == [
+        ("queued", me), ("queued", me), ("failed", None),
+    ]  # fmt: skip
+
+
+def test_retry__of_a_job_of_a_run_is_no_matter_of_the_quota() -> None:
+    me = user("operator", "me")
+    for _ in range(2):
+        EnhancementJob.objects.filter(pk=builders.job_of(builders.photo()).pk).update(
+            requested_by=me
+        )
+    job = builders.job_of(builders.photo())
+    run = run_of(None, state=RunState.QUEUED)
+    EnhancementJob.objects.filter(pk=job.pk).update(state="failed", error_code="x", bulk_run=run)
+    assert client(me).post(f"{JOBS}{job.pk}/retry/").status_code == 202
+
+
 def test_runs__one_that_is_being_queued_uses_the_quota_up() -> None:
     runner = client("runner")
     assert runner.post(RUNS, {}, format="json").status_code == 202

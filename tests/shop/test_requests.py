@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
+from kombu.transport.memory import Channel
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from shopimg.contract import RecipeError
-from shopimg.models import EnhancedVariant, EnhancementJob
+from shopimg.models import BulkRun, EnhancedVariant, EnhancementJob
 from shopimg.services import jobs, publishing, reviews
 from shopimg.services.requests import Order, request_enhancement
 from shopimg.states import JobState, ReviewState
 from tests import builders
+from tests.testapp.brokers import using_broker
 from tests.testapp.models import Photo, UnwatchedPhoto
 
 pytestmark = pytest.mark.django_db
@@ -216,6 +221,32 @@ def test_request__equal_content_gives_the_same_job() -> None:
     assert request.queued is False
     assert request.job == builders.job_of(photo)
     assert EnhancementJob.objects.count() == 1
+
+
+def test_request__somebody_who_waits_takes_a_job_out_of_the_bulk_queue(
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    photo, rosa, run = builders.photo(), builders.reviewer(), BulkRun.objects.create()
+    long_ago = timezone.now() - timedelta(hours=1)
+    EnhancementJob.objects.update(bulk=True, bulk_run=run, sent_at=long_ago)
+    Channel.queues.clear()
+    with using_broker("memory://"):
+        with django_capture_on_commit_callbacks(execute=True):
+            request = request_enhancement(photo, Order(requested_by=rosa))
+            assert (request.queued, request.job.sent_at) == (True, None)
+        assert Channel.queues["shopimg"].qsize() == 1
+    Channel.queues.clear()
+    job = builders.job_of(photo)
+    assert (job.state, job.bulk, job.bulk_run) == (JobState.QUEUED, False, run)
+    assert job.requested_by == rosa
+    assert job.sent_at is not None
+    assert job.sent_at > long_ago
+
+
+def test_request__of_a_sweeper_leaves_an_interactive_job_where_it_is() -> None:
+    photo = builders.photo()
+    assert request_enhancement(photo, Order(bulk=True)).queued is False
+    assert builders.job_of(photo).bulk is False
 
 
 def test_request__force_queues_a_finished_job_again() -> None:

@@ -7,7 +7,6 @@ from datetime import datetime
 from functools import partial
 from typing import ClassVar
 
-from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.utils import timezone
 from django_filters.rest_framework import DjangoFilterBackend  # type: ignore[import-untyped]
@@ -18,7 +17,7 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from shopimg import sources, wakeup
+from shopimg import sources
 from shopimg.api import keys, replay
 from shopimg.api.exceptions import QuotaReached, RefusedUpload
 from shopimg.api.filters import JobFilter
@@ -96,12 +95,15 @@ class JobViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
     @operation(request=None, responses={202: JobSerializer, **private_problems(409)})
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, pk: str) -> Response:
-        """Run a job that is over once more, with all its attempts."""
+        """Run a job that is over once more, with all its attempts.
+
+        It is the user's from now on: 429 `quota_exceeded` while too many of those are open, except
+        for jobs of bulk runs.
+        """
         job = self.get_object()
-        with transaction.atomic():
-            jobs.retry(job)
-            wake = partial(wakeup.send, job.pk, bulk=job.bulk_run_id is not None)
-            transaction.on_commit(wake, robust=True)
+        if job.bulk_run_id is None:
+            self._check_quota()
+        requests.run_again(job, by=self.user)
         return self._accepted(job, {})
 
     @operation(request=None, responses={200: JobSerializer, **private_problems(409)})
@@ -128,11 +130,14 @@ class JobViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
             raise NotFound("There is no such image.")
         return image
 
-    def _request(self, image: Model, recipe: str | None) -> EnhancementJob:
+    def _check_quota(self) -> None:
         try:
             quotas.check_jobs(self.user)
         except quotas.QuotaExceededError as err:
             raise QuotaReached from err
+
+    def _request(self, image: Model, recipe: str | None) -> EnhancementJob:
+        self._check_quota()
         order = requests.Order(recipe=recipe, requested_by=self.user)
         return requests.request_enhancement(image, order).job
 
