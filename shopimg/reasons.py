@@ -49,17 +49,18 @@ LIMITS: Mapping[str, Limit] = {
 """Figure of ``EnhancedVariant.quality`` -> how it is judged."""
 
 
-def beyond(quality: Mapping[str, float]) -> dict[ReviewReason, str]:
+def beyond(quality: Mapping[str, float | None]) -> dict[ReviewReason, str]:
     """Find the figures beyond their limits.
 
     Args:
-        quality: figures of a variant, by name.
+        quality: figures of a variant, by name; None for what could not be measured.
 
     Returns:
         Reason -> name of the first figure that gives it, in the order of ``LIMITS``.
     """
     found: dict[ReviewReason, str] = {}
     for name, limit in LIMITS.items():
-        if name in quality and not limit.holds(quality[name]):
+        value = quality.get(name)
+        if value is not None and not limit.holds(value):
             found.setdefault(limit.reason, name)
     return found

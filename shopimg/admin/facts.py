@@ -94,7 +94,8 @@ def figures(variant: EnhancedVariant) -> list[Fact]:
     if not shown.pop("colour_corrected", 1):
         # Nothing was corrected: before and after are the same figures.
         shown = {name: value for name, value in shown.items() if not name.endswith("_uncorrected")}
-    return [_measured(name, value) for name, value in sorted(shown.items())]
+    measured = sorted((name, value) for name, value in shown.items() if value is not None)
+    return [_measured(name, value) for name, value in measured]
 
 
 def steps(variant: EnhancedVariant) -> list[Fact]:

@@ -30,3 +30,9 @@ ENLARGED = {"name": "upscale", "scale": 3, "to": None, "strength": 1, "flavour":
 def test_steps__say_what_ran(operation: dict[str, Any], words: str) -> None:
     variant = EnhancedVariant(provenance={"operations": [operation]})
     assert [fact.label for fact in facts.steps(variant)] == [words]
+
+
+def test_figures__leave_out_what_could_not_be_measured() -> None:
+    variant = EnhancedVariant(quality={"text_edges": None, "estimated_blur": None, "loss": 0.5})
+    assert [(fact.label, fact.value) for fact in facts.figures(variant)] == [("Loss", "0.5")]
+    assert facts.warnings(variant) == []

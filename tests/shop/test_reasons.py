@@ -21,11 +21,15 @@ from shopimg.reasons import LIMITS, ReviewReason, beyond
             {"text_edges": 0.1, "colour_shift_p95": 2.0},
             {"colour": "colour_shift_p95", "text": "text_edges"},
         ),
+        (
+            {"colour_shift_mean": None, "text_edges": None, "colour_shift_p95": 1.1},
+            {"colour": "colour_shift_p95"},
+        ),
         ({"colour_shift_p95_uncorrected": 9.0, "colour_corrected": 1.0}, {}),
     ],
 )
 def test_beyond__names_the_first_figure_of_each_reason(
-    quality: dict[str, float], found: dict[str, str]
+    quality: dict[str, float | None], found: dict[str, str]
 ) -> None:
     assert {reason.value: name for reason, name in beyond(quality).items()} == found
 
