@@ -1,4 +1,4 @@
-"""A shop that ran an earlier version keeps its jobs in the right queue."""
+"""A shop that ran an earlier version keeps its jobs in the right queue, its runs their moments."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 
 
 @pytest.mark.django_db(transaction=True)
-def test_mark_bulk_jobs__jobs_of_runs_stay_in_the_bulk_queue() -> None:
+def test_mark_bulk_jobs__jobs_stay_in_their_queue_and_runs_keep_their_moments() -> None:
     executor = MigrationExecutor(connection)
     latest = executor.loader.graph.leaf_nodes("shopimg")
     try:
         apps = executor.migrate([("shopimg", "0001_initial")]).apps
-        run = apps.get_model("shopimg", "BulkRun").objects.create()
+        runs = apps.get_model("shopimg", "BulkRun").objects
+        moment = timezone.now()
+        run = runs.create(state="queued", finished_at=moment)
+        stopped = runs.create(state="interrupted")
         create = apps.get_model("shopimg", "EnhancementJob").objects.create
         photo_type = ContentType.objects.get(app_label="testapp", model="photo").pk
         for number, of_run in enumerate((None, run)):
@@ -31,5 +35,10 @@ def test_mark_bulk_jobs__jobs_of_runs_stay_in_the_bulk_queue() -> None:
         jobs = apps.get_model("shopimg", "EnhancementJob").objects
         marked = dict(jobs.values_list("source_id", "bulk"))
         assert marked == {"0": False, "1": True}
+        dates = apps.get_model("shopimg", "BulkRun").objects.in_bulk([run.pk, stopped.pk])
+        assert {key: (row.queued_at, row.finished_at) for key, row in dates.items()} == {
+            run.pk: (moment, None),
+            stopped.pk: (None, None),
+        }
     finally:
         MigrationExecutor(connection).migrate(latest)
