@@ -10,6 +10,7 @@ from rest_framework.exceptions import NotFound, ValidationError
 from shopimg import sources
 from shopimg.api import keys
 from shopimg.scope import images_visible_to
+from shopimg.services import bulk
 from shopimg.services.bulk import Selection
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def scoped(user: AbstractBaseUser, selection: Selection) -> Selection:
         return selection
     if selection.model is None:
         raise ValidationError({"model": "Name the model: you see only some of the images."})
-    return replace(selection, ids=_visible(user, watched[0]))
+    return replace(selection, ids=_visible(user, watched[0], selection))
 
 
 def _named(user: AbstractBaseUser, source: sources.Source, selection: Selection) -> Selection:
@@ -55,15 +56,22 @@ def _named(user: AbstractBaseUser, source: sources.Source, selection: Selection)
     return selection
 
 
-def _visible(user: AbstractBaseUser, source: sources.Source) -> tuple[str, ...]:
-    images = images_visible_to(user, source.model._default_manager.all())
-    found: list[Any] = list(images.order_by("pk").values_list("pk", flat=True)[: MAX_IMAGES + 1])
+def _visible(
+    user: AbstractBaseUser, source: sources.Source, selection: Selection
+) -> tuple[str, ...]:
+    """Return the keys of the visible images that a selection holds, never none."""
+    seen = images_visible_to(user, source.model._default_manager.all()).order_by()
+    keys = bulk.images(source, selection).filter(pk__in=seen.values("pk"))
+    size = MAX_IMAGES + 1 if selection.limit is None else min(selection.limit, MAX_IMAGES + 1)
+    found: list[Any] = list(keys.values_list("pk", flat=True)[:size])
     if len(found) > MAX_IMAGES:
         message = f"These are more than {MAX_IMAGES} images: name some of them."
         raise ValidationError({"ids": message})
+    # Without any key, a selection is about all images. One that the selection leaves out will do.
+    found = found or list(seen.values_list("pk", flat=True)[:1])
     if not found:
         raise NotFound("There is no such image.")
-    return tuple(map(str, dict.fromkeys(found)))
+    return tuple(map(str, found))
 
 
 def _sees_everything(user: AbstractBaseUser, source: sources.Source) -> bool:

@@ -117,7 +117,7 @@ def check(selection: Selection) -> None:
 
 def count(selection: Selection) -> int:
     """Return how many images a selection holds."""
-    total = sum(_rows(source, selection).count() for source in _selected_sources(selection))
+    total = sum(images(source, selection).count() for source in _selected_sources(selection))
     return total if selection.limit is None else min(total, selection.limit)
 
 
@@ -185,7 +185,7 @@ def _count_up_to_date(selection: Selection) -> int:
         return 0
     left, total = selection.limit, 0
     for source in _selected_sources(selection):
-        rows = _rows(source, selection)
+        rows = images(source, selection)
         if left is not None:
             rows = rows[: max(left, 0)]
             left -= rows.count()
@@ -218,7 +218,8 @@ def _check_key(source: sources.Source, key: str) -> None:
         raise ValueError(f"{key!r} is not a primary key of {source.label}.") from err
 
 
-def _rows(source: sources.Source, selection: Selection) -> models.QuerySet[models.Model]:
+def images(source: sources.Source, selection: Selection) -> models.QuerySet[models.Model]:
+    """Return the images of one model that a selection holds, but for its limit, by their keys."""
     rows = source.with_file().order_by("pk")
     if selection.ids:
         rows = rows.filter(pk__in=selection.ids)
@@ -252,7 +253,7 @@ def _next_batch(
 ) -> list[models.Model]:
     if selection.limit is not None:
         size = min(size, selection.limit - run.examined)
-    rows = _rows(source, selection)
+    rows = images(source, selection)
     last = run.cursor.get(source.label)
     if last is not None:
         rows = rows.filter(pk__gt=last)

@@ -309,7 +309,7 @@ def test_create__number_of_queries_does_not_grow(
     assert len(set(made[1:])) == 1  # the first one also warms caches
 
 
-@pytest.mark.parametrize("who", [None, *(set(GROUPS) - {"runner"})])
+@pytest.mark.parametrize("who", [None, *sorted(set(GROUPS) - {"runner"})])
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_create__only_with_the_permission(who: str | None, *, dry_run: bool) -> None:
     response = client(who).post(RUNS, {"dry_run": dry_run}, format="json")
@@ -359,3 +359,23 @@ def test_scope__more_images_than_a_run_can_name_are_refused(
         OwnedPhoto.objects.create(owner=me, file=builders.upload())
     response = client(me).post(RUNS, {"model": "testapp.OwnedPhoto"}, format="json")
     assert_problem(response, 400, "invalid")
+
+
+def test_scope__a_run_names_only_what_it_is_about(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SHOPIMG = {**settings.SHOPIMG, "SCOPE": "tests.testapp.scope.own_photos"}
+    monkeypatch.setattr(selections, "MAX_IMAGES", 1)
+    me = user("runner")
+    mine = [OwnedPhoto.objects.create(owner=me, file=builders.upload()) for _ in range(3)]
+    broken = EnhancementJob.objects.for_source(mine[1])
+    broken.update(state="failed", error_code="x")
+    api, model = client(me), {"model": "testapp.OwnedPhoto"}
+    made = api.post(RUNS, {**model, "only_failed": True}, format="json")
+    assert made.json()["filters"]["ids"] == [str(mine[1].pk)]
+    BulkRun.objects.update(state="finished")
+    made = api.post(RUNS, {**model, "limit": 1}, format="json")
+    assert made.json()["filters"]["ids"] == [str(mine[0].pk)]
+    broken.update(state="succeeded")
+    nothing = api.post(RUNS, {**model, "only_failed": True, "dry_run": True}, format="json")
+    assert (nothing.status_code, nothing.json()["images"]) == (200, 0)
