@@ -149,8 +149,19 @@ def check_broker_timeouts(**_: Any) -> Messages:
     return [checks.Warning(message, hint=hint, id="shopimg.W002")]
 
 
+def check_weights_dir(**_: Any) -> Messages:
+    """E013: the folder of weights that the setting names has their list."""
+    path = enhancers.weights_path()
+    if path is None or (path / "weights.json").is_file():
+        return []
+    hint = "Set SHOPIMG['WEIGHTS_DIR'] to the folder that the workers' ENHANCER_WEIGHTS_DIR names."
+    return [checks.Error(f"There is no {path / 'weights.json'}.", hint=hint, id="shopimg.E013")]
+
+
 def check_weights(**_: Any) -> Messages:
     """E011: where the enhancer is installed, every file of its weights is there, unaltered."""
+    if check_weights_dir():
+        return []
     hint = "Install shopimg again; python -m enhancer_worker weights checks all files."
     return [
         checks.Error(
@@ -184,6 +195,7 @@ _CHECKS: Sequence[Check] = (
     check_times,
     check_visibility_timeout,
     check_broker_timeouts,
+    check_weights_dir,
     check_weights,
     check_dependencies,
 )

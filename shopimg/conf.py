@@ -31,6 +31,8 @@ class Settings:
     """Recipe name -> table of roles; ``clean`` is built in and may be replaced."""
     ENHANCER: str = "enhancer_worker.backend.NeuralEnhancer"
     """Dotted path of the class that workers use; never imported by a web process."""
+    WEIGHTS_DIR: str = ""
+    """Folder with the ``weights.json`` that the workers run; the one that ships where empty."""
     DRAFT_STORAGE: str = "shopimg_drafts"
     """``STORAGES`` alias for results that wait for review; must not have public URLs."""
     PUBLISHED_STORAGE: str = "shopimg_published"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.util
 import json
 from collections.abc import Mapping
@@ -35,15 +36,14 @@ def get_enhancer() -> Enhancer:
 def weights_path() -> Path | None:
     """Return the folder of the enhancer's weights, or None for one that ships none.
 
-    An enhancer's top-level package may hold ``weights/weights.json``. The package is found, not
-    imported: a web process must know the digests and must not load the networks.
+    It is the one that the setting names, else ``weights`` in the enhancer's top-level package,
+    where that holds ``weights.json``. The package is found, not imported: a web process must know
+    the digests and must not load the networks.
     """
-    spec = importlib.util.find_spec(settings.ENHANCER.partition(".")[0])
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(place) / "weights"
-        if (path / "weights.json").is_file():
-            return path
-    return None
+    if settings.WEIGHTS_DIR:
+        return Path(settings.WEIGHTS_DIR)
+    shipped = (package / "weights" for package in _packages())
+    return next((path for path in shipped if (path / "weights.json").is_file()), None)
 
 
 @functools.cache
@@ -62,7 +62,7 @@ def weights_files() -> dict[Path, str]:
     A web process may be installed with ``weights.json`` alone: it needs the digests only.
     """
     folder = weights_path()
-    if folder is None or not _holds_enhancer(folder.parent):
+    if folder is None or not any(map(_holds_enhancer, _packages())):
         return {}
     return {
         folder / file: digest
@@ -75,16 +75,28 @@ def weights_for(recipe: Recipe) -> dict[str, str]:
     """Return the digests of the weights that a recipe may run, by weight name.
 
     Which tier runs is the worker's choice, so all tiers count; what a recipe cannot reach, such
-    as another flavour or the references, does not.
+    as another flavour or the references, does not. A network that was only quantised anew counts
+    as another one: the worker may run any of its files.
     """
     manifest = weights_manifest()
-    return {name: manifest[name]["sha256"] for name in sorted(recipe.weights(manifest))}
+    return {name: _digest(name, manifest[name]) for name in sorted(recipe.weights(manifest))}
+
+
+def _packages() -> list[Path]:
+    """Return where the enhancer's top-level package lies; in one place, as a rule."""
+    spec = importlib.util.find_spec(settings.ENHANCER.partition(".")[0])
+    return [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
 
 
 def _holds_enhancer(package: Path) -> bool:
     """Tell whether a package has the enhancer's module, without importing it."""
     module = package.joinpath(*settings.ENHANCER.split(".")[1:-1])
     return module.with_suffix(".py").is_file() or (module / "__init__.py").is_file()
+
+
+def _digest(name: str, entry: Mapping[str, Any]) -> str:
+    files = json.dumps(_digests(name, entry), sort_keys=True)
+    return hashlib.sha256(files.encode()).hexdigest()
 
 
 def _digests(name: str, entry: Mapping[str, Any]) -> dict[str, str]:

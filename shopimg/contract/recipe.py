@@ -115,7 +115,7 @@ class Recipe:
         """Identity of the recipe's steps, their options and the weights behind them.
 
         Args:
-            weights: weight name -> sha256 of every file that the steps may use.
+            weights: weight name -> digest of its files, for all that the steps may use.
 
         Returns:
             64 hexadecimal digits; the recipe's own name does not count.

@@ -221,8 +221,6 @@ def test_check__weights(shopimg, monkeypatch, tmp_path: Path) -> None:
             f"The weights file {name} is missing or damaged.",
         )
         (weights / name).write_bytes(content)
-    digest = hashlib.sha256(b"numbers").hexdigest()
-    assert enhancers.weights_for(CLEAN) == {"restore_s": digest}
 
 
 def test_check__weights_where_only_the_digests_are_installed(
@@ -233,6 +231,48 @@ def test_check__weights_where_only_the_digests_are_installed(
     shopimg(ENHANCER="some_enhancer.backend.Enhancer")
     assert _ids() == []
     assert list(enhancers.weights_for(CLEAN)) == ["restore_s"]
+
+
+def test_weights_for__every_file_of_a_network_counts(shopimg, tmp_path: Path) -> None:
+    digests = set()
+    for part in ("sha256", "openvino_sha256", "int8"):
+        for change in ("a", "b"):
+            entry: dict[str, Any] = {
+                "sha256": "0",
+                "openvino_sha256": {"restore_s.bin": "0"},
+                "int8": {"sha256": {"restore_s.int8.bin": "0"}},
+            }
+            entry[part] = {
+                "sha256": change,
+                "openvino_sha256": {"restore_s.bin": change},
+                "int8": {"sha256": {"restore_s.int8.bin": change}, "loss_db": 0.01},
+            }[part]
+            folder = tmp_path / part / change
+            folder.mkdir(parents=True)
+            (folder / "weights.json").write_text(json.dumps({"weights": {"restore_s": entry}}))
+            shopimg(WEIGHTS_DIR=str(folder))
+            digests |= set(enhancers.weights_for(CLEAN).values())
+    assert len(digests) == 6
+
+
+def test_check__weights_of_ones_own(shopimg, monkeypatch, tmp_path: Path) -> None:
+    shipped = _install_enhancer(tmp_path, "backend.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    own = tmp_path / "my-weights"
+    shopimg(ENHANCER="some_enhancer.backend.Enhancer", WEIGHTS_DIR=str(own))
+    (message,) = checks.run_all()
+    assert (message.id, message.msg) == ("shopimg.E013", f"There is no {own}/weights.json.")
+    own.mkdir()
+    entry = {"sha256": hashlib.sha256(b"tuned").hexdigest()}
+    (own / "weights.json").write_text(json.dumps({"weights": {"restore_s": entry}}))
+    shopimg(WEIGHTS_DIR=str(own))  # read afresh
+    assert _ids() == ["shopimg.E011"]
+    (own / "restore_s.safetensors").write_bytes(b"tuned")
+    assert _ids() == []
+    tuned = enhancers.weights_for(CLEAN)
+    shopimg(WEIGHTS_DIR="")
+    assert enhancers.weights_path() == shipped
+    assert enhancers.weights_for(CLEAN) != tuned
 
 
 def _complaints_without(settings, *names: str) -> list[str]:
