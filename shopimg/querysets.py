@@ -129,11 +129,6 @@ class EnhancedVariantQuerySet(models.QuerySet["EnhancedVariant"]):
         """What shoppers see."""
         return self.filter(state=ReviewState.PUBLISHED)
 
-    def published_for(self, instance: Model, role: str | None = None) -> Self:
-        """What shoppers see of one image."""
-        published = self.for_source(instance).published()
-        return published if role is None else published.filter(role=role)
-
     def same_slot(self, variant: EnhancedVariant) -> Self:
         """Variants that compete for the same place in the storefront."""
         return self.filter(

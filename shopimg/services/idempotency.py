@@ -86,9 +86,9 @@ def once(request: Request, kind: type[_Made], create: Callable[[], _Made]) -> Ou
     return Outcome(made_before, replayed=True)
 
 
-def delete_expired(now: datetime | None = None) -> int:
+def delete_expired() -> int:
     """Delete the keys that are older than ``KEPT_HOURS``, and return how many there were."""
-    return IdempotencyKey.objects.filter(created_at__lt=_oldest(now)).delete()[0]
+    return IdempotencyKey.objects.filter(created_at__lt=_oldest()).delete()[0]
 
 
 def _find(request: Request) -> IdempotencyKey | None:
@@ -110,5 +110,5 @@ def _store(request: Request, made: EnhancementJob | BulkRun) -> None:
     )
 
 
-def _oldest(now: datetime | None = None) -> datetime:
-    return (now or timezone.now()) - timedelta(hours=KEPT_HOURS)
+def _oldest() -> datetime:
+    return timezone.now() - timedelta(hours=KEPT_HOURS)

@@ -91,7 +91,7 @@ def test_reprocess__only_failed_runs_the_failed_ones_again() -> None:
         (["--resume", "00000000-0000-0000-0000-000000000000"], "There is no run"),
         (["--rate", "0"], "invalid _rate value"),
         (["--limit", "0"], "invalid _positive value"),
-        (["--since", "yesterday"], "invalid _moment value"),
+        (["--since", "yesterday"], "'yesterday' is no date of ISO 8601"),
         (["--status", "done"], "invalid choice: 'done'"),
     ],
 )

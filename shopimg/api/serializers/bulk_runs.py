@@ -39,7 +39,10 @@ class BulkRunSerializer(RowSerializer[BulkRun]):
             "examined": {"help_text": "Images looked at so far."},
             "queued": {"help_text": "Jobs that this run has put into the queue."},
             "skipped": {"help_text": "Images left as they are: up to date."},
-            "refused": {"help_text": "Images whose upload cannot be used; their jobs say why."},
+            "refused": {
+                "help_text": "Images whose upload cannot be used: their jobs say why. Also those "
+                "whose file could not be read: they have no job, and the worker's log says why."
+            },
         }
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 
 from shopimg import permissions
 from shopimg.conf import settings
+from shopimg.management.moments import moment
 from shopimg.services import review_export
 
 
@@ -30,7 +27,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
         parser.add_argument("--out", type=Path, required=True, help="folder; made if missing")
-        parser.add_argument("--since", type=_moment, help="decided since, ISO 8601")
+        parser.add_argument("--since", type=moment, help="decided since, ISO 8601")
         parser.add_argument(
             "--decision", choices=list(review_export.CHOICES), default="all", help="which ones"
         )
@@ -95,16 +92,3 @@ def _reader(name: str | None) -> Any:
     if not user.has_perm(permissions.VIEW):
         raise CommandError(f"{name} may not see enhanced variants ({permissions.VIEW}).")
     return user
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = parse_datetime(text)
-        day = None if moment else parse_date(text)
-    except ValueError as err:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date: {err}") from err
-    if moment is None:
-        if day is None:
-            raise argparse.ArgumentTypeError(f"{text!r} is no date of ISO 8601")
-        moment = datetime(day.year, day.month, day.day)  # noqa: DTZ001  # made aware below
-    return moment if timezone.is_aware(moment) else timezone.make_aware(moment)

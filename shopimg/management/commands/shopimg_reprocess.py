@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import datetime
 from typing import Any
 
 import click
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 
 from shopimg.contract import EnhancementError, RecipeError
 from shopimg.management.interruption import Interruption, interruptible
+from shopimg.management.moments import moment
 from shopimg.models import BulkRun
 from shopimg.services import bulk, queueing
 from shopimg.states import OPEN_JOBS, JobState
@@ -44,7 +42,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--status", nargs="+", default=[], choices=JobState.values, help="state of the last job"
         )
-        parser.add_argument("--since", type=_moment, help="last job created since, ISO 8601")
+        parser.add_argument("--since", type=moment, help="last job created since, ISO 8601")
         parser.add_argument(
             "--only-failed",
             action="store_true",
@@ -200,16 +198,6 @@ def _resumed(options: dict[str, Any]) -> BulkRun | None:
     if run.queued_at is None and not queueing.take_over(run):
         raise CommandError(f"A worker queues the images of run {key} already.")
     return run
-
-
-def _moment(text: str) -> datetime:
-    moment = parse_datetime(text)
-    if moment is None:
-        day = parse_date(text)
-        if day is None:
-            raise ValueError(text)
-        moment = datetime(day.year, day.month, day.day)  # noqa: DTZ001  # made aware below
-    return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
 
 
 def _rate(text: str) -> float:
