@@ -6,6 +6,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,13 +46,16 @@ def load(entry: ZooEntry, placement: Placement, config: WorkerConfig) -> LoadedN
 
     Args:
         entry: which one.
-        placement: engine, device and precision.
+        placement: engine, device and precision; what judges uploads runs in fp32 at all times.
         config: threads, and where the weights are.
 
     Raises:
         WorkerError: a file is missing or is not the one that ``weights.json`` pins; or int8 was
             asked for and there is none.
     """
+    if entry.kind == "estimate":
+        # Its answers meet thresholds, and it takes no time: there is nothing to gain.
+        placement = replace(placement, precision="fp32")
     record = read_record(entry.name, config.weights_dir)
     if placement.engine == "torch":
         session = _load_torch(record, placement, config)
