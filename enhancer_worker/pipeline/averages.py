@@ -51,12 +51,14 @@ def triangles(length: int, count: int) -> NDArray[np.float32]:
     [[43, 43, 14, 0], [0, 14, 43, 43]]
     """
     width = length / count
-    centres = (np.arange(count) + 0.5) * width
-    distances = np.abs(np.arange(length) + 0.5 - centres[:, None]) / width
-    weights = np.maximum(0.0, 1.0 - distances)
+    centres = ((np.arange(count) + 0.5) * width).astype(np.float32)
+    weights = np.arange(length, dtype=np.float32) + np.float32(0.5) - centres[:, None]
+    np.abs(weights, out=weights)
+    weights /= np.float32(-width)
+    weights += np.float32(1)
+    np.maximum(weights, 0, out=weights)
     weights /= weights.sum(axis=1, keepdims=True)
-    result: NDArray[np.float32] = weights.astype(np.float32)
-    return result
+    return weights
 
 
 def stretch_rows(

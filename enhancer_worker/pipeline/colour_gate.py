@@ -16,6 +16,7 @@ from enhancer_worker.pipeline.colour import (
     srgb_from_linear,
 )
 from enhancer_worker.pipeline.context import Picture
+from enhancer_worker.pipeline.edge_share import take_back
 from enhancer_worker.pipeline.guards import keep_neutral
 
 # Colour is what an area has, not what a pixel has. JPEG rounds the chroma of blocks of 16 pixels,
@@ -85,9 +86,9 @@ def colour_gate(original: Picture, result: Picture) -> ColourVerdict | None:
     """Measure a result's colours against the upload's, and correct them where they moved.
 
     The correction is one gain per channel and cell in linear light, stretched over the picture
-    without edges of its own. Detail keeps its contrast, pure white stays 255, a grey picture stays
-    grey. Below the goals nothing is corrected, as nobody would see it; a correction that does not
-    lower the figures is not kept.
+    without edges of its own, and taken back beyond the edges of what needed it. Detail keeps its
+    contrast, pure white stays 255, a grey picture stays grey. Below the goals nothing is corrected,
+    as nobody would see it; a correction that does not lower the figures is not kept.
 
     Args:
         original: the upload, colours under transparent pixels filled.
@@ -104,6 +105,7 @@ def colour_gate(original: Picture, result: Picture) -> ColourVerdict | None:
     if before.small:
         return ColourVerdict(result, before, before)
     corrected = _apply(result, colours.gains(found))
+    take_back(original.pixels, result.pixels, corrected.pixels)
     after = colours.shift(colours.averages_of(corrected))
     if (after.p95, after.mean) >= (before.p95, before.mean):
         return ColourVerdict(result, before, before)

@@ -183,6 +183,25 @@ def test_gate__keeps_detail_and_brings_no_edges() -> None:
     assert np.abs(np.diff(gains[::2])).max() < 0.03
 
 
+@pytest.mark.parametrize("scale", [1, 2])
+@pytest.mark.parametrize("darkest", [110, 190])
+def test_gate__leaves_the_shadow_beside_a_corrected_product_alone(darkest: int, scale: int) -> None:
+    rows, columns = np.mgrid[:400, :400].astype(float) - 200
+    shade = np.exp(-(((columns / 117) ** 2 + ((rows - 20) / 90) ** 2) ** 2))
+    before = np.rint(255 - (255 - darkest) * shade)[..., None].repeat(3, axis=2).astype(np.uint8)
+    disc = np.hypot(rows, columns) < 80
+    after = before.copy()
+    before[disc], after[disc] = (150, 90, 60), (165, 90, 52)
+    result, after = enlarged(after, scale), judged(before, enlarged(after, scale)).picture.pixels
+    changes = np.abs(after.astype(int) - result).max(axis=2)
+    outside = ~disc.repeat(scale, axis=0).repeat(scale, axis=1)
+    # Without edges the correction reached over the shadow by up to 9 levels.
+    assert np.quantile(changes[outside], 0.995) <= 1
+    assert changes[outside].max() <= 3
+    middle = after[180 * scale : 220 * scale, 180 * scale : 220 * scale].astype(int)
+    assert np.abs(middle - (150, 90, 60)).max() <= 1
+
+
 def test_gate__does_not_keep_a_correction_that_does_not_help() -> None:
     verdict = judged(photo(), np.full((240, 320, 3), 255, np.uint8))
     assert not verdict.corrected
