@@ -13,6 +13,7 @@ TILE_SIDES = (192, 256, 384, 512, 672)
 """Longest tile sides that are considered, source pixels."""
 _BYTES_PER_PIXEL = 3
 _NEGLIGIBLE_GAIN = 0.97
+_LEAST_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,9 @@ def fit_line(points: Iterable[tuple[float, float]]) -> Line:
     0.0
     """
     found = list(points)
-    weights = [1 / max(cost, 1e-9) ** 2 for _, cost in found]
+    # Memory that was there already measures as nothing: such a sample must not outweigh the rest.
+    least = max(max(cost for _, cost in found) * _LEAST_SHARE, 1e-9)
+    weights = [1 / max(cost, least) ** 2 for _, cost in found]
     total = sum(weights)
     mean_x = sum(w * x for w, (x, _) in zip(weights, found, strict=True)) / total
     mean_y = sum(w * y for w, (_, y) in zip(weights, found, strict=True)) / total

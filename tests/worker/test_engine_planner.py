@@ -96,3 +96,16 @@ def test_cost__survives_its_table() -> None:
 def test_cost__refuses_other_tables(table: object) -> None:
     with pytest.raises(ValueError, match="not a cost"):
         NetCost.from_table(table)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        [(16_384.0, 0.0), (65_536.0, 5e7), (200_704.0, 1.5e8)],
+        [(16_384.0, 1.2e7), (65_536.0, 0.0), (200_704.0, 1.5e8)],
+    ],
+)
+def test_fit_line__does_not_let_a_sample_of_nothing_decide(
+    points: list[tuple[float, float]],
+) -> None:
+    assert 5e7 < fit_line(points).at(200_704) < 2e8
