@@ -20,7 +20,13 @@ from shopimg.contract import (
 
 logger = logging.getLogger(__name__)
 
-_CUDA_FAILURES = ("CUDA error", "cuDNN error", "CUDNN_STATUS", "CUBLAS_STATUS")
+_CUDA_FAILURES = ("CUDA error", "cuDNN error")
+_OUT_OF_MEMORY = (
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "DefaultCPUAllocator: can't allocate memory",
+)
 _device_lost = threading.Event()
 
 
@@ -73,11 +79,21 @@ def working() -> Iterator[None]:
     except MemoryError as err:
         raise CapacityError(detail=_describe(err)) from err
     except Exception as err:
+        if is_out_of_memory(err):
+            raise CapacityError(detail=_describe(err)) from err
         logger.exception("The enhancer failed")
         if _is_from_cuda(err):
             _device_lost.set()
             raise DeviceLostError(detail=_describe(err)) from err
         raise WorkerError(detail=_describe(err)) from err
+
+
+def is_out_of_memory(err: Exception) -> bool:
+    """Recognise that PyTorch found no room, on any device, without importing PyTorch."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(err, torch.OutOfMemoryError):
+        return True
+    return isinstance(err, RuntimeError) and any(text in str(err) for text in _OUT_OF_MEMORY)
 
 
 def _is_from_cuda(err: Exception) -> bool:

@@ -84,20 +84,26 @@ def run_faded(
         net: the network.
         pixels: (H, W, 3), uint8, RGB.
         tile_size: longest side of a tile, source pixels.
-        overlap: least source pixels that two tiles share.
+        overlap: least source pixels that two tiles share; 0 for a network that must see the whole
+            picture at once, which is then never cut.
         deadline: asked before every tile.
         finish: changes a result before it is rounded.
 
     Raises:
-        CapacityError: not even a small tile fits into memory.
+        CapacityError: not even a small tile fits into memory, or the picture, where it must not
+            be cut.
         DeadlineExceededError: the time is over.
     """
-    size = tile_size
+    size = tile_size if overlap else max(pixels.shape[:2])
     while True:
         try:
             return _run(net, pixels, size, min(overlap, size // 3), deadline, finish)
         except MemoryError:
             pass
+        if not overlap:
+            raise CapacityError(
+                detail=f"{net.name} needs the whole picture, which does not fit into memory"
+            )
         # Here the failed call's exception is gone, and with it the frames that held its memory.
         size = min(size, max(pixels.shape[:2])) // 2
         if size < _SMALLEST_TILE:
@@ -132,8 +138,11 @@ def _run(
         band[: len(above)] += above
         done = (rows[number + 1].start if number + 1 < len(rows) else height) * scale
         top = row.start * scale
-        out[top:done] = np.rint(np.clip(band[: done - top], 0, 1) * 255)
-        above = band[done - top :]
+        above = band[done - top :].copy()
+        levels = np.clip(band[: done - top], 0, 1, out=band[: done - top])
+        levels *= 255
+        out[top:done] = np.rint(levels, out=levels)
+        del band, part, levels  # before the next band takes as much
     first_row, first_column = rows[0], columns[0]
     tile = (first_row.stop - first_row.start, first_column.stop - first_column.start)
     return TiledRun(out, len(rows) * len(columns), tile)

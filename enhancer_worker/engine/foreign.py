@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.device import Placement
-from enhancer_worker.engine.session import DeviceMemoryError, LoadedNet
+from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.engine.tiling import Geometry
 from enhancer_worker.nets.manifest import verified_file
 from shopimg.contract import RecipeError, WorkerError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _RGB = 3
 _OVERLAP_PIXELS = {"SUPPORTED": 32, "DISCOURAGED": 96}
 _TILE_PIXELS = {"SUPPORTED": 256, "DISCOURAGED": 1024}
+_TILE_PIXELS_ON_CPU = {"SUPPORTED": 256, "DISCOURAGED": 384}
 _WHOLE_PICTURE = 1 << 20
 
 
@@ -56,13 +57,16 @@ def load_foreign(file: str, sha256: str, placement: Placement, config: WorkerCon
     descriptor = _describe(path)
     dtype = _precision(descriptor, placement)
     tiling = descriptor.tiling.name
+    tile_pixels = _TILE_PIXELS_ON_CPU if placement.device == "cpu" else _TILE_PIXELS
     return LoadedNet(
         name=path.stem,
         digest=sha256,
         geometry=Geometry(descriptor.scale, 0, 1),
-        session=ForeignSession(descriptor, device=placement.device, precision=dtype),
+        session=ForeignSession(
+            descriptor, device=placement.device, precision=dtype, threads=config.threads
+        ),
         overlap=_OVERLAP_PIXELS.get(tiling, 0),
-        tile_size=_TILE_PIXELS.get(tiling, _WHOLE_PICTURE),
+        tile_size=tile_pixels.get(tiling, _WHOLE_PICTURE),
     )
 
 
@@ -72,7 +76,12 @@ class ForeignSession:
     largest_batch = 1
 
     def __init__(
-        self, descriptor: ImageModelDescriptor[Any], *, device: str, precision: str
+        self,
+        descriptor: ImageModelDescriptor[Any],
+        *,
+        device: str,
+        precision: str,
+        threads: int = 0,
     ) -> None:
         """Move the network to its device.
 
@@ -80,9 +89,15 @@ class ForeignSession:
             descriptor: changed in place.
             device: ``cpu`` or ``cuda:N``.
             precision: fp32, bf16 or fp16, one that the network supports.
+            threads: CPU threads; 0 leaves PyTorch its own choice.
         """
-        import torch  # noqa: PLC0415 - a CPU worker must not pay for this import
+        # A CPU worker must not pay for this import.
+        import torch  # noqa: PLC0415
 
+        from enhancer_worker.engine import torch_session  # noqa: PLC0415
+
+        torch_session.use_threads(device, threads)
+        self._run_within_memory = torch_session.run_within_memory
         dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
         self._torch = torch
         self._dtype = dtypes[precision]
@@ -92,13 +107,7 @@ class ForeignSession:
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """See ``Session``."""
-        try:
-            return self._run(batch)
-        except self._torch.OutOfMemoryError as err:
-            failure = str(err)
-        # Only here has the exception let go of the tensors that its frames held.
-        self._torch.cuda.empty_cache()
-        raise DeviceMemoryError(failure)
+        return self._run_within_memory(self._run, batch)
 
     def close(self) -> None:
         """See ``Session``."""

@@ -108,7 +108,12 @@ def _load_torch(record: WeightsRecord, placement: Placement, config: WorkerConfi
 
     fetch_missing(config.weights_dir / record.file, record.sha256, config.weights_url)
     net = load_net(record.name, config.weights_dir)
-    return TorchSession(net, device=placement.device, precision=placement.precision)
+    return TorchSession(
+        net,
+        device=placement.device,
+        precision=placement.precision,
+        threads=config.threads,
+    )
 
 
 def _load_openvino(

@@ -1,6 +1,7 @@
 """Tiles that fade: every pixel's weights add up to one, seams are invisible, memory runs out."""
 
 import math
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -131,3 +132,24 @@ def test_run_faded__asks_the_deadline_before_every_tile() -> None:
     with pytest.raises(DeadlineExceededError):
         run_faded(net(session), pixels, tile_size=100, overlap=10, deadline=deadline)
     assert session.calls == 3
+
+
+def test_run_faded__never_cuts_for_a_net_that_must_see_the_whole_picture() -> None:
+    pixels = np.random.default_rng(2).integers(0, 256, (200, 300, 3), np.uint8)
+    session = NearestSession(1)
+    run = run_faded(net(session), pixels, tile_size=64, overlap=0, deadline=FOREVER)
+    assert (run.tile_count, run.tile_size, session.calls) == (1, (200, 300), 1)
+    small = NearestSession(1, room=100 * 100)
+    with pytest.raises(CapacityError) as caught:
+        run_faded(net(small), pixels, tile_size=64, overlap=0, deadline=FOREVER)
+    assert caught.value.detail == "foreign needs the whole picture, which does not fit into memory"
+
+
+def test_run_faded__holds_one_band_of_results() -> None:
+    pixels = np.zeros((900, 3000, 3), np.uint8)
+    tracemalloc.start()
+    run = run_faded(net(NearestSession(1)), pixels, tile_size=300, overlap=20, deadline=FOREVER)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    band = run.tile_size[0] * 3000 * 3 * 4
+    assert peak - run.pixels.nbytes < 1.6 * band

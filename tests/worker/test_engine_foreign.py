@@ -3,7 +3,7 @@
 import math
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.blending import run_faded
 from enhancer_worker.engine.device import Placement
 from enhancer_worker.engine.foreign import load_foreign
-from enhancer_worker.engine.session import LoadedNet
+from enhancer_worker.engine.session import DeviceMemoryError, LoadedNet
 from enhancer_worker.nets.manifest import file_digest
 from shopimg.contract import Deadline, RecipeError, WorkerError
 
@@ -24,6 +24,14 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWa
 
 CPU = Placement("openvino", "cpu", "auto")
 FOREVER = Deadline(math.inf)
+
+
+@pytest.fixture
+def torch_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 def compact() -> nn.Module:
@@ -111,11 +119,37 @@ def test_load_foreign__in_tiles_is_close_to_the_whole_picture(tmp_path: Path) ->
     assert difference.mean() < 0.1
 
 
-@pytest.mark.parametrize(("build", "tile_size"), [(compact, 256), (swinir, 1024)])
+@pytest.mark.parametrize(("build", "tile_size"), [(compact, 256), (swinir, 384)])
 def test_load_foreign__tiles_as_the_descriptor_says(
     tmp_path: Path, build: Callable[[], nn.Module], tile_size: int
 ) -> None:
     assert load(tmp_path, build).tile_size == tile_size
+
+
+def test_load_foreign__fades_the_tiles_of_attention(tmp_path: Path) -> None:
+    net = load(tmp_path, swinir)
+    pixels = np.random.default_rng(0).integers(0, 256, (120, 150, 3), np.uint8)
+    whole = run_faded(net, pixels, tile_size=1024, overlap=32, deadline=FOREVER)
+    tiled = run_faded(net, pixels, tile_size=96, overlap=32, deadline=FOREVER)
+    assert (whole.tile_count, tiled.tile_count) == (1, 4)
+    assert tiled.pixels.shape == whole.pixels.shape
+    # Windows of attention begin elsewhere in a tile, so single pixels may differ.
+    assert np.abs(whole.pixels.astype(int) - tiled.pixels).mean() < 2
+
+
+@pytest.mark.usefixtures("torch_threads")
+def test_load_foreign__keeps_to_the_threads_of_the_settings(tmp_path: Path) -> None:
+    digest = write(tmp_path, compact)
+    config = WorkerConfig(networks_dir=tmp_path, threads=1)
+    load_foreign("compact.safetensors", digest, CPU, config)
+    assert torch.get_num_threads() == 1
+
+
+def test_foreign_session__tells_when_memory_is_short(tmp_path: Path) -> None:
+    net = load(tmp_path, compact)
+    huge = np.broadcast_to(np.float32(0), (1, 3, 1 << 22, 1 << 22))
+    with pytest.raises(DeviceMemoryError, match="can't allocate memory"):
+        net.session(huge)
 
 
 def test_load_foreign__refuses_another_file(tmp_path: Path) -> None:

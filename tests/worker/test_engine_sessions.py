@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -64,14 +65,54 @@ def test_torch_session__runs_in_low_precision(precision: str) -> None:
     assert 0 < np.abs(result - expected).max() < 0.05
 
 
-def test_torch_session__tells_when_the_device_is_full() -> None:
-    class Full(torch.nn.Module):
-        def forward(self, _batch: torch.Tensor) -> torch.Tensor:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+def allocate_on_the_cpu() -> None:
+    torch.empty(1 << 50)
 
-    with pytest.raises(DeviceMemoryError, match="CUDA out of memory") as caught:
+
+def allocate_on_cuda() -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory, can't allocate memory")
+
+
+def allocate_within_cublas() -> None:
+    raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED, can't allocate memory")
+
+
+@pytest.mark.parametrize(
+    "allocate", [allocate_on_the_cpu, allocate_on_cuda, allocate_within_cublas]
+)
+def test_torch_session__tells_when_the_device_is_full(allocate: Callable[[], None]) -> None:
+    class Full(torch.nn.Module):
+        def forward(self, _batch: torch.Tensor) -> None:
+            allocate()
+
+    with pytest.raises(DeviceMemoryError, match="can't allocate memory") as caught:
         TorchSession(Full(), device="cpu")(batch_of(1, 8, 8))
     assert caught.value.__context__ is None
+
+
+def test_torch_session__passes_other_failures_on() -> None:
+    class Broken(torch.nn.Module):
+        def forward(self, _batch: torch.Tensor) -> None:
+            raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        TorchSession(Broken(), device="cpu")(batch_of(1, 8, 8))
+
+
+@pytest.fixture
+def torch_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("torch_threads")
+def test_torch_session__keeps_to_its_threads() -> None:
+    TorchSession(upscaler(2), device="cpu")
+    assert torch.get_num_threads() == 2
+    TorchSession(upscaler(2), device="cpu", threads=1)
+    assert torch.get_num_threads() == 1
 
 
 @pytest.mark.gpu

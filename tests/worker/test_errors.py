@@ -62,7 +62,16 @@ def test_working__cuda_failure_loses_the_device(failure: Exception) -> None:
     [
         (RuntimeError("shapes differ"), WorkerError),
         (ValueError("CUDA error"), WorkerError),
+        (RuntimeError("cannot read CUDNN_STATUS.txt"), WorkerError),
         (MemoryError(), CapacityError),
+        (torch.OutOfMemoryError("CUDA error: out of memory"), CapacityError),
+        (RuntimeError("CUDA error: out of memory"), CapacityError),
+        (torch.AcceleratorError("CUDA error: out of memory"), CapacityError),
+        (
+            RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"),
+            CapacityError,
+        ),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), CapacityError),
     ],
 )
 def test_working__other_failure_keeps_the_device(failure: Exception, expected: type) -> None:
@@ -70,6 +79,12 @@ def test_working__other_failure_keeps_the_device(failure: Exception, expected: t
         raise failure
     assert type(caught.value) is expected
     assert not device_is_lost()
+
+
+def test_working__memory_of_the_cpu_is_no_failure_of_the_worker() -> None:
+    with pytest.raises(CapacityError, match="can't allocate memory") as caught, working():
+        torch.empty(1 << 50)
+    assert type(caught.value) is CapacityError
 
 
 def in_worker(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
