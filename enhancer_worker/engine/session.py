@@ -60,8 +60,8 @@ class LoadedNet:
     """Scale, halo and alignment."""
     session: Session
     """Runs it."""
-    flavour: str = "faithful"
-    """What it was trained for: ``faithful`` or ``photo``."""
+    flavour: str = ""
+    """What it was trained for: ``faithful`` or ``photo``; empty for a network from elsewhere."""
     overlap: int | None = None
     """Source pixels over which neighbouring tiles are faded into each other; None where the halo
     is exact and nothing needs fading."""

@@ -49,7 +49,8 @@ class Restore(Step):
     sha256: str = ""
     """Digest of that file, 64 hexadecimal digits in lower case."""
     always: bool = False
-    """Restore a picture that looks clean too; else it is left as it is."""
+    """Restore a picture that looks clean too; else it is left as it is. A foreign checkpoint
+    always runs."""
 
     def __post_init__(self) -> None:
         _check_strength(self.name, self.strength)
@@ -58,11 +59,11 @@ class Restore(Step):
         _check_network(self.name, self.network, self.sha256)
 
     def _may_run(self, weight: WeightName) -> bool:
-        if self.strength == 0:
+        if self.strength == 0 or self.network:
             return False
         if weight.step == "estimate":
             return not self.always
-        return weight.step == self.name and not self.network
+        return weight.step == self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +121,16 @@ class Upscale(Step):
         return max(1, round(width * to / longest)), max(1, round(height * to / longest))
 
     def _may_run(self, weight: WeightName) -> bool:
-        """Count faithful as well: it draws text, and takes the place of a missing flavour."""
-        return (
-            weight.step == self.name
-            and self.strength > 0
-            and not self.network
-            and weight.scale in ((self.scale,) if self.scale else self.SCALES)
-            and weight.flavour in (self.flavour, "faithful")
-        )
+        """Count faithful as well: it draws text, and takes the place of a missing flavour.
+
+        After a foreign checkpoint, whose scale only the worker knows, faithful draws text too.
+        """
+        if weight.step != self.name or self.strength == 0:
+            return False
+        if self.network:
+            return weight.flavour == "faithful"
+        scales = (self.scale,) if self.scale else self.SCALES
+        return weight.scale in scales and weight.flavour in (self.flavour, "faithful")
 
 
 STEP_TYPES: Mapping[str, type[Step]] = {step.name: step for step in (Restore, Upscale)}

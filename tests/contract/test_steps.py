@@ -192,7 +192,12 @@ def test_result_size__of_a_role_counts_every_step() -> None:
             {"upscale_x2_s", "upscale_x2_m", "upscale_x3_s", "upscale_x4_s"},
         ),
         (Upscale(scale=2, strength=0), set()),
-        (Upscale(scale=2, network="a", sha256=DIGEST), set()),
+        # A network from elsewhere has its own scale.
+        (
+            Upscale(scale=2, network="a", sha256=DIGEST),
+            {"upscale_x2_s", "upscale_x2_m", "upscale_x3_s", "upscale_x4_s"},
+        ),
+        (Upscale(scale=2, strength=0, network="a", sha256=DIGEST), set()),
     ],
 )
 def test_weights__are_those_that_a_step_may_run(step: Restore | Upscale, names: set[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,17 @@ def test_restore__always_asks_nobody(engine_that_estimates: AnswerEngine) -> Non
     assert "estimated_noise" not in image.quality
 
 
+def test_restore__runs_the_network_that_the_recipe_names(
+    engine_that_estimates: AnswerEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = engine_that_estimates((0.0, 0.0, 0.0))
+    named = replace(engine.net("restore", 1), name="elsewhere.pth")
+    monkeypatch.setattr(engine, "foreign", lambda file, sha256: named)
+    image = run(engine, Restore(network="elsewhere.pth", sha256="0" * 64))
+    assert set(image.weights) == {"elsewhere.pth"}
+    assert not np.array_equal(pixels_of(image.content), pixels_of(upload()))
+
+
 @pytest.mark.parametrize(
     ("found", "clean"),
     [
@@ -107,6 +119,7 @@ def test_restore__fingerprint_counts_the_estimator_where_it_decides() -> None:
     assert Restore().weights(shipped) == {"restore_s", "estimate_s"}
     assert Restore(always=True).weights(shipped) == {"restore_s"}
     assert Restore(strength=0).weights(shipped) == frozenset()
+    assert Restore(network="a.pth", sha256="0" * 64).weights(shipped) == frozenset()
 
 
 def test_restore__refuses_an_odd_always() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -274,6 +275,19 @@ def test_text__is_drawn_by_the_faithful_network(engine: Engine) -> None:
     apart = np.abs(step.astype(int) - plain.picture.pixels).max(axis=2)
     assert apart[mask].max() <= 1
     assert apart[~mask].max() > 1
+
+
+def test_text__is_drawn_again_after_a_network_from_elsewhere(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels, _ = label(12, 12)
+    named = replace(engine.net("upscale", 2, "photo"), name="elsewhere.pth", flavour="")
+    monkeypatch.setattr(engine, "foreign", lambda file, sha256: named)
+    step = Upscale(scale=2, network="elsewhere.pth", sha256="0" * 64)
+    result = run_one(engine, png(pixels), step)
+    (report,) = result.steps[1].details["runs"]
+    assert report["text"]["network"] == "upscale_x2_s"
+    assert set(result.weights) == {"elsewhere.pth", "upscale_x2_s"}
 
 
 def test_text__is_not_looked_for_where_nothing_changed(engine: Engine) -> None:

@@ -20,6 +20,8 @@ from shopimg.contract import RecipeError, Restore
 def restore(picture: Picture, step: Restore, tools: Tools) -> StepOutcome:
     """Apply a share of the network's correction, unless the picture looks clean.
 
+    What looks clean is judged for our restorer; a foreign one that the step names runs anyway.
+
     Args:
         picture: any size.
         step: ``strength`` 0 leaves every pixel as it is, 1 applies the whole correction;
@@ -31,7 +33,7 @@ def restore(picture: Picture, step: Restore, tools: Tools) -> StepOutcome:
     """
     if step.strength == 0:
         return StepOutcome(picture, {"strength": 0, "skipped": "strength is 0"})
-    verdict = None if step.always else _judge(picture, tools.engine)
+    verdict = None if step.always or step.network else _judge(picture, tools.engine)
     if verdict is not None and verdict.looks_clean:
         details = {"strength": step.strength, "skipped": "looks clean"}
         return StepOutcome(picture, details, verdict.weights, verdict.figures)

@@ -123,7 +123,7 @@ def _run_networks(
         source, pixels = pixels, run.pixels
         nets.append(net)
         runs.append(engine_details(net, run))
-        if net.flavour == "photo":
+        if step.network or net.flavour == "photo":
             redrawn, report = redraw_text(source, pixels, scale, finish, tools)
             nets += redrawn
             runs[-1] |= report
