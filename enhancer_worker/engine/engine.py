@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections import OrderedDict
 from collections.abc import Mapping
 
 import numpy as np
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 _SMALLEST_TILE = {"cpu": 256, "cuda": 512}
 _MARGINS_PER_TILE = 12
 _TILE_STEP = 32
+_MOST_FOREIGN = 2
 
 
 class Engine:
@@ -45,6 +47,7 @@ class Engine:
         self._zoo = zoo
         self._chosen: dict[Purpose, ZooEntry] = {}
         self._nets: dict[str, LoadedNet] = {}
+        self._foreign: OrderedDict[tuple[str, str], LoadedNet] = OrderedDict()
         self.placement: Placement = choose_placement(config.device, config.precision)
 
     @property
@@ -96,7 +99,7 @@ class Engine:
         return self._loaded(self._chosen[purpose])
 
     def foreign(self, file: str, sha256: str) -> LoadedNet:
-        """Return a network from elsewhere, loading it on first use.
+        """Return a network from elsewhere, loading it where it is not one of the last two.
 
         Args:
             file: name of a checkpoint in ``ENHANCER_NETWORKS_DIR``.
@@ -106,10 +109,14 @@ class Engine:
             RecipeError: it is not a network from three channels to three.
             WorkerError: it is missing, another one, not allowed, or spandrel is not installed.
         """
-        key = f"{file} {sha256}"
-        if key not in self._nets:
-            self._nets[key] = load_foreign(file, sha256, self.placement, self._config)
-        return self._nets[key]
+        key = (file, sha256)
+        if key in self._foreign:
+            self._foreign.move_to_end(key)
+            return self._foreign[key]
+        while len(self._foreign) >= _MOST_FOREIGN:
+            self._foreign.popitem(last=False)[1].session.close()
+        self._foreign[key] = load_foreign(file, sha256, self.placement, self._config)
+        return self._foreign[key]
 
     def run(
         self,
@@ -140,9 +147,10 @@ class Engine:
 
     def close(self) -> None:
         """Unload all networks."""
-        for net in self._nets.values():
+        for net in (*self._nets.values(), *self._foreign.values()):
             net.session.close()
         self._nets.clear()
+        self._foreign.clear()
 
     @functools.cached_property
     def _shipped(self) -> dict[str, ZooEntry]:

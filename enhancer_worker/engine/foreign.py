@@ -59,7 +59,7 @@ def load_foreign(file: str, sha256: str, placement: Placement, config: WorkerCon
     tiling = descriptor.tiling.name
     tile_pixels = _TILE_PIXELS_ON_CPU if placement.device == "cpu" else _TILE_PIXELS
     return LoadedNet(
-        name=path.stem,
+        name=path.name,
         digest=sha256,
         geometry=Geometry(descriptor.scale, 0, 1),
         session=ForeignSession(

@@ -15,6 +15,7 @@ from torch import nn
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.blending import run_faded
 from enhancer_worker.engine.device import Placement
+from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.foreign import load_foreign
 from enhancer_worker.engine.session import DeviceMemoryError, LoadedNet
 from enhancer_worker.nets.manifest import file_digest
@@ -70,6 +71,9 @@ def scunet() -> nn.Module:
     from spandrel.architectures.SCUNet import SCUNet
 
     return SCUNet(config=[1, 1, 1, 1, 1, 1, 1], dim=64)
+
+
+NETS = (compact, esrgan, nafnet)
 
 
 def write(folder: Path, build: Callable[[], nn.Module]) -> str:
@@ -230,3 +234,17 @@ except WorkerError as err:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("compact.safetensors needs the extra shopimg[spandrel]")
+
+
+def test_engine__keeps_the_two_networks_that_ran_last(tmp_path: Path) -> None:
+    named = [(f"{build.__name__}.safetensors", write(tmp_path, build)) for build in NETS]
+    engine = Engine(WorkerConfig(device="torch-cpu", networks_dir=tmp_path))
+    first, second = (engine.foreign(*name) for name in named[:2])
+    assert (first.name, second.name) == ("compact.safetensors", "esrgan.safetensors")
+    assert engine.foreign(*named[0]) is first
+    third = engine.foreign(*named[2])
+    assert engine.foreign(*named[0]) is first
+    assert engine.foreign(*named[2]) is third
+    assert engine.foreign(*named[1]) is not second
+    engine.close()
+    assert engine.foreign(*named[1]).name == "esrgan.safetensors"

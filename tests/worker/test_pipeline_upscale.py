@@ -316,9 +316,9 @@ def test_steps__run_the_network_that_they_name(tmp_path: Path) -> None:
     # Twice by 2, then down to 3.
     thrice = enlarged(engine, Upscale(scale=3, **large))
     assert thrice.picture.pixels.shape == (120, 144, 3)
-    assert [run["network"] for run in thrice.details["runs"]] == ["net0", "net0"]
+    assert [run["network"] for run in thrice.details["runs"]] == ["net0.safetensors"] * 2
     assert thrice.details["flavour"] == ""
-    assert thrice.weights == {"net0": large["sha256"]}
+    assert thrice.weights == {"net0.safetensors": large["sha256"]}
     half, whole = (
         enlarged(engine, Upscale(to=96, strength=strength, **large)).picture.pixels.astype(int)
         for strength in (0.5, 1)
@@ -328,7 +328,7 @@ def test_steps__run_the_network_that_they_name(tmp_path: Path) -> None:
     assert np.abs(half - (whole + resample(noise(), 96, 80)) / 2)[inside].max() <= 1.5
     tools = Tools(engine, NO_LIMIT)
     restored = restore(Picture(noise()), Restore(always=True, **same), tools)
-    assert restored.weights == {"net1": same["sha256"]}
+    assert restored.weights == {"net1.safetensors": same["sha256"]}
     assert (restored.picture.pixels != noise()).any()
     with pytest.raises(RecipeError, match=r"'net1\.safetensors' does not enlarge"):
         enlarged(engine, Upscale(scale=2, **same))
