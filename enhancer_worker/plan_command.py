@@ -97,7 +97,7 @@ def _rows(config: WorkerConfig, sizes: list[tuple[int, int]], most_bytes: float)
         rows = []
         for size, found in zip(sizes, runs, strict=True):
             job = predict_job(size, CLEAN, engine, costs, around, config.tile_size)
-            best = [best_tile(run, costs[run.net.name], most_bytes) for run in found]
+            best = [best_tile(run, costs[run.net.name], engine, most_bytes) for run in found]
             rows.append(_row(size, job, [choice.tile_size for choice in best]))
         return rows
     finally:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import urllib.error
 import urllib.request
 from pathlib import Path
 
+from enhancer_worker.engine.files import write_whole
 from shopimg.contract import WorkerError
 
 _TIMEOUT_SECONDS = 30
@@ -37,7 +37,10 @@ def fetch_missing(path: Path, sha256: str, base_url: str) -> None:
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise WorkerError(detail=f"{address} has sha256 {found}, expected {sha256}: not used")
-    _write_whole(path, content)
+    try:
+        write_whole(path, content)
+    except OSError as err:
+        raise WorkerError(detail=f"cannot write {path}: {err.strerror}") from err
 
 
 def _download(address: str) -> bytes:
@@ -51,14 +54,3 @@ def _download(address: str) -> bytes:
             "hand where there is no connection"
         ) from err
     return content
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write beside the place and rename, so that no process ever sees half a file."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    except OSError as err:
-        raise WorkerError(detail=f"cannot write {path}: {err.strerror}") from err

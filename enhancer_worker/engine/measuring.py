@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
+import math
 import os
 import platform
 import statistics
@@ -14,12 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
+from enhancer_worker.engine.files import write_whole
 from enhancer_worker.engine.planner import NetCost, fit_line
+from enhancer_worker.engine.runner import run_tiled
 from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.engine.tiling import round_up
+from shopimg.contract import Deadline
 
 _MEASURED_SIDES = (128, 256, 448)
 _LAPS = 3
+_NO_LIMIT = Deadline(math.inf)
 _CPU_FACTS = Path("/proc/cpuinfo")
 _STATUS = Path("/proc/self/status")
 _CLEAR_PEAK = Path("/proc/self/clear_refs")
@@ -37,6 +43,7 @@ def machine_key(net: LoadedNet, threads: int) -> str:
     """
     facts = [
         *(cpu_model(), len(os.sched_getaffinity(0)), threads, net.session.device, net.digest),
+        _gpu_model(net.session.device),
         *(_version("openvino"), _version("torch"), _version("shopimg"), _MEASURED_SIDES),
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
@@ -65,31 +72,31 @@ def cost_of(net: LoadedNet, threads: int, cache_dir: Path) -> NetCost:
         return known
     cost = measure(net)
     path = _path(net, threads, cache_dir)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(json.dumps(cost.to_table()))
-        unfinished.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        write_whole(path, json.dumps(cost.to_table()).encode())
     return cost
 
 
 def measure(net: LoadedNet) -> NetCost:
-    """Time a network on tiles of a few sizes: medians after one run that compiles."""
+    """Time a network on tiles of a few sizes: medians after one run that compiles.
+
+    Reading tiles from a picture and writing them into one takes its time, and counts.
+    """
     seconds, memory = [], []
+    # Memory that a smaller tile has left to the process is a cost of the larger one too.
+    idle = start_peak()
     for side in sorted({_usable(side, net) for side in _MEASURED_SIDES}):
-        tile = np.random.default_rng(0).random((1, 3, side, side), dtype=np.float32)
-        before = start_peak()
-        net.session(tile)
+        pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+        run = functools.partial(run_tiled, net, pixels, tile_size=side, deadline=_NO_LIMIT)
+        start_peak()
+        run()
         laps = []
         for _ in range(_LAPS):
             started = time.perf_counter()
-            net.session(tile)
+            run()
             laps.append(time.perf_counter() - started)
         seconds.append((float(side * side), statistics.median(laps)))
-        memory.append((float(side * side), float(max(0, peak_bytes() - before))))
+        memory.append((float(side * side), float(max(0, peak_bytes() - idle))))
     return NetCost(fit_line(seconds), fit_line(memory))
 
 
@@ -119,6 +126,15 @@ def cpu_model() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return (names or [platform.processor() or platform.machine()])[0]
+
+
+def _gpu_model(device: str) -> str:
+    """Name of the GPU that a session's words speak of; empty on CPUs."""
+    if not device.startswith("cuda"):
+        return ""
+    import torch  # noqa: PLC0415 - a CPU worker must not pay for this import
+
+    return torch.cuda.get_device_name(device.partition(" ")[0])
 
 
 def _path(net: LoadedNet, threads: int, cache_dir: Path) -> Path:

@@ -14,7 +14,15 @@ from PIL import Image
 
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.measuring import peak_bytes, start_peak
-from enhancer_worker.engine.planner import Line, NetCost, Prediction, choose_tile, fit_line, predict
+from enhancer_worker.engine.planner import (
+    TILE_SIDES,
+    Line,
+    NetCost,
+    Prediction,
+    choose_tile,
+    fit_line,
+    predict,
+)
 from enhancer_worker.engine.runner import TiledRun
 from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.pipeline.run import run_recipe
@@ -137,9 +145,11 @@ def predict_job(
     return JobPrediction(predictions, seconds, max(memory, around.peak_bytes.at(pixels)), names)
 
 
-def best_tile(run: NetRun, cost: NetCost, most_bytes: float) -> Prediction:
-    """Pick the fastest tile size for one run; see ``choose_tile``."""
-    return choose_tile(run.height, run.width, run.net.geometry, cost, most_bytes=most_bytes)
+def best_tile(run: NetRun, cost: NetCost, engine: Engine, most_bytes: float) -> Prediction:
+    """Pick the fastest tile size for one run, the engine's own included; see ``choose_tile``."""
+    geometry = run.net.geometry
+    sides = (*TILE_SIDES, engine.tile_size(geometry))
+    return choose_tile(run.height, run.width, geometry, cost, sides=sides, most_bytes=most_bytes)
 
 
 def result_pixels(size: tuple[int, int], recipe: Recipe) -> int:

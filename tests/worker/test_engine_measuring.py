@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
-from enhancer_worker.engine import measuring
-from enhancer_worker.engine.measuring import cost_of, known_cost, measure
+from enhancer_worker.engine import measuring, runner
+from enhancer_worker.engine.measuring import (
+    cost_of,
+    known_cost,
+    machine_key,
+    measure,
+    peak_bytes,
+)
 from enhancer_worker.engine.planner import Line, NetCost
+from enhancer_worker.engine.sizing import write_tile
 from tests.worker.tiny_nets import loaded, restorer, upscaler
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("net", [upscaler(), restorer()], ids=["upscaler", "restorer"])
@@ -19,6 +31,46 @@ def test_measure__finds_costs_of_a_real_network(net: object) -> None:
     cost = measure(loaded(net))
     assert cost.seconds.at(256 * 256) > 0
     assert cost.seconds.at(512 * 512) >= cost.seconds.at(128 * 128)
+
+
+@pytest.mark.skipif(not peak_bytes(), reason="the system does not tell")
+def test_measure__finds_the_memory_of_a_real_network() -> None:
+    # In a process of its own, where no other test has left memory to use again.
+    code = (
+        "from enhancer_worker.engine.measuring import measure\n"
+        "from tests.worker.tiny_nets import loaded, upscaler\n"
+        "print(measure(loaded(upscaler())).peak_bytes.at(448 * 448))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    # Two activations of 16 channels of four bytes at the least; what PyTorch itself loads on top.
+    assert 448 * 448 * 2 * 16 * 4 < float(done.stdout) < 1e9
+
+
+def test_measure__counts_what_tiles_cost_outside_the_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [0.0]
+
+    def write(*args: object) -> None:
+        clock[0] += 2.0
+        write_tile(*args)
+
+    monkeypatch.setattr(measuring.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(runner, "write_tile", write)
+    assert measure(loaded(upscaler())).seconds == Line(2.0, 0.0)
+
+
+def test_machine_key__tells_gpus_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = loaded(upscaler())
+    monkeypatch.setattr(net.session, "device", "cuda:1 (torch bf16)")
+    keys = set()
+    for name in ("NVIDIA H100", "NVIDIA L4", "NVIDIA L4"):
+        named = {"cuda:1": name}
+        monkeypatch.setattr(torch.cuda, "get_device_name", named.__getitem__)
+        keys.add(machine_key(net, 1))
+    assert len(keys) == 2
 
 
 def test_cost_of__measures_once_and_again_for_other_weights(
@@ -56,8 +108,7 @@ def test_cost_of__lets_workers_measure_at_once(
         return NetCost(Line(1, 1), Line(1, 1))
 
     monkeypatch.setattr(measuring, "measure", together)
-    net, ids = loaded(upscaler()), iter(range(4))
-    monkeypatch.setattr(measuring.os, "getpid", lambda: next(ids))
+    net = loaded(upscaler())
     workers = [threading.Thread(target=cost_of, args=(net, 1, tmp_path)) for _ in range(4)]
     for worker in workers:
         worker.start()

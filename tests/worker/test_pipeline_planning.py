@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from numpy.typing import NDArray
 from PIL import Image
 
 from enhancer_worker import plan_command
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.planner import Line, NetCost
+from enhancer_worker.engine.tiling import Geometry
 from enhancer_worker.nets import zoo
 from enhancer_worker.pipeline import planning
 from enhancer_worker.pipeline.planning import (
+    NetRun,
     Surroundings,
     TimedEngine,
+    best_tile,
     measure_surroundings,
     net_runs,
     predict_job,
@@ -89,10 +95,31 @@ def test_measure_surroundings__leaves_the_networks_out(
             clock[0] += 1.0  # outside: of the surroundings
             return result
 
-    engine.__class__ = Slow
-    found = measure_surroundings(recipe, engine, Deadline(math.inf))
+    net = engine.net("upscale", 2)
+
+    class SlowSession:
+        device, largest_batch = net.session.device, 1
+
+        def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+            clock[0] += 50.0
+            return net.session(batch)
+
+        def close(self) -> None:
+            net.session.close()
+
+    slow = Slow(engine._config, TINY_ZOO)
+    monkeypatch.setattr(slow, "net", lambda *_: replace(net, session=SlowSession()))
+    found = measure_surroundings(recipe, slow, Deadline(math.inf))
     assert found.seconds.at(1e5) == pytest.approx(1.0)
-    assert engine.net_seconds == 0.0
+    assert slow.net_seconds == 4 * 50.0  # of the larger picture, in four tiles
+
+
+def test_best_tile__may_be_the_engines_own(engine: TimedEngine) -> None:
+    geometry = Geometry(1, 86, 4)
+    net = replace(engine.net("restore", 1), geometry=geometry)
+    by_tile = NetCost(Line(1.0, 0.0), Line(0, 0))
+    best = best_tile(NetRun(net, 2000, 2000), by_tile, engine, math.inf)
+    assert best.tile_size == engine.tile_size(geometry) == 1056
 
 
 def test_plan__prints_a_table_and_measures_once(
