@@ -23,7 +23,7 @@ from benchmarks import page
 from demoshop.degrade import degrade
 from enhancer_worker.backend import NeuralEnhancer
 from enhancer_worker.pipeline.colour import linear_from_srgb, srgb_from_linear
-from enhancer_worker.pipeline.colour_gate import ColourVerdict, colour_gate
+from enhancer_worker.pipeline.colour_gate import Colours, ColourVerdict
 from enhancer_worker.pipeline.context import Picture
 from shopimg.contract import CLEAN, Deadline, Output, Recipe, Role
 
@@ -76,7 +76,7 @@ def measure(enhancer: NeuralEnhancer, group: str, name: str, content: bytes) -> 
     (image,) = enhancer.enhance(content, RECIPE, deadline=Deadline(math.inf))
     seconds = {report.name: report.seconds for report in image.steps}
     before, after = read(content), read(image.content)
-    tinted = colour_gate(before, Picture(tint(after.pixels)))
+    tinted = Colours.of(before).judge(Picture(tint(after.pixels)))
     if tinted is None:
         raise ValueError(f"{name} is invisible")
     quality = image.quality

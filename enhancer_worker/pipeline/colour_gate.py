@@ -65,11 +65,8 @@ class ColourVerdict:
     """Of the picture that went in."""
     after: ColourShift
     """Of the picture that came out."""
-
-    @property
-    def corrected(self) -> bool:
-        """Whether pixels were changed."""
-        return self.before is not self.after
+    corrected: bool = False
+    """Whether pixels were changed."""
 
     def figures(self) -> dict[str, float]:
         """Return what is stored on the variant."""
@@ -82,63 +79,63 @@ class ColourVerdict:
         }
 
 
-def colour_gate(original: Picture, result: Picture) -> ColourVerdict | None:
-    """Measure a result's colours against the upload's, and correct them where they moved.
-
-    The correction is one gain per channel and cell in linear light, stretched over the picture
-    without edges of its own, and taken back beyond the edges of what needed it. Detail keeps its
-    contrast, pure white stays 255, a grey picture stays grey. Below the goals nothing is corrected,
-    as nobody would see it; a correction that does not lower the figures is not kept.
-
-    Args:
-        original: the upload, colours under transparent pixels filled.
-        result: the same picture after a recipe, at any size; not changed.
-
-    Returns:
-        The verdict; None where nothing of the picture is visible.
-    """
-    colours = _Colours.of(original)
-    if not colours.visible.any():
-        return None
-    found = colours.averages_of(result)
-    before = colours.shift(found)
-    if before.small:
-        return ColourVerdict(result, before, before)
-    corrected = _apply(result, colours.gains(found))
-    take_back(original.pixels, result.pixels, corrected.pixels)
-    after = colours.shift(colours.averages_of(corrected))
-    if (after.p95, after.mean) >= (before.p95, before.mean):
-        return ColourVerdict(result, before, before)
-    return ColourVerdict(corrected, before, after)
-
-
 @dataclass(frozen=True, slots=True)
-class _Colours:
-    """The colours that a result should have."""
+class Colours:
+    """The colours that results should have."""
 
+    original: Picture
+    """The upload, colours under transparent pixels filled."""
     averages: NDArray[np.float64]
     """(rows, columns, 3), linear light, [0, 1]."""
     visible: NDArray[np.bool_]
     """(rows, columns): cells that are at least half opaque."""
 
     @classmethod
-    def of(cls, original: Picture) -> _Colours:
+    def of(cls, original: Picture) -> Colours:
+        """Measure an upload, for all results that are made of it."""
         rows, columns = _grid(original.width, original.height)
         visible = np.ones((rows, columns), bool)
         if original.alpha is not None:
             visible = local_averages(original.alpha, rows, columns) >= _VISIBLE_COVERAGE
-        return cls(_light(original, rows, columns), visible)
+        return cls(original, _light(original, rows, columns), visible)
 
-    def averages_of(self, result: Picture) -> NDArray[np.float64]:
+    def judge(self, result: Picture) -> ColourVerdict | None:
+        """Measure a result's colours against the upload's, and correct them where they moved.
+
+        The correction is one gain per channel and cell in linear light, stretched over the picture
+        without edges of its own, and taken back beyond the edges of what needed it. Detail keeps
+        its contrast, pure white stays 255, a grey picture stays grey. Below the goals nothing is
+        corrected, as nobody would see it; a correction that does not lower the figures is not kept.
+
+        Args:
+            result: the same picture after a recipe, at any size; not changed.
+
+        Returns:
+            The verdict; None where nothing of the picture is visible.
+        """
+        if not self.visible.any():
+            return None
+        found = self._averages_of(result)
+        before = self._shift(found)
+        if before.small:
+            return ColourVerdict(result, before, before)
+        corrected = _apply(result, self._gains(found))
+        take_back(self.original.pixels, result.pixels, corrected.pixels)
+        after = self._shift(self._averages_of(corrected))
+        if (after.p95, after.mean) >= (before.p95, before.mean):
+            return ColourVerdict(result, before, before)
+        return ColourVerdict(corrected, before, after, corrected=True)
+
+    def _averages_of(self, result: Picture) -> NDArray[np.float64]:
         rows, columns = self.visible.shape
         return _light(result, rows, columns)
 
-    def shift(self, found: NDArray[np.float64]) -> ColourShift:
+    def _shift(self, found: NDArray[np.float64]) -> ColourShift:
         wanted, found = self.averages[self.visible], found[self.visible]
         differences = ciede2000(lab_from_linear(wanted), lab_from_linear(found))
         return ColourShift(float(differences.mean()), float(np.percentile(differences, 95)))
 
-    def gains(self, found: NDArray[np.float64]) -> NDArray[np.float32]:
+    def _gains(self, found: NDArray[np.float64]) -> NDArray[np.float32]:
         gains = np.clip((self.averages + _PEDESTAL) / (found + _PEDESTAL), *_GAINS)
         result: NDArray[np.float32] = gains.astype(np.float32)
         return result

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from enhancer_worker.engine.engine import Engine
-from enhancer_worker.pipeline.colour_gate import colour_gate
+from enhancer_worker.pipeline.colour_gate import Colours
 from enhancer_worker.pipeline.context import Context, Picture
 from enhancer_worker.pipeline.decode import OpenedSource, decode, open_source
 from enhancer_worker.pipeline.encode import encode
@@ -17,6 +18,7 @@ from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools
 from enhancer_worker.pipeline.steps.restore import restore
 from enhancer_worker.pipeline.steps.upscale import upscale
 from enhancer_worker.pipeline.text_guard import text_figures
+from enhancer_worker.pipeline.text_regions import Box, find_text
 from enhancer_worker.pipeline.transparency import fill_transparent
 from shopimg.contract import (
     Deadline,
@@ -92,8 +94,8 @@ class _RecipeRun:
         context = self._follow(role.steps)
         deadline = self._tools.deadline
         deadline.check()
-        context, quality = _pass_colour_gate(self._original, context)
-        context, text = _compare_text(self._original, context)
+        context, quality = self._pass_colour_gate(context)
+        context, text = self._compare_text(context)
         deadline.check()
         source_type = source_type_after(self._declared, pixels_changed=context.pixels_changed)
         started = time.perf_counter()
@@ -122,6 +124,37 @@ class _RecipeRun:
             self._done[steps[:count]] = context
         return context
 
+    def _pass_colour_gate(self, context: Context) -> tuple[Context, Mapping[str, float]]:
+        if not context.pixels_changed:
+            return context, {}
+        started = time.perf_counter()
+        verdict = self._colours.judge(context.picture)
+        if verdict is None:
+            return context, {}
+        details = {"corrected": verdict.corrected}
+        report = StepReport("colour_gate", time.perf_counter() - started, details)
+        context = dataclasses.replace(
+            context, picture=verdict.picture, reports=(*context.reports, report)
+        )
+        return context, verdict.figures()
+
+    def _compare_text(self, context: Context) -> tuple[Context, Mapping[str, float]]:
+        if not context.pixels_changed:
+            return context, {}
+        started = time.perf_counter()
+        runs = [run for report in context.reports for run in report.details.get("runs", ())]
+        figures = text_figures(self._original.pixels, context.picture.pixels, self._text, runs)
+        report = StepReport("text_guard", time.perf_counter() - started)
+        return dataclasses.replace(context, reports=(*context.reports, report)), figures
+
+    @functools.cached_property
+    def _colours(self) -> Colours:
+        return Colours.of(self._original)
+
+    @functools.cached_property
+    def _text(self) -> tuple[Box, ...]:
+        return find_text(self._original.pixels)
+
     def _forget(self, roles: Sequence[Role]) -> None:
         """Keep only what later roles begin with; for them that work costs no time."""
         wanted = {role.steps[:n] for role in roles for n in range(len(role.steps) + 1)}
@@ -148,27 +181,6 @@ def _take_step(context: Context, step: Step, tools: Tools) -> Context:
         {**context.quality, **outcome.quality},
         context.pixels_changed or changed,
     )
-
-
-def _pass_colour_gate(original: Picture, context: Context) -> tuple[Context, Mapping[str, float]]:
-    started = time.perf_counter()
-    verdict = colour_gate(original, context.picture)
-    if verdict is None:
-        return context, {}
-    details = {"corrected": verdict.corrected}
-    report = StepReport("colour_gate", time.perf_counter() - started, details)
-    reports = (*context.reports, report)
-    return dataclasses.replace(context, picture=verdict.picture, reports=reports), verdict.figures()
-
-
-def _compare_text(original: Picture, context: Context) -> tuple[Context, Mapping[str, float]]:
-    if not context.pixels_changed:
-        return context, {}
-    started = time.perf_counter()
-    runs = [run for report in context.reports for run in report.details.get("runs", ())]
-    figures = text_figures(original.pixels, context.picture.pixels, runs)
-    report = StepReport("text_guard", time.perf_counter() - started)
-    return dataclasses.replace(context, reports=(*context.reports, report)), figures
 
 
 def _at_no_cost(context: Context) -> Context:

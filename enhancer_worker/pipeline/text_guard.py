@@ -58,13 +58,14 @@ def keep_text(
 
 
 def text_figures(
-    original: Pixels, result: Pixels, runs: Sequence[Mapping[str, Any]]
+    original: Pixels, result: Pixels, boxes: Sequence[Box], runs: Sequence[Mapping[str, Any]]
 ) -> dict[str, float]:
     """Measure the text of a finished picture against that of the upload.
 
     Args:
         original: (h, w, 3), uint8, RGB.
         result: (H, W, 3), uint8, RGB: the same picture at any size.
+        boxes: text of the upload.
         runs: reports of the networks, some of which may say what the guard found.
 
     Returns:
@@ -73,7 +74,7 @@ def text_figures(
         there is no text.
     """
     figures: dict[str, float] = {}
-    agreement = edge_agreement(original, result, find_text(original))
+    agreement = edge_agreement(original, result, boxes)
     if agreement is not None:
         figures["text_edges"] = agreement
     unguarded = [run["text"]["edges_unguarded"] for run in runs if "text" in run]

@@ -20,8 +20,7 @@ from enhancer_worker.pipeline.colour import (
     srgb_from_linear,
     srgb_to_lab,
 )
-from enhancer_worker.pipeline.colour_gate import ColourVerdict
-from enhancer_worker.pipeline.colour_gate import colour_gate as gate
+from enhancer_worker.pipeline.colour_gate import Colours, ColourVerdict
 from enhancer_worker.pipeline.context import Picture
 
 Pixels = NDArray[np.uint8]
@@ -45,6 +44,10 @@ def lit(pixels: Pixels, gains: NDArray[np.float64] | tuple[float, float, float])
 
 def enlarged(pixels: Pixels, scale: int = 2) -> Pixels:
     return pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def gate(original: Picture, result: Picture) -> ColourVerdict | None:
+    return Colours.of(original).judge(result)
 
 
 def judged(before: Pixels, after: Pixels, *, grey: bool = False) -> ColourVerdict:

@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,12 +17,13 @@ from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.nets import zoo
 from enhancer_worker.pipeline import run as run_module
+from enhancer_worker.pipeline.colour_gate import Colours
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.run import run_recipe
 from enhancer_worker.pipeline.steps.outcome import Tools
 from enhancer_worker.pipeline.steps.restore import restore
 from enhancer_worker.pipeline.steps.upscale import UpscalePlan, plan_upscale, upscale
-from enhancer_worker.pipeline.text_regions import find_text
+from enhancer_worker.pipeline.text_regions import Box, find_text
 from shopimg.contract import (
     Deadline,
     DeadlineExceededError,
@@ -288,6 +290,28 @@ def test_text__is_drawn_again_after_a_network_from_elsewhere(
     (report,) = result.steps[1].details["runs"]
     assert report["text"]["network"] == "upscale_x2_s"
     assert set(result.weights) == {"elsewhere.pth", "upscale_x2_s"}
+
+
+def test_upload__is_judged_once_for_all_roles(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[str] = []
+
+    def colours(original: Picture) -> Colours:
+        judged.append("colours")
+        return Colours.of(original)
+
+    def text(pixels: NDArray[np.uint8]) -> tuple[Box, ...]:
+        judged.append("text")
+        return find_text(pixels)
+
+    monkeypatch.setattr(run_module, "Colours", SimpleNamespace(of=colours))
+    monkeypatch.setattr(run_module, "find_text", text)
+    changing = tuple(Role(f"x{n}", (Upscale(scale=n),), PNG) for n in (2, 3))
+    idle = (Role("as it is", (Restore(0),), PNG),)
+    for roles, expected in ((idle, []), (idle + changing, ["colours", "text"])):
+        run_recipe(png(photo()), Recipe("r", roles), engine=engine, deadline=NO_LIMIT)
+        assert judged == expected
 
 
 def test_text__is_not_looked_for_where_nothing_changed(engine: Engine) -> None:
