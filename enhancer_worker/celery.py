@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-from pathlib import Path
 from typing import Any
 
 import django
@@ -16,6 +15,7 @@ from celery.signals import task_postrun, task_prerun
 from django.db import close_old_connections
 
 from enhancer_worker.config import WorkerConfig
+from enhancer_worker.engine.device import has_nvidia_driver
 from enhancer_worker.errors import device_is_lost
 from shopimg import broker
 
@@ -39,7 +39,7 @@ class WorkerApp(Celery):
 def _pool_defaults() -> dict[str, Any]:
     """Start the processes of a GPU worker afresh: CUDA does not survive a fork."""
     device = WorkerConfig.from_environment().device
-    on_cuda = device.startswith("cuda") or (device == "auto" and Path("/dev/nvidiactl").exists())
+    on_cuda = device.startswith("cuda") or (device == "auto" and has_nvidia_driver())
     return {"worker_pool_start_method": "spawn" if on_cuda else "fork"}
 
 

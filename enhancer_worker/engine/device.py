@@ -49,10 +49,14 @@ def choose_placement(device: str, precision: str) -> Placement:
     return Placement("torch", f"cuda:{index}", "bf16" if precision == "auto" else precision)
 
 
+def has_nvidia_driver() -> bool:
+    """Tell whether an NVIDIA driver is present, on Linux or below Windows, without PyTorch."""
+    return any(path.exists() for path in _NVIDIA_DEVICES)
+
+
 def count_cuda_devices() -> int:
     """Count CUDA devices; PyTorch is imported only where an NVIDIA driver is present."""
-    driver_is_present = any(path.exists() for path in _NVIDIA_DEVICES)
-    if not driver_is_present or importlib.util.find_spec("torch") is None:
+    if not has_nvidia_driver() or importlib.util.find_spec("torch") is None:
         return 0
     import torch  # noqa: PLC0415 - a CPU worker must not pay for this import
 

@@ -127,7 +127,10 @@ def test_choose_placement__does_not_replace_cuda_that_was_asked_for(
 
 def test_count_cuda_devices__needs_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "_NVIDIA_DEVICES", (Path("/nonexistent"),))
+    assert not device.has_nvidia_driver()
     assert device.count_cuda_devices() == 0
+    monkeypatch.setattr(device, "_NVIDIA_DEVICES", (Path("/nonexistent"), Path("/")))
+    assert device.has_nvidia_driver()
 
 
 def test_engine__loads_a_network_once(weights_dir: Path) -> None:

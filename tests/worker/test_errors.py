@@ -21,6 +21,11 @@ import pickle
 from enhancer_worker.celery import app
 print(app.conf.worker_pool_start_method, pickle.loads(pickle.dumps(app)) is app)
 """
+WITH_A_DRIVER = """
+from pathlib import Path
+from enhancer_worker.engine import device
+device._NVIDIA_DEVICES = (Path("/"),)
+"""
 AFTER_A_TASK = """
 import contextlib
 from celery.signals import task_postrun
@@ -104,6 +109,11 @@ def in_worker(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
 )
 def test_celery__starts_processes_afresh_on_cuda(device: str, method: str) -> None:
     assert in_worker(START_METHOD, ENHANCER_DEVICE=device).stdout == f"{method} True\n"
+
+
+def test_celery__starts_processes_afresh_wherever_a_driver_is() -> None:
+    found = in_worker(WITH_A_DRIVER + START_METHOD, ENHANCER_DEVICE="auto")
+    assert found.stdout == "spawn True\n"
 
 
 def test_celery__process_without_its_device_ends_after_the_task() -> None:
