@@ -6,20 +6,24 @@ import ast
 import inspect
 import os
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from enhancer_worker.nets.manifest import SHIPPED_WEIGHTS
 from shopimg.contract import WorkerError
 
 TIERS = ("auto", "s", "m")
 PRECISIONS = ("auto", "int8", "fp32", "bf16", "fp16")
 _DEVICE = re.compile(r"auto|cpu|torch-cpu|cuda(:\d+)?")
-_SHIPPED_WEIGHTS = Path(__file__).parent / "weights"
 
 
 def _user_cache() -> Path:
-    return Path("~/.cache/shopimg").expanduser()
+    try:
+        return Path("~/.cache/shopimg").expanduser()
+    except RuntimeError:  # a container may run as a user that has no home
+        return Path(tempfile.gettempdir()) / f"shopimg-{os.getuid()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class WorkerConfig:
     """``ENHANCER_THREADS``: CPU threads of the engine; 0 for all that the process may use."""
     tile_size: int = 0
     """``ENHANCER_TILE_SIZE``: longest tile side in source pixels; 0 chooses by net and device."""
-    weights_dir: Path = _SHIPPED_WEIGHTS
+    weights_dir: Path = SHIPPED_WEIGHTS
     """``ENHANCER_WEIGHTS_DIR``: folder with ``weights.json`` and the files it lists."""
     weights_url: str = ""
     """``ENHANCER_WEIGHTS_URL``: https address below which missing weights files are found; empty
@@ -90,7 +94,7 @@ class WorkerConfig:
             tier=values.get("ENHANCER_TIER", "auto"),
             threads=_integer(values, "ENHANCER_THREADS"),
             tile_size=_integer(values, "ENHANCER_TILE_SIZE"),
-            weights_dir=Path(values.get("ENHANCER_WEIGHTS_DIR", "") or _SHIPPED_WEIGHTS),
+            weights_dir=Path(values.get("ENHANCER_WEIGHTS_DIR", "") or SHIPPED_WEIGHTS),
             cache_dir=Path(values.get("ENHANCER_CACHE_DIR", "") or _user_cache()),
             weights_url=values.get("ENHANCER_WEIGHTS_URL", ""),
             networks_dir=_folder(values, "ENHANCER_NETWORKS_DIR"),

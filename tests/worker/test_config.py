@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
+import pwd
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -52,6 +55,16 @@ def test_help__lists_every_variable() -> None:
     _, _, environment = result.output.partition("\nEnvironment:\n")
     assert re.findall(r"^  (\S+)", environment, re.MULTILINE) == list(variables())
     assert " ".join(variables()["ENHANCER_CACHE_DIR"].split()) in " ".join(environment.split())
+
+
+def test_cache__has_a_place_for_users_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_user: int) -> None:
+        raise KeyError
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    folder = Path(tempfile.gettempdir()) / f"shopimg-{os.getuid()}"
+    assert WorkerConfig().cache_dir == folder
 
 
 def test_docs__name_only_variables_that_exist() -> None:
