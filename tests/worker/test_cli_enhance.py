@@ -239,8 +239,19 @@ def test_enhance__says_that_a_folder_is_empty(tmp_path: Path) -> None:
 
 def test_main__lists_all_commands() -> None:
     result = CliRunner().invoke(main, ["--help"])
-    for command in ("enhance", "evaluate", "export", "train", "weights"):
-        assert f"\n  {command} " in result.output
+    commands, _, _ = result.output.partition("Commands:\n")[2].partition("\n\n")
+    assert [line.split()[0] for line in commands.splitlines()] == [
+        "cards",
+        "compare",
+        "enhance",
+        "evaluate",
+        "export",
+        "finetune",
+        "plan",
+        "research",
+        "train",
+        "weights",
+    ]
 
 
 def test_weights__checks_digests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

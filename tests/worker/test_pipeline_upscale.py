@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,19 @@ def make_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         return Engine(config, TINY_ZOO)
 
     return make
+
+
+@pytest.fixture
+def engine_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[pytest.LogCaptureFixture]:
+    """Collect what the engine warns of, whatever other tests have done to loggers above it."""
+    logger = engine_module.logger
+    monkeypatch.setattr(logger, "disabled", False)
+    monkeypatch.setattr(logger, "propagate", False)
+    monkeypatch.setattr(logger, "handlers", [caplog.handler])
+    with caplog.at_level(logging.WARNING, logger=logger.name):
+        yield caplog
 
 
 def noise(width: int = 48, height: int = 40) -> NDArray[np.uint8]:
@@ -183,12 +196,12 @@ def test_upscale__says_which_flavour_ran(make_engine: Make) -> None:
 
 
 def test_upscale__falls_back_to_faithful_and_says_so(
-    make_engine: Make, caplog: pytest.LogCaptureFixture
+    make_engine: Make, engine_log: pytest.LogCaptureFixture
 ) -> None:
     engine = make_engine()
     outcomes = [enlarged(engine, Upscale(scale=3)) for _ in range(2)]
     assert [outcome.details["flavour"] for outcome in outcomes] == ["faithful"] * 2
-    assert caplog.messages == ["No network ships for upscale x3 (photo); upscale_x3_s runs."]
+    assert engine_log.messages == ["No network ships for upscale x3 (photo); upscale_x3_s runs."]
     cascade = enlarged(engine, Upscale(to=280))
     assert cascade.details["flavour"] == "faithful, photo"
     assert [run["network"] for run in cascade.details["runs"]] == [
@@ -229,20 +242,17 @@ def test_tier__follows_the_device_or_the_setting(
 
 
 def test_tier__falls_back_to_the_one_that_ships(
-    make_engine: Make, caplog: pytest.LogCaptureFixture
+    make_engine: Make, engine_log: pytest.LogCaptureFixture
 ) -> None:
     engine = make_engine("upscale_x2_s", "upscale_x3_s", tier="m")
-    with caplog.at_level(logging.WARNING):
-        outcomes = [
-            enlarged(engine, Upscale(scale=scale, flavour="faithful")) for scale in (2, 2, 3)
-        ]
+    outcomes = [enlarged(engine, Upscale(scale=scale, flavour="faithful")) for scale in (2, 2, 3)]
     assert [list(outcome.weights) for outcome in outcomes] == [
         ["upscale_x2_s"],
         ["upscale_x2_s"],
         ["upscale_x3_s"],
     ]
     # There is no tier m of x3 at all, so nothing is missing.
-    assert caplog.messages == ["No network of tier m ships for upscale x2; upscale_x2_s runs."]
+    assert engine_log.messages == ["No network of tier m ships for upscale x2; upscale_x2_s runs."]
 
 
 every_step = st.one_of(
