@@ -54,7 +54,7 @@ def enhance(source: Path, target: Path, **options: Any) -> None:
 
     Exit status: 0 all done, 1 some pictures failed, 2 the command was not understood.
     """
-    recipe = _changed(_read_recipe(options["recipes"], options["name"]), options)
+    recipe = _changed(read_recipe(options["recipes"], options["name"]), options)
     config = _read_config(options["device"])
     jobs = find_jobs(source, target)
     if not jobs:
@@ -102,7 +102,16 @@ def _print_result(result: dict[str, Any]) -> None:
         click.echo(f"{output['path']}  {size}  {result['seconds']:.1f} s")
 
 
-def _read_recipe(path: Path | None, name: str) -> Recipe:
+def read_recipe(path: Path | None, name: str) -> Recipe:
+    """Find the recipe that the options ``--recipe`` and ``--recipes`` name.
+
+    Args:
+        path: JSON file of recipes; None for the one that is always there.
+        name: of the recipe.
+
+    Raises:
+        click.UsageError: there is no such recipe, or the file is not understood.
+    """
     if path is None:
         if name == CLEAN.name:
             return CLEAN

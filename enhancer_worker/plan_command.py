@@ -11,6 +11,7 @@ import click
 
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.measuring import cost_of
+from enhancer_worker.enhance_command import read_recipe
 from enhancer_worker.pipeline.planning import (
     JobPrediction,
     TimedEngine,
@@ -19,7 +20,7 @@ from enhancer_worker.pipeline.planning import (
     net_runs,
     predict_job,
 )
-from shopimg.contract import CLEAN, Deadline, EnhancementError
+from shopimg.contract import CLEAN, Deadline, EnhancementError, Recipe
 
 _DEFAULT_SIZES = ("512x512", "1000x1000", "3000x2000")
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
@@ -28,12 +29,24 @@ _MEGABYTE = 1_000_000
 
 @click.command()
 @click.argument("sizes", nargs=-1, metavar="[WIDTHxHEIGHT | PICTURE]...")
+@click.option("--recipe", "name", default=CLEAN.name, show_default=True, help="Recipe to predict.")
+@click.option(
+    "--recipes",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON file with recipes: name -> role -> steps and output.",
+)
 @click.option("--device", help="auto, cpu, cuda, cuda:N or torch-cpu.")
 @click.option(
     "--memory", type=click.IntRange(min=1), metavar="MB", help="Memory that tiles may take."
 )
-def plan(sizes: tuple[str, ...], device: str | None, memory: int | None) -> None:
-    """Predict the time and memory of the recipe "clean" for pictures of SIZES.
+def plan(
+    sizes: tuple[str, ...],
+    name: str,
+    recipes: Path | None,
+    device: str | None,
+    memory: int | None,
+) -> None:
+    """Predict the time and memory of a recipe for pictures of SIZES.
 
     The networks are measured once; the figures are kept in ENHANCER_CACHE_DIR until the machine,
     the versions, the weights or the precision change. Time for the first job, which loads and
@@ -41,11 +54,12 @@ def plan(sizes: tuple[str, ...], device: str | None, memory: int | None) -> None
 
     Exit status: 0 done, 1 the machine cannot run the recipe, 2 the command was not understood.
     """
+    recipe = read_recipe(recipes, name)
     wanted = [parse_size(text) for text in sizes or _DEFAULT_SIZES]
     try:
         config = WorkerConfig.from_environment()
         config = replace(config, device=device) if device else config
-        rows = list(_rows(config, wanted, (memory or math.inf) * _MEGABYTE))
+        rows = list(_rows(config, recipe, wanted, (memory or math.inf) * _MEGABYTE))
     except EnhancementError as err:
         raise click.ClickException(err.detail or err.public_message) from err
     click.echo(f"{'size':>11}  {'seconds':>8}  {'MB':>6}  networks: tiles, fastest tile")
@@ -87,16 +101,18 @@ def _picture_size(path: Path) -> tuple[int, int]:
         raise click.BadParameter(f"{path}: {err.public_message}") from err
 
 
-def _rows(config: WorkerConfig, sizes: list[tuple[int, int]], most_bytes: float) -> list[str]:
+def _rows(
+    config: WorkerConfig, recipe: Recipe, sizes: list[tuple[int, int]], most_bytes: float
+) -> list[str]:
     engine = TimedEngine(config)
     try:
-        runs = [list(net_runs(*size, CLEAN, engine)) for size in sizes]
+        runs = [list(net_runs(*size, recipe, engine)) for size in sizes]
         nets = {run.net.name: run.net for found in runs for run in found}
         costs = {name: cost_of(net, config.threads, config.cache_dir) for name, net in nets.items()}
-        around = measure_surroundings(CLEAN, engine, Deadline(math.inf))
+        around = measure_surroundings(recipe, engine, Deadline(math.inf))
         rows = []
         for size, found in zip(sizes, runs, strict=True):
-            job = predict_job(size, CLEAN, engine, costs, around, config.tile_size)
+            job = predict_job(size, recipe, engine, costs, around, config.tile_size)
             best = [best_tile(run, costs[run.net.name], engine, most_bytes) for run in found]
             rows.append(_row(size, job, [choice.tile_size for choice in best]))
         return rows

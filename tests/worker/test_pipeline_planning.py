@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -144,6 +145,27 @@ def test_plan__prints_a_table_and_measures_once(
     assert again.exit_code == 0, again.output
     after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
     assert after == kept
+
+
+def test_plan__predicts_the_recipe_of_a_file(
+    tmp_path: Path, weights_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_command, "TimedEngine", lambda config: TimedEngine(config, TINY_ZOO))
+    steps = [{"step": "upscale", "scale": 3, "flavour": "faithful"}]
+    (tmp_path / "mine.json").write_text(json.dumps({"thrice": {"main": {"steps": steps}}}))
+    environment = {
+        "ENHANCER_WEIGHTS_DIR": str(weights_dir),
+        "ENHANCER_CACHE_DIR": str(tmp_path / "cache"),
+        "ENHANCER_DEVICE": "torch-cpu",
+    }
+    options = ["--recipes", str(tmp_path / "mine.json"), "--recipe"]
+    done = CliRunner().invoke(plan_command.plan, ["64x48", *options, "thrice"], env=environment)
+    assert done.exit_code == 0, done.output
+    assert "upscale_x3_s: 1 of" in done.output
+    assert "restore_s" not in done.output
+    absent = CliRunner().invoke(plan_command.plan, ["64x48", *options, "twice"], env=environment)
+    assert absent.exit_code == 2
+    assert "has no recipe 'twice', only thrice" in absent.output
 
 
 @pytest.mark.parametrize("text", ["0x10", "ten", "10x", "100000x2"])
