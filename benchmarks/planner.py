@@ -63,7 +63,7 @@ def compare(paths: list[Path]) -> list[dict[str, Any]]:
         costs = {name: cost_of(net, config.threads, Path(cache)) for name, net in nets.items()}
     around = measure_surroundings(RECIPE, engine, NO_LIMIT)
     for path, size in sizes.items():
-        predicted = predict_job(size, RECIPE, engine, costs, around, config.tile_size).seconds
+        predicted = predict_job(size, RECIPE, engine, costs, around).seconds
         content = path.read_bytes()
         run_recipe(content, RECIPE, engine=engine, deadline=NO_LIMIT)  # compiles the tile's shape
         started = time.perf_counter()

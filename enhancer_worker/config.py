@@ -43,7 +43,8 @@ class WorkerConfig:
     threads: int = 0
     """``ENHANCER_THREADS``: CPU threads of the engine; 0 for all that the process may use."""
     tile_size: int = 0
-    """``ENHANCER_TILE_SIZE``: longest tile side in source pixels; 0 chooses by net and device."""
+    """``ENHANCER_TILE_SIZE``: longest tile side in source pixels; 0 chooses by net and device, or
+    as the command ``plan`` has measured."""
     weights_dir: Path = SHIPPED_WEIGHTS
     """``ENHANCER_WEIGHTS_DIR``: folder with ``weights.json`` and the files it lists."""
     weights_url: str = ""

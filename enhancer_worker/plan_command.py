@@ -112,7 +112,7 @@ def _rows(
         around = measure_surroundings(recipe, engine, Deadline(math.inf))
         rows = []
         for size, found in zip(sizes, runs, strict=True):
-            job = predict_job(size, recipe, engine, costs, around, config.tile_size)
+            job = predict_job(size, recipe, engine, costs, around)
             best = [best_tile(run, costs[run.net.name], engine, most_bytes) for run in found]
             rows.append(_row(size, job, [choice.tile_size for choice in best]))
         return rows

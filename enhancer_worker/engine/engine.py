@@ -16,6 +16,8 @@ from enhancer_worker.engine.choosing import Purpose, choose_entry
 from enhancer_worker.engine.device import Placement, choose_placement
 from enhancer_worker.engine.foreign import load_foreign
 from enhancer_worker.engine.loading import load
+from enhancer_worker.engine.measuring import known_cost
+from enhancer_worker.engine.planner import TILE_SIDES, NetCost, choose_tile
 from enhancer_worker.engine.runner import Finish, TiledRun, run_tiled
 from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.engine.tiling import Geometry, round_up
@@ -47,6 +49,7 @@ class Engine:
         self._zoo = zoo
         self._chosen: dict[Purpose, ZooEntry] = {}
         self._nets: dict[str, LoadedNet] = {}
+        self._costs: dict[str, NetCost | None] = {}
         self._foreign: OrderedDict[tuple[str, str], LoadedNet] = OrderedDict()
         self.placement: Placement = choose_placement(config.device, config.precision)
 
@@ -126,7 +129,7 @@ class Engine:
         finish: Finish | None = None,
     ) -> TiledRun:
         """Run a network over a picture of any size; see ``run_tiled`` and ``run_faded``."""
-        size = self._config.tile_size or net.tile_size or self.tile_size(net.geometry)
+        size = self.tile_for(net, pixels.shape[0], pixels.shape[1])
         if net.overlap is None:
             return run_tiled(net, pixels, tile_size=size, deadline=deadline, finish=finish)
         return run_faded(
@@ -144,6 +147,28 @@ class Engine:
         """
         smallest = _SMALLEST_TILE[self.placement.device.partition(":")[0]]
         return max(smallest, round_up(_MARGINS_PER_TILE * geometry.margin, _TILE_STEP))
+
+    def tile_for(self, net: LoadedNet, height: int, width: int) -> int:
+        """Choose the tile for one run: what the settings say, else what was measured as fastest.
+
+        Args:
+            net: the network.
+            height: source rows.
+            width: source columns.
+
+        Returns:
+            Source pixels along the longest side.
+        """
+        if self._config.tile_size or net.tile_size:
+            return self._config.tile_size or net.tile_size
+        if net.name not in self._costs:
+            config = self._config
+            self._costs[net.name] = known_cost(net, config.threads, config.cache_dir)
+        usual, cost = self.tile_size(net.geometry), self._costs[net.name]
+        if cost is None:
+            return usual
+        sides = (*TILE_SIDES, usual)
+        return choose_tile(height, width, net.geometry, cost, sides=sides).tile_size
 
     def close(self) -> None:
         """Unload all networks."""

@@ -115,7 +115,6 @@ def predict_job(
     engine: Engine,
     costs: dict[str, NetCost],
     around: Surroundings,
-    tile_size: int = 0,
 ) -> JobPrediction:
     """Predict a whole job.
 
@@ -125,7 +124,6 @@ def predict_job(
         engine: tells which networks there are and how large its tiles are.
         costs: by weight name; those of all networks that the recipe runs.
         around: what the rest costs.
-        tile_size: longest side of tiles, source pixels; 0 for what the engine would take.
 
     Raises:
         RecipeError: see ``net_runs``.
@@ -134,7 +132,7 @@ def predict_job(
     predictions = tuple(
         predict(
             *(run.height, run.width, run.net.geometry, costs[run.net.name]),
-            max(tile_size or engine.tile_size(run.net.geometry), run.net.geometry.smallest_tile),
+            max(engine.tile_for(run.net, run.height, run.width), run.net.geometry.smallest_tile),
         )
         for run in runs
     )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine import measuring, runner
+from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.measuring import (
     cost_of,
     known_cost,
@@ -21,6 +25,7 @@ from enhancer_worker.engine.measuring import (
 )
 from enhancer_worker.engine.planner import Line, NetCost
 from enhancer_worker.engine.sizing import write_tile
+from shopimg.contract import Deadline
 from tests.worker.tiny_nets import loaded, restorer, upscaler
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,6 +101,19 @@ def test_cost_of__measures_once_and_again_for_other_weights(
         path.write_text("half a fi")
     assert cost_of(net, 1, folder) == first
     assert len(measured) == 4
+
+
+def test_engine__takes_the_tiles_that_were_measured_to_be_fastest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "measure", lambda net: NetCost(Line(1, 0), Line(0, 0)))
+    config = WorkerConfig(device="torch-cpu", threads=1, cache_dir=tmp_path)
+    net, pixels = loaded(upscaler()), np.zeros((300, 300, 3), np.uint8)
+    assert Engine(config).run(net, pixels, Deadline(math.inf)).tile_count == 4
+    cost_of(net, 1, tmp_path)
+    assert Engine(config).run(net, pixels, Deadline(math.inf)).tile_count == 1
+    chosen = Engine(replace(config, tile_size=96)).run(net, pixels, Deadline(math.inf))
+    assert chosen.tile_size == (96, 96)
 
 
 def test_cost_of__lets_workers_measure_at_once(

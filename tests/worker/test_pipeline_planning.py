@@ -45,7 +45,9 @@ def weights_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def engine(weights_dir: Path) -> TimedEngine:
-    config = WorkerConfig(weights_dir=weights_dir, device="torch-cpu", threads=1)
+    config = WorkerConfig(
+        weights_dir=weights_dir, device="torch-cpu", threads=1, cache_dir=weights_dir
+    )
     return TimedEngine(config, TINY_ZOO)
 
 
@@ -138,7 +140,7 @@ def test_plan__prints_a_table_and_measures_once(
     assert done.exit_code == 0, done.output
     lines = done.output.splitlines()
     assert [line.split()[0] for line in lines] == ["size", "64x48", "90x70"]
-    assert "restore_s: 1 of 288 px" in lines[1]
+    assert "restore_s: 1 of 192 px, best 192 px" in lines[1]
     kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
     assert kept
     again = CliRunner().invoke(plan_command.plan, ["64x48"], env=environment)
