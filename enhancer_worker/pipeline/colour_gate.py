@@ -79,6 +79,11 @@ class ColourVerdict:
         }
 
 
+def unmoved(picture: Picture) -> ColourVerdict:
+    """Return the verdict on pixels that nothing has touched."""
+    return ColourVerdict(picture, ColourShift(0.0, 0.0), ColourShift(0.0, 0.0))
+
+
 @dataclass(frozen=True, slots=True)
 class Colours:
     """The colours that results should have."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from enhancer_worker.engine.engine import Engine
-from enhancer_worker.pipeline.colour_gate import Colours
+from enhancer_worker.pipeline.colour_gate import Colours, unmoved
 from enhancer_worker.pipeline.context import Context, Picture
 from enhancer_worker.pipeline.decode import OpenedSource, decode, open_source
 from enhancer_worker.pipeline.encode import encode
@@ -126,7 +126,7 @@ class _RecipeRun:
 
     def _pass_colour_gate(self, context: Context) -> tuple[Context, Mapping[str, float]]:
         if not context.pixels_changed:
-            return context, {}
+            return context, unmoved(context.picture).figures()
         started = time.perf_counter()
         verdict = self._colours.judge(context.picture)
         if verdict is None:

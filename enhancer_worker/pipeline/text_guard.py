@@ -69,17 +69,18 @@ def text_figures(
         runs: reports of the networks, some of which may say what the guard found.
 
     Returns:
-        ``text_edges``, and ``text_edges_unguarded`` where the guard has drawn text again: the
-        agreement that the enlargement alone would have had with what it was given. Empty where
-        there is no text.
+        ``text_edges``; where the guard has drawn text again also how well the enlargement agreed
+        with what it was given, ``text_edges_unguarded`` before and ``text_edges_guarded`` after.
+        Empty where there is no text.
     """
     figures: dict[str, float] = {}
     agreement = edge_agreement(original, result, boxes)
     if agreement is not None:
         figures["text_edges"] = agreement
-    unguarded = [run["text"]["edges_unguarded"] for run in runs if "text" in run]
-    if unguarded:
-        figures["text_edges_unguarded"] = min(unguarded)
+    drawn = [run["text"] for run in runs if "text" in run]
+    if drawn:
+        figures["text_edges_unguarded"] = min(text["edges_unguarded"] for text in drawn)
+        figures["text_edges_guarded"] = min(text["edges"] for text in drawn)
     return figures
 
 

@@ -38,7 +38,6 @@ class Fact:
 FIGURE_LABELS: Mapping[str, Any] = {
     "colour_shift_mean_uncorrected": gettext_lazy("Colour shift, mean, before the correction"),
     "colour_shift_p95_uncorrected": gettext_lazy("Colour shift, p95, before the correction"),
-    "text_edges_unguarded": gettext_lazy("Strokes of text kept, without the guard"),
     "estimated_noise": gettext_lazy("Noise of the upload, levels of 255"),
     "estimated_jpeg_quality": gettext_lazy("JPEG quality of the upload, estimated"),
     "estimated_blur": gettext_lazy("Blur of the upload, pixels"),
@@ -94,8 +93,13 @@ def figures(variant: EnhancedVariant) -> list[Fact]:
     if not shown.pop("colour_corrected", 1):
         # Nothing was corrected: before and after are the same figures.
         shown = {name: value for name, value in shown.items() if not name.endswith("_uncorrected")}
-    measured = sorted((name, value) for name, value in shown.items() if value is not None)
-    return [_measured(name, value) for name, value in measured]
+    measured = {name: value for name, value in sorted(shown.items()) if value is not None}
+    drawn_again = [measured.pop(f"text_edges_{which}", None) for which in ("unguarded", "guarded")]
+    facts = [_measured(name, value) for name, value in measured.items()]
+    if None not in drawn_again:
+        before, after = (number_format(value, 3) for value in drawn_again)
+        facts.append(Fact(_("Strokes of text drawn again"), change(before, after)))
+    return facts
 
 
 def steps(variant: EnhancedVariant) -> list[Fact]:

@@ -57,11 +57,12 @@ def test_page__says_what_to_look_at_when_a_figure_is_too_large() -> None:
 
 def test_page__says_to_look_at_the_text() -> None:
     draft = builders.draft()
-    quality = {"text_edges": 0.5, "text_edges_unguarded": 0.25}
+    quality = {"text_edges": 0.5, "text_edges_unguarded": 0.25, "text_edges_guarded": 0.75}
     EnhancedVariant.objects.filter(pk=draft.pk).update(quality=quality)
     page = page_of(signed_in(), draft)
     assert "<b>Look at the text and logos</b> <span>Strokes of text kept: 0.5</span>" in page
-    assert "<dt>Strokes of text kept, without the guard</dt> <dd>0.25</dd>" in page
+    assert "Strokes of text drawn again" in page
+    assert "<bdi>0.250</bdi> <span>→ <bdi>0.750</bdi></span>" in page
 
 
 def test_page__tells_a_correction_from_none() -> None:

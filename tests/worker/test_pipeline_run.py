@@ -264,6 +264,7 @@ def test_text__is_drawn_by_the_faithful_network(engine: Engine) -> None:
     assert run["text"]["network"] == "upscale_x2_s"
     assert run["text"]["regions"] == len(find_text(pixels))
     assert photo_result.quality["text_edges_unguarded"] == run["text"]["edges_unguarded"]
+    assert photo_result.quality["text_edges_guarded"] == run["text"]["edges"]
     # Both networks are random: what counts is that text gets the faithful one's agreement.
     assert run["text"]["edges_unguarded"] != run["text"]["edges"]
     assert "text_edges" in faithful_result.quality
@@ -310,8 +311,9 @@ def test_upload__is_judged_once_for_all_roles(
     changing = tuple(Role(f"x{n}", (Upscale(scale=n),), PNG) for n in (2, 3))
     idle = (Role("as it is", (Restore(0),), PNG),)
     for roles, expected in ((idle, []), (idle + changing, ["colours", "text"])):
-        run_recipe(png(photo()), Recipe("r", roles), engine=engine, deadline=NO_LIMIT)
+        images = run_recipe(png(photo()), Recipe("r", roles), engine=engine, deadline=NO_LIMIT)
         assert judged == expected
+        assert images[0].quality["colour_shift_p95"] == 0
 
 
 def test_text__is_not_looked_for_where_nothing_changed(engine: Engine) -> None:
