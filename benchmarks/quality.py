@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, write.
 
     Returns:
-        Exit status: 0; 1 where bicubic differs from its published figures; 2 where a set is not
+        Exit status: 0; 1 where a baseline differs from its published figures; 2 where a set is not
         there.
     """
     arguments = _arguments(argv)
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "tables": tables,
         "subsets": {name: _subset_means(cases) for name, cases in measured.items()},
         "goals": [] if arguments.limit else goals.verdicts(tables),
-        "protocol_deviations": [] if arguments.limit else protocol_deviations(_bicubic(tables)),
+        "protocol_deviations": [] if arguments.limit else protocol_deviations(_references(tables)),
     }
     page.write("quality", figures, to_markdown(figures), arguments.results)
     return 1 if figures["protocol_deviations"] else 0
@@ -150,13 +150,16 @@ def _subset_means(cases: dict[str, PerImage]) -> dict[str, dict[str, Figures]]:
     return found
 
 
-def _bicubic(tables: dict[str, Any]) -> dict[str, Any]:
+def _references(tables: dict[str, Any]) -> dict[str, Any]:
     """The report that `protocol_deviations` compares."""
     return {
         name: {
-            case: {"psnr_y_bicubic": methods["bicubic"]["psnr_y"]}
+            case: {
+                f"psnr_y_{method}": methods[method]["psnr_y"]
+                for method in ("bicubic", "input")
+                if "psnr_y" in methods.get(method, {})
+            }
             for case, methods in cases.items()
-            if "bicubic" in methods
         }
         for name, cases in tables.items()
     }

@@ -58,6 +58,12 @@ def read_tile(path: Path) -> Tile:
         return np.asarray(image.convert("RGB"))
 
 
+def is_grey(path: Path) -> bool:
+    """Whether a file has a single channel, so that each pixel is a grey of 0 to 255 as it is."""
+    with Image.open(path) as image:
+        return image.mode == "L"
+
+
 def read_tiles(paths: Sequence[Path]) -> list[Tile]:
     """Decode all photographs into memory."""
     return [read_tile(path) for path in paths]

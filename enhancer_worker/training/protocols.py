@@ -18,7 +18,7 @@ from enhancer_worker.training.blurring import (
     gaussian_kernel,
     motion_kernel,
 )
-from enhancer_worker.training.data import cut_to_multiple, read_tile, to_tensor
+from enhancer_worker.training.data import cut_to_multiple, is_grey, read_tile, to_tensor
 from enhancer_worker.training.degradations import (
     add_gaussian_noise,
     antialiased_bicubic,
@@ -128,10 +128,14 @@ def denoising_case(sigma: int) -> Case:
 
 
 def jpeg_case(quality: int) -> Case:
-    """JPEG artefacts: libjpeg on the grey image, luma compared, no border cut."""
+    """JPEG artefacts: libjpeg on the grey image, luma compared, no border cut.
+
+    The grey of a colour picture is its studio luma; a grey file, as in Classic5, is taken as it is.
+    """
 
     def prepare(path: Path) -> Sample:
-        grey = luma_image(to_float(read_tile(path)))[..., 0]
+        photo = to_float(read_tile(path))
+        grey = (photo if is_grey(path) else luma_image(photo))[..., 0]
         gt = as_eight_bits(torch.from_numpy(grey.copy()))[None, None]
         lq = torch.from_numpy(compress_jpeg(grey, quality))[None, None]
         return Sample(gt, lq.expand(1, 3, -1, -1))

@@ -212,6 +212,13 @@ def test_protocol_deviations__compare_with_published_figures() -> None:
     ]
 
 
+def test_protocol_deviations__compare_jpeg_inputs_too() -> None:
+    assert protocol_deviations({"classic5": {"q10": {"psnr_y_input": 27.80}}}) == []
+    assert protocol_deviations({"LIVE1": {"q40": {"psnr_y_input": 32.39}}}) == [
+        "LIVE1 q40: JPEG input 32.39, published 32.35"
+    ]
+
+
 def test_summarize__finds_the_worst_gain() -> None:
     figures = [
         {"psnr_y": 30.0, "psnr_y_bicubic": 28.0},

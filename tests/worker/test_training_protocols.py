@@ -83,6 +83,17 @@ def test_jpeg_case__of_doing_nothing_is_the_input(picture: Path) -> None:
     assert figures["psnr_y"] < 40
 
 
+def test_jpeg_case__takes_a_grey_picture_as_it_is(tmp_path: Path) -> None:
+    ramp = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1))
+    Image.fromarray(ramp).save(tmp_path / "grey.png")
+    Image.fromarray(np.stack([ramp] * 3, 2)).save(tmp_path / "colour.png")
+    grey, colour = (jpeg_case(20).prepare(tmp_path / f"{n}.png") for n in ("grey", "colour"))
+    assert (grey.gt[0, 0, 0] * 255).round().tolist() == list(range(0, 256, 4))
+    # Three channels are a colour picture: its luma spans 16 to 235.
+    assert (colour.gt.min() * 255).item() == pytest.approx(16, abs=1e-3)
+    assert (colour.gt.max() * 255).item() == pytest.approx(232, abs=1e-3)
+
+
 def test_blur_case__of_doing_nothing_is_the_input(picture: Path) -> None:
     case = blur_case("disk2")
     figures = judge(case, nn.Identity(), case.prepare(picture))
