@@ -63,8 +63,13 @@ def read_catalogue(folder: Path, fitness: Fitness) -> Catalogue:
     Args:
         folder: searched with all folders below it.
         fitness: what a photograph must be.
+
+    Raises:
+        TooFewPhotosError: there is no picture at all, or no such folder.
     """
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not found:
+        raise TooFewPhotosError(f"no photographs below {folder}")
     catalogue, thumbnails = Catalogue(), _Thumbnails()
     with click.progressbar(found, label="Reading photographs", file=sys.stderr) as bar:
         for path in bar:

@@ -81,7 +81,7 @@ def evaluate_main(argv: Sequence[str] | None = None) -> int:
 
 def export_main(argv: Sequence[str] | None = None) -> int:
     """`export ...`: see `export.main`."""
-    return export.main(argv)
+    return _told(lambda: export.main(argv) == 0)
 
 
 def compare_main(argv: Sequence[str] | None = None) -> int:

@@ -21,15 +21,20 @@ from enhancer_worker.nets.manifest import (
     int8_file,
 )
 from enhancer_worker.nets.zoo import ZOO, ZooEntry, read_net, zoo_entry
+from enhancer_worker.training.adapters import fold_file
+from enhancer_worker.training.averages import write_weights
 from enhancer_worker.training.config_file import recorded_config
-from enhancer_worker.training.quantize import VARIANTS, export_int8
+from enhancer_worker.training.quantize import VARIANTS, Material, export_int8, read_material
 from shopimg.contract import WorkerError
 
 LARGEST_DIFFERENCE = 1e-4
 """Most that an exported network may differ from PyTorch in fp32, of a range of 1."""
 CHECKED_SIZES = ((1, 48, 80), (2, 100, 36))
 """(batch, height, width) on which an export is compared."""
-WEIGHTS_LICENCE = "BSD-3-Clause"
+UNKNOWN: Mapping[str, Any] = {"command": "", "data": [], "licence": "not recorded", "metrics": {}}
+"""What is recorded of weights of which nobody told anything."""
+TOLD = (*UNKNOWN, "date", "config", "remarks")
+"""What stays as it was recorded as long as the weights are the same."""
 
 
 class ExportError(WorkerError):
@@ -83,67 +88,78 @@ def write_entry(
         out: the weights folder.
         entry: which network.
         files: the exported files.
-        facts: `command`, `data`, `metrics` and `date` of the training; `int8` where there is one.
+        facts: `command`, `data`, `licence`, `metrics` and `date` of the training; `int8` where
+            there is one.
     """
     manifest_path = out / MANIFEST_NAME
     manifest = json.loads(manifest_path.read_text()) if manifest_path.exists() else {"weights": {}}
     weights = out / f"{entry.name}.safetensors"
     net = read_net(entry.name, weights)
-    known = manifest["weights"].get(entry.name, {})
     manifest["weights"][entry.name] = {
         "sha256": file_digest(weights),
         "openvino_sha256": {path.name: file_digest(path) for path in files},
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
         "net": net.describe(),  # type: ignore[operator]
-        "licence": WEIGHTS_LICENCE,
-        "config": recorded_config(weights) or known.get("config", {}),
+        **UNKNOWN,
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "config": recorded_config(weights),
         **facts,
     }
     ordered = {name: manifest["weights"][name] for name in ZOO if name in manifest["weights"]}
     manifest_path.write_text(json.dumps({"weights": ordered}, indent=2) + "\n")
 
 
-def known_facts(out: Path, name: str) -> dict[str, Any]:
-    """What `weights.json` already says about the training of a network, else empty values."""
+def known_entry(out: Path, name: str) -> dict[str, Any]:
+    """What `weights.json` says about the weights that lie there now; empty where of others."""
     path = out / MANIFEST_NAME
-    entry = json.loads(path.read_text())["weights"].get(name, {}) if path.exists() else {}
-    empty = {"command": "", "data": [], "metrics": {}, "date": f"{datetime.now(UTC):%Y-%m-%d}"}
-    return {key: entry.get(key, default) for key, default in empty.items()}
+    entry: dict[str, Any] = {}
+    if path.exists():
+        entry = json.loads(path.read_text())["weights"].get(name, {})
+    same = entry.get("sha256") == file_digest(out / f"{name}.safetensors")
+    return entry if same else {}
 
 
-def known_int8(out: Path, name: str) -> dict[str, Any]:
-    """The recorded 8-bit version, where it was made from the weights that lie there now.
-
-    An 8-bit version of other weights is taken away.
-    """
-    path = out / MANIFEST_NAME
-    entry = json.loads(path.read_text())["weights"].get(name, {}) if path.exists() else {}
-    if "int8" in entry and entry.get("sha256") == file_digest(out / f"{name}.safetensors"):
-        return {"int8": entry["int8"]}
+def remove_int8(out: Path, name: str) -> None:
+    """Take an 8-bit version away that was made of other weights."""
     stale = out / int8_file(name)
     stale.unlink(missing_ok=True)
     stale.with_suffix(".bin").unlink(missing_ok=True)
-    return {}
 
 
-def export_entry(entry: ZooEntry, out: Path, data: Path | None, facts: Mapping[str, Any]) -> str:
+def fold_adapters(name: str, out: Path, adapters: Path) -> None:
+    """Replace the weights that lie there by those with adapters folded in.
+
+    Raises:
+        AdapterError: the adapters belong to other weights.
+    """
+    path = out / f"{name}.safetensors"
+    net = fold_file(read_net(name, path), adapters, file_digest(path))
+    write_weights(net.state_dict(), path, {"format": "pt"})
+
+
+def export_entry(
+    entry: ZooEntry, out: Path, material: Material | None, facts: Mapping[str, Any]
+) -> str:
     """Export one network, in 8 bits too where there are photographs, and record it.
 
     Args:
         entry: which network.
         out: folder with its `.safetensors` file.
-        data: folder with `photos/`; None keeps the 8-bit version that there is.
-        facts: replace what `weights.json` says about the training.
+        material: photographs for the 8-bit version; None keeps the one that there is.
+        facts: replace what `weights.json` says about the training of the same weights.
 
     Returns:
         One line about what was written.
     """
     files = export_net(entry, out / f"{entry.name}.safetensors", out)
-    if data is None or entry.is_reference or entry.kind not in VARIANTS:
-        int8 = known_int8(out, entry.name)
-    else:
-        int8 = {"int8": export_int8(entry, files[0], data)}
-    write_entry(out, entry, files, {**known_facts(out, entry.name), **facts, **int8})
+    known = known_entry(out, entry.name)
+    int8 = {"int8": known["int8"]} if "int8" in known else {}
+    if material and not entry.is_reference and entry.kind in VARIANTS:
+        int8 = {"int8": export_int8(entry, files[0], material)}
+    elif not int8:
+        remove_int8(out, entry.name)
+    told = {key: known[key] for key in TOLD if key in known}
+    write_entry(out, entry, files, {**told, **facts, **int8})
     names = ", ".join((*(path.name for path in files), *int8.get("int8", {}).get("sha256", ())))
     if not int8:
         return f"{entry.name}: {names}; no int8"
@@ -159,13 +175,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--weights", type=Path, default=SHIPPED_WEIGHTS, help="folder with NAME.safetensors"
     )
     parser.add_argument(
-        "--data", type=Path, help="folder with photos/: makes the int8 versions and judges them"
+        "--data",
+        type=Path,
+        help="folder with photos/, or any with pictures: makes the int8 versions and judges them",
     )
-    parser.add_argument("--facts", type=Path, help="JSON: command, data, metrics, date by name")
+    parser.add_argument(
+        "--facts", type=Path, help="JSON: command, data, licence, metrics, date by name"
+    )
+    parser.add_argument(
+        "--adapters", type=Path, help="of finetune: fold them into the one named network first"
+    )
     args = parser.parse_args(sys.argv[1:] if argv is None else argv)
     facts = json.loads(args.facts.read_text()) if args.facts else {}
+    material = read_material(args.data) if args.data else None
+    if args.adapters and len(args.names) != 1:
+        parser.error("--adapters belong to one network: name it")
+    if args.adapters:
+        fold_adapters(args.names[0], args.weights, args.adapters)
     present = [name for name in ZOO if (args.weights / f"{name}.safetensors").exists()]
     for name in args.names or present:
-        line = export_entry(zoo_entry(name), args.weights, args.data, facts.get(name, {}))
+        line = export_entry(zoo_entry(name), args.weights, material, facts.get(name, {}))
         sys.stdout.write(line + "\n")
     return 0

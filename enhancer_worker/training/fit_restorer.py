@@ -72,8 +72,16 @@ class RestorerPairs:
         return degrade(to_float(turned), rng, self._mix)
 
 
-def held_out_pairs(photos: Sequence[Tile]) -> list[HeldOut]:
-    """The same held-out photographs, damaged in the ways that benchmarks and uploads are."""
+def held_out_pairs(
+    photos: Sequence[Tile], most: int = MOST_HELD_OUT, side: int = HELD_OUT_SIDE_PIXELS
+) -> list[HeldOut]:
+    """The same held-out photographs, damaged in the ways that benchmarks and uploads are.
+
+    Args:
+        photos: each (H, W, 3), uint8.
+        most: photographs at most.
+        side: of each at most, from its upper left corner, pixels.
+    """
     damages: dict[str, Callable[[FloatImage, np.random.Generator], FloatImage]] = {
         "clean": lambda image, _: image,
         "sigma25": lambda image, rng: add_gaussian_noise(image, rng, 25 / 255),
@@ -83,8 +91,8 @@ def held_out_pairs(photos: Sequence[Tile]) -> list[HeldOut]:
         "upload": random_upload,
     }
     pairs = []
-    for number, photo in enumerate(photos[:MOST_HELD_OUT]):
-        image = to_float(photo[:HELD_OUT_SIDE_PIXELS, :HELD_OUT_SIDE_PIXELS])
+    for number, photo in enumerate(photos[:most]):
+        image = to_float(photo[:side, :side])
         for kind, damage in damages.items():
             gt = luma_image(image) if kind.startswith("grey") else image
             lq = damage(gt, np.random.default_rng(number))

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -16,10 +16,18 @@ from numpy.typing import NDArray
 from enhancer_worker.nets.manifest import file_digest, int8_file
 from enhancer_worker.nets.zoo import ZooEntry
 from enhancer_worker.training import fit_restorer, fit_upscaler
-from enhancer_worker.training.data import Tile, find_photos, read_tiles, split_photos
+from enhancer_worker.training.catalogue import Fitness, read_catalogue, split_catalogue
+from enhancer_worker.training.data import (
+    NoTrainingImagesError,
+    Tile,
+    find_photos,
+    read_tile,
+    split_photos,
+)
 from enhancer_worker.training.degradations import MARGIN_PIXELS, RestorationMix
 from enhancer_worker.training.loop import HeldOut
 from enhancer_worker.training.metrics import as_eight_bits, luma_scores, psnr
+from enhancer_worker.training.trials import JUDGED_SIDE_PIXELS, middle_of
 from shopimg.contract import WorkerError
 
 LARGEST_LOSS_DB = 0.05
@@ -32,7 +40,38 @@ CROP_PIXELS = {"upscale": 64, "restore": 192}
 """Side of one crop as the network sees it."""
 SEED = 0
 
+MOST_JUDGED = 48
+"""Held-out photographs of the restorer: its many kinds of damage differ by little."""
+
 Crop = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Material:
+    """Photographs to make 8-bit networks with and to judge them by."""
+
+    training: Sequence[Path]
+    """They give the ranges of the activations."""
+    held_out: Sequence[Path]
+    """They judge."""
+    read: Callable[[Path], Tile]
+    """Gives one of them, (H, W, 3), uint8, RGB."""
+
+
+def read_material(data: Path) -> Material:
+    """Find the photographs of a data folder, or of any other folder with pictures.
+
+    Args:
+        data: laid out as `photos/*/*`, else searched as `finetune` does.
+
+    Raises:
+        TooFewPhotosError: there are none, or all are of one product.
+    """
+    try:
+        return Material(*split_photos(find_photos(data)), read_tile)
+    except NoTrainingImagesError:
+        photos = read_catalogue(data, Fitness()).photos
+        return Material(*split_catalogue(list(photos), 2), photos.__getitem__)
 
 
 @dataclass(frozen=True)
@@ -56,24 +95,22 @@ VARIANTS = {"upscale": (PLAIN, FLOAT_ENDS), "restore": (FLOAT_SUMS,)}
 """What is tried for each step, fastest first; the first that loses little enough is taken."""
 
 
-def export_int8(entry: ZooEntry, exported: Path, data: Path) -> dict[str, Any]:
+def export_int8(entry: ZooEntry, exported: Path, material: Material) -> dict[str, Any]:
     """Quantise an exported network and write it beside its fp32 version.
 
     Args:
         entry: which network; not a reference.
         exported: its fp32 `.xml` file.
-        data: folder with `photos/`; training photographs give the ranges, held-out ones judge.
+        material: photographs.
 
     Returns:
         The entry `int8` of `weights.json`.
 
     Raises:
         WorkerError: NNCF is not installed.
-        NoTrainingImagesError: there are no photographs.
     """
-    training, held_out = split_photos(find_photos(data))
-    pairs = held_out_pairs(entry, read_tiles(held_out))
-    crops = calibration_crops(entry, training)
+    pairs = held_out_pairs(entry, [material.read(path) for path in material.held_out])
+    crops = calibration_crops(entry, material)
     model = ov.Core().read_model(exported)
     exact = scores(entry, model, pairs)
     best, losses, variant = model, {"": np.inf}, PLAIN
@@ -115,20 +152,20 @@ def losses_db(exact: Mapping[str, float], quantized: Mapping[str, float]) -> dic
     }
 
 
-def calibration_crops(entry: ZooEntry, paths: Sequence[Path]) -> list[Crop]:
+def calibration_crops(entry: ZooEntry, material: Material) -> list[Crop]:
     """Crops of training photographs as the network will see them; the same ones every time.
 
     Args:
         entry: which network.
-        paths: training photographs.
+        material: photographs, of which those for training are taken.
 
     Returns:
         Each (1, 3, side, side), float32, about [0, 1], RGB.
     """
     count = CALIBRATION_CROPS[entry.kind]
     rng = np.random.default_rng(SEED)
-    chosen = rng.permutation(len(paths))[:count]
-    photos = read_tiles([paths[int(index)] for index in chosen])
+    chosen = rng.permutation(len(material.training))[:count]
+    photos = [material.read(material.training[int(index)]) for index in chosen]
     smallest = min(min(photo.shape[:2]) for photo in photos) // entry.scale
     side = min(CROP_PIXELS[entry.kind], smallest - 2 * MARGIN_PIXELS)
     side -= side % entry.multiple_of
@@ -137,9 +174,10 @@ def calibration_crops(entry: ZooEntry, paths: Sequence[Path]) -> list[Crop]:
 
 
 def held_out_pairs(entry: ZooEntry, photos: Sequence[Tile]) -> list[HeldOut]:
-    """The validation pairs of the network's training."""
+    """The validation pairs of the network's training; for the restorer more and larger ones."""
     if entry.kind == "restore":
-        return fit_restorer.held_out_pairs(photos)
+        middles = [middle_of(photo, JUDGED_SIDE_PIXELS) for photo in photos]
+        return fit_restorer.held_out_pairs(middles, MOST_JUDGED, JUDGED_SIDE_PIXELS)
     return fit_upscaler.held_out_pairs(photos, entry.scale, entry.flavour)
 
 

@@ -5,15 +5,26 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-from enhancer_worker.nets.manifest import read_manifest, verified_openvino, verified_weights
+from enhancer_worker.nets.manifest import (
+    file_digest,
+    read_manifest,
+    verified_openvino,
+    verified_weights,
+)
 from enhancer_worker.nets.zoo import ZOO, zoo_entry
 from enhancer_worker.training import export
+from enhancer_worker.training.adapters import (
+    adapter_header,
+    adapter_state,
+    add_adapters,
+    plain_state,
+)
 from enhancer_worker.training.args import UpscalerArgs
 from enhancer_worker.training.averages import write_weights
 from enhancer_worker.training.cli import export_main
-from enhancer_worker.training.config_file import config_header, public_config
+from enhancer_worker.training.config_file import config_header
 from enhancer_worker.training.export import ExportError, export_net
 
 
@@ -45,23 +56,101 @@ def test_export__records_the_config_in_the_weights(weights_dir: Path) -> None:
     write_weights(zoo_entry("upscale_x2_s").build().state_dict(), path, config_header(args))
     assert export_main(["upscale_x2_s", "--weights", str(weights_dir)]) == 0
     recorded = read_manifest(weights_dir)["upscale_x2_s"].config
-    assert recorded == public_config(args)
     assert (recorded["batch"], recorded["data"], recorded["out"]) == (7, "photos", "x2")
-    save_file(zoo_entry("upscale_x2_s").build().state_dict(), path)
-    assert export_main(["upscale_x2_s", "--weights", str(weights_dir)]) == 0
-    assert read_manifest(weights_dir)["upscale_x2_s"].config == recorded
 
 
-def test_write_entry__keeps_what_is_known_and_the_zoo_order(weights_dir: Path) -> None:
+def recorded(weights_dir: Path) -> dict[str, object]:
+    return json.loads((weights_dir / "weights.json").read_text())["weights"]["upscale_x2_s"]
+
+
+KNOWN = {
+    "command": "python -m x",
+    "data": [{"name": "photos", "licence": "CC0-1.0"}],
+    "metrics": {"set5": {"x2": {"psnr_y": 37.1}}},
+    "date": "2020-02-02",
+    "licence": "MIT",
+    "config": {"batch": 7},
+}
+
+
+def test_export__keeps_what_is_known_of_the_same_weights(weights_dir: Path) -> None:
+    facts = weights_dir / "facts.json"
+    facts.write_text(json.dumps({"upscale_x2_s": KNOWN}))
+    argv = ["upscale_x2_s", "--weights", str(weights_dir)]
+    assert export_main([*argv, "--facts", str(facts)]) == 0
+    assert export_main(argv) == 0
+    assert {key: recorded(weights_dir)[key] for key in KNOWN} == KNOWN
+
+
+def test_export__forgets_what_is_known_of_other_weights(weights_dir: Path) -> None:
+    facts = weights_dir / "facts.json"
+    facts.write_text(json.dumps({"upscale_x2_s": KNOWN}))
+    argv = ["upscale_x2_s", "--weights", str(weights_dir)]
+    assert export_main([*argv, "--facts", str(facts)]) == 0
+    other = zoo_entry("upscale_x2_s").build().state_dict()
+    save_file(other, weights_dir / "upscale_x2_s.safetensors")
+    assert export_main(argv) == 0
+    found = recorded(weights_dir)
+    assert found.pop("date") != "2020-02-02"
+    assert {key: found[key] for key in KNOWN if key in found} == {
+        "command": "",
+        "data": [],
+        "metrics": {},
+        "licence": "not recorded",
+        "config": {},
+    }
+
+
+def test_export__keeps_the_other_entries_in_the_order_of_the_zoo(weights_dir: Path) -> None:
     path = weights_dir / "weights.json"
-    known = {"restore_s": {"sha256": "0"}, "upscale_x2_s": {"command": "c", "data": [1]}}
-    path.write_text(json.dumps({"weights": known}))
-    facts = export.known_facts(weights_dir, "upscale_x2_s")
-    export.write_entry(weights_dir, ZOO["upscale_x2_s"], [], facts)
+    path.write_text(json.dumps({"weights": {"restore_s": {"sha256": "0"}}}))
+    assert export_main(["upscale_x2_s", "--weights", str(weights_dir)]) == 0
     weights = json.loads(path.read_text())["weights"]
     assert list(weights) == ["upscale_x2_s", "restore_s"]
-    assert weights["upscale_x2_s"]["command"] == "c"
     assert weights["restore_s"] == {"sha256": "0"}
+
+
+def test_export__folds_adapters_into_their_base(weights_dir: Path) -> None:
+    path, adapters = weights_dir / "upscale_x2_s.safetensors", weights_dir / "a.safetensors"
+    tuned = zoo_entry("upscale_x2_s").build()
+    tuned.load_state_dict(load_file(path))
+    add_adapters(tuned, 2)
+    for parameter in tuned.parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter, std=0.05)
+    header = adapter_header("upscale_x2_s", file_digest(path))
+    write_weights(adapter_state(tuned), adapters, header)
+    argv = ["upscale_x2_s", "--weights", str(weights_dir), "--adapters", str(adapters)]
+    assert export_main(argv) == 0
+    folded = load_file(path)
+    for key, value in plain_state(tuned).items():
+        torch.testing.assert_close(folded[key], value, rtol=0, atol=1e-6)
+    assert verified_openvino("upscale_x2_s", weights_dir).exists()
+
+
+def test_export__refuses_adapters_of_other_weights(
+    weights_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, adapters = weights_dir / "upscale_x2_s.safetensors", weights_dir / "a.safetensors"
+    write_weights({}, adapters, adapter_header("upscale_x2_s", "1" * 64))
+    before = path.read_bytes()
+    argv = ["--weights", str(weights_dir), "--adapters", str(adapters)]
+    assert export_main(["upscale_x2_s", *argv]) == 2
+    assert capsys.readouterr().err == (f"{adapters} belongs to upscale_x2_s, of another digest\n")
+    assert path.read_bytes() == before
+    with pytest.raises(SystemExit) as caught:
+        export_main(argv)
+    assert caught.value.code == 2
+
+
+def test_export__says_in_a_line_that_there_are_no_photographs(
+    weights_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = weights_dir / "nowhere"
+    argv = ["upscale_x2_s", "--weights", str(weights_dir), "--data", str(nowhere)]
+    assert export_main(argv) == 2
+    assert capsys.readouterr().err == f"no photographs below {nowhere}\n"
+    assert not (weights_dir / "upscale_x2_s.xml").exists()
 
 
 def test_export__refuses_a_network_that_computes_something_else(

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -14,7 +15,7 @@ from enhancer_worker.nets.manifest import file_digest, read_manifest, verified_i
 from enhancer_worker.training import export, quantize
 from enhancer_worker.training.cli import export_main
 from tests.worker.tiny_nets import TINY_ZOO
-from tests.worker.training_data import write_data
+from tests.worker.training_data import write_data, write_picture
 
 
 @pytest.fixture
@@ -57,8 +58,24 @@ def test_export__makes_an_int8_version_that_runs(
     assert 0 < error < 0.1  # quantised, and still the same network
 
 
+def test_export__takes_a_shop_folder_of_any_layout(weights_dir: Path, tmp_path: Path) -> None:
+    for number in range(6):
+        write_picture(tmp_path / f"shop/shelf/product-{number}.png", 50 + number, 220)
+    graph = run_export("upscale_x2_s", weights_dir, tmp_path / "shop")
+    assert 'type="FakeQuantize"' in graph
+    made = json.loads((weights_dir / "weights.json").read_text())["weights"]["upscale_x2_s"]
+    assert list(made["int8"]["losses_db"]) == ["x2"]
+
+
+def test_held_out_pairs__judge_whole_tiles_of_the_restorer() -> None:
+    photos = [np.full((384, 384, 3), number, np.uint8) for number in range(14)]
+    pairs = quantize.held_out_pairs(TINY_ZOO["restore_s"], photos)
+    assert len(pairs) == 14 * 6
+    assert {tuple(pair.gt.shape) for pair in pairs} == {(1, 3, 384, 384)}
+
+
 def test_export__is_repeatable(weights_dir: Path, tmp_path: Path) -> None:
-    data = write_data(tmp_path / "data")
+    data = quantize.read_material(write_data(tmp_path / "data"))
     entry = TINY_ZOO["upscale_x2_s"]
     files = export.export_net(entry, weights_dir / "upscale_x2_s.safetensors", weights_dir)
     first = quantize.export_int8(entry, files[0], data)
@@ -99,7 +116,8 @@ def test_export__takes_the_first_variant_that_loses_little(
     monkeypatch.setattr(quantize, "scores", lambda entry, model, pairs: next(scores))
     entry = TINY_ZOO["upscale_x2_s"]
     files = export.export_net(entry, weights_dir / "upscale_x2_s.safetensors", weights_dir)
-    made = quantize.export_int8(entry, files[0], write_data(tmp_path / "data"))
+    material = quantize.read_material(write_data(tmp_path / "data"))
+    made = quantize.export_int8(entry, files[0], material)
     assert made["loss_db"] == pytest.approx(losses[-1])
     assert made["chosen"] is chosen
     assert made["quantised"] == "ends in fp32"
