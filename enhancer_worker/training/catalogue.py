@@ -1,5 +1,6 @@
 """A shop's own photographs as training data: which are fit for it, and which judge the result."""
 
+import math
 import sys
 import zlib
 from collections import Counter
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from enhancer_worker.training.data import Tile
+from enhancer_worker.training.data import MOST_VIEWS, Tile
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff"})
 LOWEST_JPEG_QUALITY = 75
@@ -137,12 +138,16 @@ def sharpness(photo: Image.Image) -> float:
     return float(finest[lively].sum() / max(next_one[lively].sum(), 1e-3))
 
 
-def split_catalogue(photos: Sequence[Path], fewest: int) -> tuple[list[Path], list[Path]]:
-    """Hold a fifth of the photographs out; files `shirt_1` and `shirt_2` stay together.
+def split_catalogue(
+    photos: Sequence[Path], fewest: int, share: float = HELD_OUT_SHARE
+) -> tuple[list[Path], list[Path]]:
+    """Hold a share of the photographs out; files `shirt_1` and `shirt_2` stay together.
 
     Args:
         photos: files of fit photographs.
         fewest: photographs that are needed in all, units.
+        share: how many to hold out, fraction, rounded up; a product that has more is held out
+            only where all others have even more.
 
     Returns:
         (training, validation), each sorted; the same for the same names.
@@ -150,21 +155,37 @@ def split_catalogue(photos: Sequence[Path], fewest: int) -> tuple[list[Path], li
     Raises:
         TooFewPhotosError: fewer than `fewest` photographs, or all of one product.
     """
-    groups: dict[str, list[Path]] = {}
-    for path in sorted(photos):
-        groups.setdefault(_product_of(path), []).append(path)
+    groups = _products(photos)
     if len(photos) < fewest or len(groups) < 2:
         raise TooFewPhotosError(
             f"{len(photos)} fit photographs of {len(groups)} products; "
             f"at least {fewest} of two or more are needed"
         )
+    wanted = math.ceil(share * len(photos))
+    names = sorted(groups, key=lambda name: (zlib.crc32(name.encode()), name))
     held_out: list[Path] = []
-    for name in sorted(groups, key=lambda name: (zlib.crc32(name.encode()), name))[:-1]:
-        if len(held_out) >= HELD_OUT_SHARE * len(photos):
-            break
-        held_out += groups[name]
-    kept = set(held_out)
-    return [path for path in sorted(photos) if path not in kept], sorted(held_out)
+    for name in names:
+        if len(held_out) + len(groups[name]) <= wanted:
+            held_out += groups[name]
+    kept = set(held_out or groups[min(names, key=lambda name: len(groups[name]))])
+    return [path for path in sorted(photos) if path not in kept], sorted(kept)
+
+
+def split_in_three(
+    photos: Sequence[Path], fewest: int
+) -> tuple[list[Path], list[Path], list[Path]]:
+    """Divide photographs into those to learn from, to select weights by, and to judge by.
+
+    Half of what is held out selects, the other half judges: who is chosen by photographs always
+    looks good on them.
+
+    Raises:
+        TooFewPhotosError: fewer than `fewest` photographs, or of fewer than three products.
+    """
+    judging_share = HELD_OUT_SHARE / 2
+    rest, judging = split_catalogue(photos, fewest, judging_share)
+    training, selecting = split_catalogue(rest, 2, judging_share / (1 - judging_share))
+    return training, selecting, judging
 
 
 class _Thumbnails:
@@ -193,7 +214,21 @@ class _Thumbnails:
         self._seen.append(path)
 
 
-def _product_of(path: Path) -> str:
+def _products(photos: Sequence[Path]) -> dict[str, list[Path]]:
+    """Files by product; numbers that run on and on are a camera's, not views of a product."""
+    stems: dict[str, list[Path]] = {}
+    for path in sorted(photos):
+        stems.setdefault(_stem_of(path), []).append(path)
+    products: dict[str, list[Path]] = {}
+    for stem, paths in stems.items():
+        if len(paths) <= MOST_VIEWS:
+            products[stem] = paths
+        else:
+            products |= {str(path): [path] for path in paths}
+    return products
+
+
+def _stem_of(path: Path) -> str:
     name, _, number = path.stem.rpartition("_")
     return str(path.parent / name) if name and number.isdigit() else str(path.with_suffix(""))
 

@@ -3,6 +3,7 @@
 import itertools
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -18,6 +19,9 @@ Pair = tuple[Tensor, Tensor]
 
 TRAIN_PATTERNS = ("photos/*/*.jpg", "photos/*/*.png", "photos/*/*.webp")
 HELD_OUT_ONE_IN = 40
+MOST_VIEWS = 12
+"""Files of one stem, as `shirt_1` and `shirt_2`, that are taken for one subject; of more, as of a
+camera's `IMG_0001` to `IMG_0999`, each file stands for itself."""
 
 
 class NoTrainingImagesError(ValueError):
@@ -35,21 +39,36 @@ def find_photos(root: Path) -> list[Path]:
     return photos
 
 
-def is_held_out(path: Path) -> bool:
-    """Whether a tile serves validation; tiles cut from one photograph stay together."""
-    photograph = path.stem.rpartition("_")[0] or path.stem
-    return zlib.crc32(photograph.encode()) % HELD_OUT_ONE_IN == 0
-
-
 def split_photos(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Divide photographs into training and validation, at least one in each.
 
+    Tiles cut from one photograph, `NAME_0` and `NAME_1`, stay together.
+
     Returns:
         (training, validation).
+
+    Raises:
+        NoTrainingImagesError: all would be held out.
     """
-    held_out = [path for path in paths if is_held_out(path)] or [paths[-1]]
+    photographs = [path.stem.rpartition("_")[0] or path.stem for path in paths]
+    tiles = Counter(photographs)
+    keys = [
+        photograph if tiles[photograph] <= MOST_VIEWS else path.stem
+        for photograph, path in zip(photographs, paths, strict=True)
+    ]
+    held_out = [p for p, key in zip(paths, keys, strict=True) if _is_held_out(key)] or [paths[-1]]
     kept = set(held_out)
-    return [path for path in paths if path not in kept] or list(paths), held_out
+    training = [path for path in paths if path not in kept]
+    if not training:
+        found = (
+            "1 photograph, which is" if len(paths) == 1 else f"{len(paths)} photographs, which are"
+        )
+        raise NoTrainingImagesError(f"{found} held out to judge by: add photographs of others")
+    return training, held_out
+
+
+def _is_held_out(key: str) -> bool:
+    return zlib.crc32(key.encode()) % HELD_OUT_ONE_IN == 0
 
 
 def read_tile(path: Path) -> Tile:

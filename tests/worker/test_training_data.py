@@ -47,6 +47,21 @@ def test_split_photos__holds_out_one_of_few() -> None:
     assert split_photos(paths) == ([Path("a_0.jpg")], [Path("b_0.jpg")])
 
 
+def test_split_photos__takes_numbered_files_one_by_one() -> None:
+    # The checksum of "photo11" is a multiple of 40: as one photograph all would be held out.
+    paths = [Path(f"photo11_{number}.jpg") for number in range(200)]
+    training, held_out = split_photos(paths)
+    assert sorted(training + held_out) == sorted(paths)
+    assert 1 <= len(held_out) <= 12
+
+
+def test_split_photos__refuses_to_train_on_what_it_holds_out() -> None:
+    with pytest.raises(NoTrainingImagesError, match="1 photograph, which is held out"):
+        split_photos([Path("a_0.jpg")])
+    with pytest.raises(NoTrainingImagesError, match="3 photographs, which are held out"):
+        split_photos([Path(f"photo11_{number}.jpg") for number in range(3)])
+
+
 def test_to_tensor__scales_bytes() -> None:
     batch = to_tensor([np.full((2, 3, 3), 255, np.uint8)])
     assert batch.shape == (1, 3, 2, 3)
