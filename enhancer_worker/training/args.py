@@ -3,16 +3,23 @@
 import argparse
 import ast
 import inspect
+import shlex
 import textwrap
 from collections.abc import Sequence
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
+from enhancer_worker.nets.srvgg import TIERS
+from enhancer_worker.nets.zoo import ZooEntry
 from enhancer_worker.training.config_file import plain_type, read_config
 from enhancer_worker.training.degradations import RestorationMix
+from enhancer_worker.training.losses import LOSSES
 
+SCALES = (2, 3, 4)
+REFERENCES = ("espcn", "vdsr")
+FLAVOURS = ("faithful", "photo")
 ArgsT = TypeVar("ArgsT", bound="TrainingArgs")
 
 
@@ -99,7 +106,12 @@ class TrainingArgs:
                 raise TrainingArgsError(reason)
 
     def _mistakes(self) -> tuple[tuple[bool, str], ...]:
+        losses = ", ".join(LOSSES)
         return (
+            *(
+                (bool(loss) and loss not in LOSSES, f"no loss {loss!r}; there are {losses}")
+                for loss in (self.loss, self.last_loss)
+            ),
             (not self.hours and not self.max_steps, "a run without an end: give hours or steps"),
             (self.weight_decay > 0 and self.l2 > 0, "either weight decay or l2, not both"),
             (self.patience > 0 and not self.stop_on, "patience needs a figure: give stop-on"),
@@ -122,6 +134,15 @@ class UpscalerArgs(TrainingArgs):
     flavour: str = "faithful"
     """faithful: small versions are exact; photo: they are also blurred, noisy and compressed."""
 
+    def _mistakes(self) -> tuple[tuple[bool, str], ...]:
+        nets = (*TIERS, *REFERENCES)
+        return (
+            *super()._mistakes(),
+            (self.scale not in SCALES, f"--scale is one of {', '.join(map(str, SCALES))}"),
+            (self.net not in nets, f"--net is one of {', '.join(nets)}"),
+            (self.flavour not in FLAVOURS, f"--flavour is one of {', '.join(FLAVOURS)}"),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class RestorerArgs(TrainingArgs, RestorationMix):
@@ -143,6 +164,14 @@ class RestorerArgs(TrainingArgs, RestorationMix):
     def _mistakes(self) -> tuple[tuple[bool, str], ...]:
         return (
             *super()._mistakes(),
+            (
+                bool(self.patch % 4 or self.last_patch % 4),
+                "patch and last-patch are multiples of 4",
+            ),
+            (
+                min(self.gaussian, self.jpeg, self.upload, self.blur, self.grey_jpeg) < 0,
+                "the parts of the mix are at least 0",
+            ),
             (self.clean < 0, "the parts of the mix are more than all: lower one"),
         )
 
@@ -171,6 +200,14 @@ class FinetuneArgs(TrainingArgs):
     """Side to which larger photographs are shrunk, pixels; removes their noise and JPEG traces."""
     hours: float = 0.25
     """Wall-clock budget, hours, over all resumed parts; the schedule ends with it; 0: no limit."""
+    patch: int = 0
+    """Side of one low-quality patch, pixels; 0: as its kind of network is trained."""
+    last_patch: int = 0
+    """Side of one patch in the last part, pixels; 0: as its kind of network is trained."""
+    last_part: float = -1.0
+    """Length of the last part, fraction of the run; -1: as its kind of network is trained."""
+    loss: str = ""
+    """Pixel loss: l1, charbonnier, l2 or fft_l1; by default that of its kind of network."""
     learning_rate: float = 2e-4
     """Highest Adam step size, unitless."""
     last_learning_rate: float = 2e-6
@@ -188,6 +225,23 @@ class FinetuneArgs(TrainingArgs):
             (self.init_from is not None, "give from, not init-from"),
             (self.devices != 1, "finetune runs on one device"),
         )
+
+    def for_base(self, entry: ZooEntry) -> "FinetuneArgs":
+        """These arguments, with what was not given as networks of this kind are trained.
+
+        Raises:
+            TrainingArgsError: the network cannot take such patches.
+        """
+        kind = RestorerArgs if entry.kind == "restore" else UpscalerArgs
+        own, usual = ({f.name: f.default for f in fields(k)} for k in (FinetuneArgs, kind))
+        names = ("patch", "last_patch", "last_part", "loss")
+        missing: dict[str, Any] = {n: usual[n] for n in names if getattr(self, n) == own[n]}
+        args = replace(self, **missing)
+        multiple = entry.multiple_of
+        if args.patch % multiple or args.last_patch % multiple:
+            words = f"{entry.name} needs patches of a multiple of {multiple} pixels"
+            raise TrainingArgsError(words)
+        return args
 
 
 def parse(kind: type[ArgsT], argv: Sequence[str] | None, command: str) -> ArgsT:
@@ -214,7 +268,25 @@ def parse(kind: type[ArgsT], argv: Sequence[str] | None, command: str) -> ArgsT:
             parser.error("these are required: " + ", ".join(_flag(f.name) for f in missing))
         return kind(**values)
     except ValueError as err:
-        parser.error(str(err))
+        parser.exit(2, f"{command}: {err}\n")
+
+
+def command_line(args: TrainingArgs, command: str) -> str:
+    """The command that gives these arguments; of folders and files only the last part is told.
+
+    >>> command_line(UpscalerArgs(data=Path("a/b"), out=Path("c"), scale=4), "train upscaler")
+    'python -m enhancer_worker train upscaler --data b --out c --scale 4'
+    """
+    words = ["python", "-m", "enhancer_worker", *command.split()]
+    for field in fields(args):
+        value = getattr(args, field.name)
+        if value == field.default:
+            continue
+        if isinstance(value, bool):
+            words.append(_flag(field.name) if value else _flag(f"no-{field.name}"))
+        else:
+            words += [_flag(field.name), value.name if isinstance(value, Path) else str(value)]
+    return shlex.join(words)
 
 
 def _add_flag(parser: argparse.ArgumentParser, field: Field[Any], doc: str) -> None:

@@ -46,8 +46,9 @@ class RestorationMix:
 
     @property
     def clean(self) -> float:
-        """Fraction of samples that nothing was done to."""
-        return 1 - self.gaussian - self.jpeg - self.upload - self.blur
+        """Fraction of samples that nothing was done to; rounding makes nothing of less than 0."""
+        rest = 1 - self.gaussian - self.jpeg - self.upload - self.blur
+        return 0.0 if -1e-9 <= rest < 0 else rest
 
 
 def to_float(image: Tile) -> FloatImage:

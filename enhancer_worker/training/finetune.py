@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -20,24 +21,28 @@ from enhancer_worker.nets.manifest import (
 )
 from enhancer_worker.nets.zoo import ZooEntry, read_net, zoo_entry
 from enhancer_worker.training.adapters import adapter_header, adapter_state, add_adapters
-from enhancer_worker.training.args import FinetuneArgs
+from enhancer_worker.training.args import FinetuneArgs, TrainingArgsError, command_line
 from enhancer_worker.training.averages import write_weights
 from enhancer_worker.training.catalogue import (
     Catalogue,
     Fitness,
+    TooFewPhotosError,
     read_catalogue,
-    split_catalogue,
+    split_in_three,
 )
-from enhancer_worker.training.data import RunClock, Tile
+from enhancer_worker.training.data import RunClock
 from enhancer_worker.training.degradations import MARGIN_PIXELS
 from enhancer_worker.training.loop import HeldOut, TrainingModule
 from enhancer_worker.training.runs import run
 from enhancer_worker.training.trials import Figures, Trial, gains_table, judge, trial_of
+from shopimg.contract import WorkerError
 
 logger = logging.getLogger(__name__)
 
 CANDIDATE = "candidate"
 """Weight name of what is not judged yet."""
+WRITTEN = (".safetensors", ".adapters.safetensors")
+"""Ends of the names of the weights of a run."""
 
 
 @dataclass(frozen=True)
@@ -77,45 +82,63 @@ def find_base(name: str) -> Base:
 
     Raises:
         WorkerError: unknown name, missing or altered file.
+        TrainingArgsError: it is neither an upscaler nor a restorer.
     """
-    if name.endswith(".safetensors"):
-        file = Path(name)
-        return Base(zoo_entry(file.stem), file, file_digest(file))
-    entry = zoo_entry(name)
-    file = verified_weights(name, SHIPPED_WEIGHTS)
-    return Base(entry, file, file_digest(file))
+    is_file = name.endswith(".safetensors")
+    entry = zoo_entry(Path(name).stem if is_file else name)
+    if entry.kind == "estimate":
+        raise TrainingArgsError(
+            f"{entry.name} judges uploads: only upscalers and restorers can be tuned"
+        )
+    file = Path(name) if is_file else verified_weights(name, SHIPPED_WEIGHTS)
+    try:
+        return Base(entry, file, file_digest(file))
+    except OSError as err:
+        raise WorkerError(detail=f"cannot read {file}: {err.strerror}") from err
 
 
 def finetune(args: FinetuneArgs) -> Verdict:
-    """Tune, compare with the base on photographs that neither saw, and keep the better.
+    """Tune, compare with the base on photographs that chose neither, and keep the better.
+
+    Of the held-out photographs some select among the weights of the run, others judge.
 
     Writes into `args.out`: `NAME.safetensors` if the tuned weights win, else
-    `NAME.lost.safetensors`; the adapters beside it; `report.json`; and `facts.json` for `export`.
+    `NAME.lost.safetensors`; the adapters beside it; the candidate, which a resumed run needs;
+    `report.json`; and `facts.json` for `export`.
 
     Raises:
-        TooFewPhotosError: the folder has too few fit photographs.
+        TooFewPhotosError: the folder has too few fit photographs, or the guard's has none.
+        TrainingArgsError: the base cannot be tuned so.
         WorkerError: there is no such base.
     """
     base = find_base(args.from_)
+    command = command_line(replace(args, from_=Path(args.from_).name, resume=False), "finetune")
+    args = args.for_base(base.entry)
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     trial = trial_of(base.entry)
     args = replace(args, stop_on=args.stop_on or f"val/{trial.main_figure}")
     catalogue = read_catalogue(args.data, _fitness(args, trial))
     logger.info("%s", _intake(catalogue))
-    training, held_out = split_catalogue(list(catalogue.photos), args.fewest_photos)
+    parts = split_in_three(list(catalogue.photos), args.fewest_photos)
+    training, selecting, judging = ([catalogue.photos[path] for path in part] for part in parts)
+    sets = {"held_out": trial.held_out(judging)} | _guard(args, trial)
     net = _trainable(base, args)
-    pairs = trial.held_out([catalogue.photos[path] for path in held_out])
-    make_batch = trial.batches([catalogue.photos[path] for path in training], args)
+    make_batch = trial.batches(training, args)
+    if not args.resume:
+        _remove(CANDIDATE, args.out)
 
     def build(clock: RunClock) -> TrainingModule:
         return TrainingModule(net, trial.score, args, clock)
 
+    pairs = trial.held_out(selecting)
     run(CANDIDATE, build, make_batch, pairs, args, _adapters_writer(base, args))
-    sets = {"held_out": pairs} | _guard(args, trial)
     verdict = compare_nets(base, args.out / f"{CANDIDATE}.safetensors", sets, trial, args)
     _settle(verdict, base, args)
-    _write_report(verdict, base, args, catalogue, (len(training), len(held_out)))
+    used = dict(zip(("training", "selecting", "judging"), map(len, parts), strict=True))
+    photos = {**used, "skipped": catalogue.reasons()}
+    facts = _facts(verdict, base, command, sum(used.values()))
+    _write_report(verdict, base, args, {"photos": photos}, facts)
     return verdict
 
 
@@ -193,49 +216,63 @@ def _adapters_writer(base: Base, args: FinetuneArgs) -> Callable[[nn.Module], No
 def _guard(args: FinetuneArgs, trial: Trial) -> dict[str, list[HeldOut]]:
     if args.guard is None:
         return {}
-    photos: list[Tile] = list(read_catalogue(args.guard, _fitness(args, trial)).photos.values())
-    return {"guard": trial.held_out(photos)}
+    catalogue = read_catalogue(args.guard, _fitness(args, trial))
+    if not catalogue.photos:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in catalogue.reasons().items())
+        raise TooFewPhotosError(f"no fit photograph below {args.guard}: {reasons}")
+    return {"guard": trial.held_out(list(catalogue.photos.values()))}
 
 
 def _settle(verdict: Verdict, base: Base, args: FinetuneArgs) -> None:
-    """Give the candidate the name of its base, or one that nothing loads by accident."""
+    """Copy the candidate to the name of its base, or to one that nothing loads by accident."""
     name = base.entry.name if verdict.is_better else f"{base.entry.name}.lost"
-    for suffix in (".safetensors", ".adapters.safetensors"):
-        for stale in (base.entry.name, f"{base.entry.name}.lost"):
-            (args.out / f"{stale}{suffix}").unlink(missing_ok=True)
+    _remove(base.entry.name, args.out)
+    _remove(f"{base.entry.name}.lost", args.out)
+    for suffix in WRITTEN:
         candidate = args.out / f"{CANDIDATE}{suffix}"
         if candidate.exists():
-            candidate.rename(args.out / f"{name}{suffix}")
+            shutil.copy(candidate, args.out / f"{name}{suffix}")
+
+
+def _remove(name: str, out: Path) -> None:
+    for suffix in WRITTEN:
+        (out / f"{name}{suffix}").unlink(missing_ok=True)
 
 
 def _write_report(
-    verdict: Verdict, base: Base, args: FinetuneArgs, catalogue: Catalogue, used: tuple[int, int]
+    verdict: Verdict,
+    base: Base,
+    args: FinetuneArgs,
+    photos: Mapping[str, Any],
+    facts: Mapping[str, Any],
 ) -> None:
-    name = base.entry.name
     report = {
-        "base": name,
+        "base": base.entry.name,
         "base_sha256": base.sha256,
         "method": args.method,
-        "photos": {"training": used[0], "held_out": used[1], "skipped": catalogue.reasons()},
+        **photos,
         "before": verdict.before,
         "after": verdict.after,
         "better": verdict.is_better,
         "objections": verdict.objections,
     }
     (args.out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-    (args.out / "facts.json").write_text(
-        json.dumps({name: _facts(verdict, base, args, sum(used))}, indent=2) + "\n"
-    )
+    (args.out / "facts.json").write_text(json.dumps({base.entry.name: facts}, indent=2) + "\n")
 
 
-def _facts(verdict: Verdict, base: Base, args: FinetuneArgs, photos: int) -> dict[str, Any]:
+def _facts(verdict: Verdict, base: Base, command: str, photos: int) -> dict[str, Any]:
     """What `export` shall write into `weights.json` beside the digests."""
     known = read_manifest(SHIPPED_WEIGHTS).get(base.entry.name)
+    if known and known.sha256 == base.sha256:
+        licence, data = known.licence, [dict(source) for source in known.data]
+    else:
+        seen = f"what {base.entry.name} of sha256 {base.sha256[:12]} has seen"
+        licence, data = "not recorded", [{"name": seen, "licence": "unknown"}]
     own = {"name": f"{photos} photographs of the shop", "licence": "the shop's own"}
     return {
-        "command": f"python -m enhancer_worker finetune --from {base.entry.name} --data DATA "
-        f"--out RUNS/{args.out.name} --method {args.method}",
-        "data": [*(dict(data) for data in (known.data if known else ())), own],
+        "command": command,
+        "data": [*data, own],
+        "licence": f"as the base: {licence}; what was tuned is the shop's own",
         "metrics": {"own photographs": {"base": verdict.before, "tuned": verdict.after}},
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
     }

@@ -1,6 +1,5 @@
 """Trains the estimator of noise, JPEG quality and blur on photographs damaged by known amounts."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -51,6 +50,15 @@ class EstimatorArgs(TrainingArgs):
     """Side of one crop in the last part of the run, pixels, a multiple of 8."""
     last_loss: str = "l1"
     """Loss of the last part of the run."""
+
+    def _mistakes(self) -> tuple[tuple[bool, str], ...]:
+        return (
+            *super()._mistakes(),
+            (
+                bool(self.patch % 8 or self.last_patch % 8),
+                "patch and last-patch are multiples of 8",
+            ),
+        )
 
 
 class Damage(NamedTuple):
@@ -155,6 +163,5 @@ def fit(args: EstimatorArgs) -> TrainingModule:
 def held_out_crops(photos: Sequence[Tile], patch: int) -> list[HeldOut]:
     """The same held-out crops each time, with their amounts as truth."""
     crops = EstimatorCrops(photos, 1)
-    count = math.ceil(HELD_OUT_CROPS / len(photos)) * len(photos)
-    drawn = [crops(np.random.default_rng(number), patch) for number in range(count)]
+    drawn = [crops(np.random.default_rng(number), patch) for number in range(HELD_OUT_CROPS)]
     return [HeldOut("crops", crop, amounts) for crop, amounts in drawn]

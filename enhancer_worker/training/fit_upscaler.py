@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from enhancer_worker.nets.espcn import ESPCN, ESPCNConfig
 from enhancer_worker.nets.srvgg import SRVGG, TIERS, SRVGGConfig, deepened
 from enhancer_worker.nets.vdsr import VDSR, VDSRConfig
-from enhancer_worker.training.args import TrainingArgsError, UpscalerArgs
+from enhancer_worker.training.args import REFERENCES, UpscalerArgs
 from enhancer_worker.training.blurring import FloatImage
 from enhancer_worker.training.data import (
     NoTrainingImagesError,
@@ -35,8 +35,6 @@ from enhancer_worker.training.metrics import luma_scores
 from enhancer_worker.training.runs import run, warm_start
 
 MOST_HELD_OUT = 24
-REFERENCES = ("espcn", "vdsr")
-FLAVOURS = ("faithful", "photo")
 
 
 class UpscalerPairs:
@@ -118,16 +116,7 @@ def held_out_pairs(photos: Sequence[Tile], scale: int, flavour: str) -> list[Hel
 
 
 def weight_name(args: UpscalerArgs) -> str:
-    """Name under which the result ships.
-
-    Raises:
-        TrainingArgsError: an unknown net or flavour.
-    """
-    if args.net not in {*TIERS, *REFERENCES} or args.flavour not in FLAVOURS:
-        raise TrainingArgsError(
-            f"--net is one of {', '.join((*TIERS, *REFERENCES))}, "
-            f"--flavour one of {', '.join(FLAVOURS)}"
-        )
+    """Name under which the result ships."""
     if args.net in REFERENCES:
         return f"{args.net}_x{args.scale}"
     suffix = "_photo" if args.flavour == "photo" else ""
@@ -149,11 +138,7 @@ def build_net(args: UpscalerArgs) -> nn.Module:
 
 
 def fit(args: UpscalerArgs) -> TrainingModule:
-    """Run one training of an upscaler and write its `.safetensors`.
-
-    Raises:
-        TrainingArgsError: an unknown net or flavour.
-    """
+    """Run one training of an upscaler and write its `.safetensors`."""
     name = weight_name(args)
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)

@@ -62,17 +62,6 @@ def is_last_part(progress: float, args: TrainingArgs) -> bool:
     return progress >= 1 - args.last_part
 
 
-def chosen_loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
-    """Look a pixel loss up.
-
-    Raises:
-        ValueError: there is none of this name.
-    """
-    if name not in LOSSES:
-        raise ValueError(f"no loss {name!r}; there are {', '.join(LOSSES)}")
-    return LOSSES[name]
-
-
 def build_optimizer(net: nn.Module, args: TrainingArgs) -> torch.optim.Optimizer:
     """Adam over the parameters that ask for a gradient; biases never decay."""
     trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
@@ -126,8 +115,8 @@ class TrainingModule(lightning.LightningModule):
         self.average.eval()
         # Processes that train together wait for the gradients of all that asks for one.
         self.average.requires_grad_(False)
-        self.loss = chosen_loss(args.loss)
-        self.last_loss = chosen_loss(args.last_loss)
+        self.loss = LOSSES[args.loss]
+        self.last_loss = LOSSES[args.last_loss]
         self.score = score
         self.args = args
         self.clock = clock

@@ -1,4 +1,4 @@
-"""Fine-tuning: which photographs are used, adapters that fold away, and no result that is worse."""
+"""Fine-tuning: what it starts from, adapters that fold away, and no result that is worse."""
 
 import json
 import warnings
@@ -72,16 +72,40 @@ def test_finetune__writes_weights_that_win(
     figure = "held_out: x2_psnr_y"
     assert report["better"]
     assert report["after"][figure] > report["before"][figure] + 0.5
-    assert report["photos"] == {"training": 9, "held_out": 3, "skipped": {}}
+    assert report["photos"] == {"training": 8, "selecting": 2, "judging": 2, "skipped": {}}
     assert report["base_sha256"] == file_digest(fresh)
     assert "The tuned weights win" in capsys.readouterr().out
     tuned = read_net(NAME, out / f"{NAME}.safetensors")
     assert not torch.equal(tuned.body[0].weight, load_file(fresh)["body.0.weight"])
-    assert not (out / "candidate.safetensors").exists()
-    assert json.loads((out / "facts.json").read_text())[NAME]["data"][-1] == {
-        "name": "12 photographs of the shop",
-        "licence": "the shop's own",
-    }
+    facts = json.loads((out / "facts.json").read_text())[NAME]
+    assert facts["data"] == [
+        {"name": f"what {NAME} of sha256 {file_digest(fresh)[:12]} has seen", "licence": "unknown"},
+        {"name": "12 photographs of the shop", "licence": "the shop's own"},
+    ]
+    assert facts["licence"] == "as the base: not recorded; what was tuned is the shop's own"
+    assert facts["command"] == (
+        "python -m enhancer_worker finetune --data shop --out out --hours 0.0 --max-steps 25 "
+        "--batch 4 --patch 16 --last-patch 16 --learning-rate 0.002 --warm-up-steps 1 "
+        f"--validate-steps 25 --accelerator cpu --from {NAME}.safetensors --method full"
+    )
+
+
+def test_finetune__resumes_a_finished_run(shop: Path, fresh: Path) -> None:
+    out = shop.parent / "out"
+    options = ("--method", "full", "--learning-rate", "2e-3")
+    assert tune(fresh, shop, out, *options) == 0
+    before = (out / f"{NAME}.safetensors").read_bytes()
+    assert tune(fresh, shop, out, *options, "--resume") == 0
+    assert (out / f"{NAME}.safetensors").read_bytes() == before
+
+
+def test_finetune__tells_the_licence_of_a_base_that_ships(shop: Path) -> None:
+    out = shop.parent / "out"
+    options = ("--max-steps", "1", "--validate-steps", "1", "--learning-rate", "0")
+    assert tune(NAME, shop, out, *options, "--last-learning-rate", "0") == 1
+    facts = json.loads((out / "facts.json").read_text())[NAME]
+    assert facts["licence"] == "as the base: BSD-3-Clause; what was tuned is the shop's own"
+    assert [data["name"] for data in facts["data"]] == ["photos", "12 photographs of the shop"]
 
 
 def test_finetune__keeps_adapters_apart_and_folds_them(shop: Path, fresh: Path) -> None:
@@ -176,9 +200,44 @@ def test_finetune__refuses_too_few_photographs(
     assert not out.exists()
 
 
-def test_finetune__refuses_an_unknown_base(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tune("upscale_x9", shop, shop.parent / "out") == 2
-    assert "no network 'upscale_x9'; there are upscale_x2_s" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("base", "options", "message"),
+    [
+        ("upscale_x9", (), "no network 'upscale_x9'; there are upscale_x2_s"),
+        ("nowhere/upscale_x2_s.safetensors", (), "cannot read nowhere/upscale_x2_s.safetensors"),
+        ("estimate_s", (), "estimate_s judges uploads: only upscalers and restorers can be tuned"),
+        ("restore_s", ("--patch", "18"), "restore_s needs patches of a multiple of 4 pixels"),
+        (NAME, ("--guard", "nowhere"), "no photographs below nowhere"),
+    ],
+)
+def test_finetune__says_in_a_line_what_it_cannot_start_with(
+    base: str,
+    options: tuple[str, ...],
+    message: str,
+    shop: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = shop.parent / "out"
+    assert tune(base, shop, out, *options) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.startswith(message)
+    assert not out.exists()
+
+
+def test_finetune__refuses_a_guard_without_a_fit_photograph(
+    shop: Path, fresh: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guard = shop.parent / "guard"
+    write_picture(guard / "small.png", 7, 90)
+    assert tune(fresh, shop, shop.parent / "out", "--guard", str(guard)) == 2
+    assert f"no fit photograph below {guard}: 1 too small" in capsys.readouterr().err
+
+
+def test_for_base__takes_what_was_not_given_from_its_kind() -> None:
+    args = FinetuneArgs(data=Path(), out=Path(), from_=NAME, last_patch=72)
+    restorer, upscaler = (args.for_base(zoo_entry(name)) for name in ("restore_s", NAME))
+    shown = [(a.patch, a.last_patch, a.last_part, a.loss) for a in (restorer, upscaler)]
+    assert shown == [(64, 72, 0.35, "charbonnier"), (32, 72, 0.2, "l1")]
 
 
 @pytest.mark.parametrize(

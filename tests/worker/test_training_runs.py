@@ -23,6 +23,7 @@ from enhancer_worker.training.args import (
     parse,
 )
 from enhancer_worker.training.averages import AverageWriter
+from enhancer_worker.training.cli import train_main
 from enhancer_worker.training.config_file import (
     ConfigFileError,
     read_config,
@@ -177,11 +178,45 @@ def test_weight_decay__shrinks_kernels(tmp_path: Path) -> None:
         ({"weight_decay": 0.1, "l2": 0.1}, "not both"),
         ({"patience": 1}, "patience needs a figure"),
         ({"devices": 2}, "several devices validate together"),
+        ({"loss": "l3"}, "no loss 'l3'; there are l1, l2, charbonnier, fft_l1"),
+        ({"last_loss": "l3"}, "no loss 'l3'"),
     ],
 )
 def test_args__refuse_what_cannot_run(options: dict[str, float], message: str) -> None:
     with pytest.raises(TrainingArgsError, match=message):
         TrainingArgs(data=Path(), out=Path(), **options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("upscaler", ["--scale", "5"], "--scale is one of 2, 3, 4"),
+        ("upscaler", ["--net", "xl"], "--net is one of s, m, espcn, vdsr"),
+        ("upscaler", ["--loss", "l3"], "no loss 'l3'"),
+        ("restorer", ["--patch", "18"], "patch and last-patch are multiples of 4"),
+        ("restorer", ["--blur", "0.9"], "the parts of the mix are more than all"),
+        ("estimator", ["--last-patch", "100"], "patch and last-patch are multiples of 8"),
+    ],
+)
+def test_train__says_in_a_line_what_cannot_run(
+    kind: str, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        train_main([kind, "--data", "nowhere", "--out", "nowhere", *options])
+    assert caught.value.code == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+
+
+def test_restorer_args__take_a_mix_that_adds_up_to_all() -> None:
+    # In floating point 1 - 0.7 - 0.2 - 0.1 is -2.8e-17.
+    RestorerArgs(data=Path(), out=Path(), gaussian=0.7, jpeg=0.2, upload=0.1, blur=0)
+
+
+def test_restorer_args__refuse_negative_parts() -> None:
+    with pytest.raises(TrainingArgsError, match="the parts of the mix are at least 0"):
+        RestorerArgs(data=Path(), out=Path(), gaussian=-0.1)
 
 
 def test_config__is_won_by_the_command_line(tmp_path: Path) -> None:
