@@ -79,22 +79,29 @@ def _estimator() -> nn.Module:
     return Estimator(EstimatorConfig())
 
 
-def _espcn() -> nn.Module:
-    from enhancer_worker.nets.espcn import ESPCN, ESPCNConfig  # noqa: PLC0415 - needs torch
+def _espcn(scale: int) -> ZooEntry:
+    def build() -> nn.Module:
+        from enhancer_worker.nets.espcn import ESPCN, ESPCNConfig  # noqa: PLC0415 - needs torch
 
-    return ESPCN(ESPCNConfig(2))
+        return ESPCN(ESPCNConfig(scale))
 
-
-def _vdsr() -> nn.Module:
-    from enhancer_worker.nets.vdsr import VDSR, VDSRConfig  # noqa: PLC0415 - needs torch
-
-    return VDSR(VDSRConfig(2))
+    return _reference(f"espcn_x{scale}", scale, 6, build)
 
 
-def _reference(name: str, halo: int, build: Callable[[], nn.Module]) -> ZooEntry:
-    return ZooEntry(name, "upscale", 2, halo, multiple_of=1, build=build, is_reference=True)
+def _vdsr(scale: int) -> ZooEntry:
+    def build() -> nn.Module:
+        from enhancer_worker.nets.vdsr import VDSR, VDSRConfig  # noqa: PLC0415 - needs torch
+
+        return VDSR(VDSRConfig(scale))
+
+    return _reference(f"vdsr_x{scale}", scale, _VDSR_HALOS[scale], build)
 
 
+def _reference(name: str, scale: int, halo: int, build: Callable[[], nn.Module]) -> ZooEntry:
+    return ZooEntry(name, "upscale", scale, halo, multiple_of=1, build=build, is_reference=True)
+
+
+_VDSR_HALOS = {2: 12, 3: 9, 4: 7}
 _UPSCALER_HALOS = {"s": 10, "m": 18}
 
 ZOO: dict[str, ZooEntry] = {
@@ -108,8 +115,7 @@ ZOO: dict[str, ZooEntry] = {
         ),
         ZooEntry("restore_s", "restore", 1, halo=86, multiple_of=4, build=_restorer),
         ZooEntry("estimate_s", "estimate", 1, halo=0, multiple_of=8, build=_estimator),
-        _reference("espcn_x2", 6, _espcn),
-        _reference("vdsr_x2", 12, _vdsr),
+        *(make(scale) for make in (_espcn, _vdsr) for scale in (2, 3, 4)),
     )
 }
 """Every network, by weight name."""

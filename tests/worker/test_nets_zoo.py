@@ -48,8 +48,8 @@ def test_zoo__names_say_what_the_networks_are() -> None:
         parts = WeightName(entry.kind, entry.scale, entry.tier, entry.flavour)
         assert WeightName.parse(name) == parts
     references = sorted(set(ZOO) - set(steps))
-    assert references == ["espcn_x2", "vdsr_x2"]
-    assert [WeightName.parse(name) for name in references] == [None, None]
+    assert references == ["espcn_x2", "espcn_x3", "espcn_x4", "vdsr_x2", "vdsr_x3", "vdsr_x4"]
+    assert [WeightName.parse(name) for name in references] == [None] * 6
 
 
 @pytest.mark.parametrize("name", read_manifest())
