@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -21,9 +20,10 @@ from enhancer_worker.research.deep_image_prior import (
     denoise,
     enlarge,
 )
-from enhancer_worker.training.data import cut_to_multiple, read_tile, to_tensor
-from enhancer_worker.training.degradations import antialiased_bicubic, shrink
+from enhancer_worker.training.data import read_tile, to_tensor
+from enhancer_worker.training.degradations import antialiased_bicubic
 from enhancer_worker.training.metrics import as_eight_bits, luma_scores, psnr
+from enhancer_worker.training.protocols import denoising_case, upscaling_case
 
 
 @click.group()
@@ -53,8 +53,10 @@ class Task:
 @click.option(
     "--gt", type=click.Path(exists=True, path_type=Path), help="The truth, to measure by."
 )
-@click.option("--benchmark", is_flag=True, help="IMAGE is the truth: shrink or disturb it first.")
-@click.option("--sigma", default=25.0, show_default=True, help="Noise of --benchmark, of 255.")
+@click.option(
+    "--benchmark", is_flag=True, help="IMAGE is the truth: shrink or disturb it as `evaluate` does."
+)
+@click.option("--sigma", default=25, show_default=True, help="Noise of --benchmark, of 255.")
 @click.option("--channels", type=click.IntRange(4), default=128, show_default=True)
 @click.option("--input-noise", default=0.03, show_default=True, help="Added in every step.")
 @click.option("--seed", default=0, show_default=True)
@@ -95,11 +97,9 @@ def deep_image_prior(image: Path, **options: Any) -> None:
 def _read_task(image: Path, options: dict[str, Any]) -> Task:
     scale = options["scale"]
     if options["benchmark"]:
-        gt = to_tensor([cut_to_multiple(read_tile(image), scale)])
-        if scale > 1:
-            return Task(as_eight_bits(shrink(gt, scale)), gt, scale)
-        noise = np.random.default_rng(options["seed"]).standard_normal(gt.shape, np.float32)
-        return Task(gt + torch.from_numpy(noise) * (options["sigma"] / 255), gt, scale)
+        case = upscaling_case(scale) if scale > 1 else denoising_case(options["sigma"])
+        sample = case.prepare(image)
+        return Task(sample.lq, sample.gt, scale)
     lq = to_tensor([read_tile(image)])
     if options["gt"] is None:
         return Task(lq, None, scale)

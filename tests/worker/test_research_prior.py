@@ -9,7 +9,7 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from enhancer_worker.research.commands import research
+from enhancer_worker.research.commands import _read_task, research
 from enhancer_worker.research.deep_image_prior import (
     FitConfig,
     Hourglass,
@@ -20,6 +20,7 @@ from enhancer_worker.research.deep_image_prior import (
 from enhancer_worker.training.data import read_tile, to_tensor
 from enhancer_worker.training.degradations import shrink
 from enhancer_worker.training.metrics import psnr
+from enhancer_worker.training.protocols import Case, denoising_case, upscaling_case
 from tests.worker.training_data import write_picture
 
 SMALL = HourglassConfig(channels=16, levels=2, skip_channels=4, input_channels=8)
@@ -86,6 +87,18 @@ def test_command__measures_beside_bicubic(tmp_path: Path) -> None:
     assert facts["psnr_y"] < facts["psnr_y_bicubic"]
     with Image.open(tmp_path / "out.png") as written:
         assert written.size == (66, 66)
+
+
+@pytest.mark.parametrize(
+    ("scale", "case"), [(2, upscaling_case(2)), (3, upscaling_case(3)), (1, denoising_case(15))]
+)
+def test_read_task__gives_what_evaluate_feeds(tmp_path: Path, scale: int, case: Case) -> None:
+    write_picture(tmp_path / "a.png", 1, 67)
+    options = {"scale": scale, "benchmark": True, "sigma": 15}
+    task, sample = _read_task(tmp_path / "a.png", options), case.prepare(tmp_path / "a.png")
+    assert torch.equal(task.lq, sample.lq)
+    assert task.gt is not None
+    assert torch.equal(task.gt, sample.gt)
 
 
 def test_command__denoises(tmp_path: Path) -> None:
