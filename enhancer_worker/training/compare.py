@@ -31,6 +31,7 @@ from enhancer_worker.training.contact_sheet import (
 from enhancer_worker.training.data import read_tile, to_tensor
 from enhancer_worker.training.degradations import antialiased_bicubic
 from enhancer_worker.training.evaluate import cpu_threads
+from enhancer_worker.training.metrics import psnr
 from enhancer_worker.training.protocols import Case, Figures, Sample, run_padded
 from shopimg.contract import WorkerError
 
@@ -72,8 +73,7 @@ class Compared:
     @property
     def psnr_between(self) -> float:
         """How alike the two results are, dB."""
-        error = float((self.results[0] - self.results[1]).square().mean())
-        return 100.0 if error == 0 else float(-10 * torch.tensor(error).log10())
+        return psnr(*self.results)
 
 
 def find_method(name: str, scale: int, net: str | None = None) -> Method:

@@ -12,6 +12,8 @@ from torchmetrics.functional.image import (
 Y_WEIGHTS = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 """BT.601 studio-range luma of R, G and B in [0, 1] (MATLAB's `rgb2ycbcr`)."""
 Y_OFFSET = 16 / 255
+HIGHEST_PSNR_DB = 100.0
+"""What two equal pictures count as, where infinity would spoil a mean."""
 
 
 def luma(images: Tensor) -> Tensor:
@@ -40,8 +42,9 @@ def crop(images: Tensor, border: int) -> Tensor:
 
 
 def psnr(result: Tensor, gt: Tensor) -> float:
-    """Peak signal-to-noise ratio over all values of both tensors, decibels, peak 1."""
-    return float(peak_signal_noise_ratio(result, gt, data_range=(0.0, 1.0)))
+    """Peak signal-to-noise ratio over all values of both tensors, peak 1, at most 100 dB."""
+    decibels = float(peak_signal_noise_ratio(result, gt, data_range=(0.0, 1.0)))
+    return min(decibels, HIGHEST_PSNR_DB)
 
 
 def ssim(result: Tensor, gt: Tensor) -> float:

@@ -20,8 +20,6 @@ from enhancer_worker.training.runs import MakeBatch
 
 Figures = Mapping[str, float]
 JUDGED_SIDE_PIXELS = 512
-HIGHEST_PSNR = 99.0
-"""Stands for two equal pictures, dB, so that means stay finite."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def judge(net: nn.Module, pairs: Sequence[HeldOut], score: Score) -> dict[str, f
     measured: dict[str, list[float]] = {}
     for pair in pairs:
         for name, value in score(net(pair.lq), pair.gt).items():
-            measured.setdefault(f"{pair.kind}_{name}", []).append(min(value, HIGHEST_PSNR))
+            measured.setdefault(f"{pair.kind}_{name}", []).append(value)
     return {name: round(fmean(values), 4) for name, values in measured.items()}
 
 

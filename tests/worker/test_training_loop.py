@@ -24,6 +24,7 @@ from enhancer_worker.training.fit_upscaler import UpscalerPairs
 from enhancer_worker.training.loop import (
     MOST_BROKEN_STEPS,
     DivergedError,
+    HeldOut,
     TrainingModule,
     averaging,
     copy_matching,
@@ -196,6 +197,14 @@ def broken_module() -> TrainingModule:
     for parameter in module.net.parameters():
         parameter.grad = torch.full_like(parameter, torch.nan)
     return module
+
+
+def test_training_module__validates_an_exact_picture_with_a_finite_figure(tmp_path: Path) -> None:
+    module = TrainingModule(torch.nn.Conv2d(3, 3, 1), fit_restorer.score, ARGS, RunClock(1.0))
+    module.average.module = torch.nn.Identity()
+    picture = torch.full((1, 3, 16, 16), 0.2)
+    module.validation_step(HeldOut("clean", picture, picture), 0)
+    assert module._figures == {"val/clean_psnr_rgb": [100.0]}
 
 
 def test_training_module__drops_a_gradient_that_is_not_finite() -> None:
