@@ -107,7 +107,7 @@ def measure(case: Case, method: Method, sample: Sample) -> Figures:
     figures = case.score(result, sample)
     if sample.gt.shape[1] == 1:
         return figures
-    if case.scale > 1:
+    if case.name.startswith("x"):
         return figures | colour_difference(shrink(result, case.scale), sample.lq)
     return figures | colour_difference(result, sample.gt)
 
@@ -206,6 +206,8 @@ def _kind(case: str) -> str:
         return "Colour denoising"
     if case.startswith("x"):
         return "Super-resolution"
+    if case.startswith("photo"):
+        return "Enlarged uploads"
     if case.startswith("q"):
         return "JPEG artefacts"
     return "Do no harm" if case == "clean" else "Deblurring"

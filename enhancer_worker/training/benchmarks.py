@@ -16,12 +16,14 @@ from enhancer_worker.training.protocols import (
     clean_case,
     denoising_case,
     jpeg_case,
+    photo_case,
     upscaling_case,
 )
 
 IMAGE_SUFFIXES = frozenset({".png", ".webp", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg"})
 PROTOCOLS: dict[str, tuple[Case, ...]] = {
     "sr": tuple(upscaling_case(scale) for scale in SCALES),
+    "photo": tuple(photo_case(scale) for scale in SCALES),
     "denoise": tuple(denoising_case(sigma) for sigma in SIGMAS),
     "jpeg": tuple(jpeg_case(quality) for quality in QUALITIES),
     "blur": tuple(blur_case(name) for name in BLUR_KERNELS),

@@ -26,7 +26,7 @@ from enhancer_worker.training.protocols import Case, Figures, judge
 from shopimg.contract import WorkerError
 
 DEFAULT_SETS = "set5,b100,cbsd68,live1,classic5,cbsd68:blur,cbsd68:clean"
-TIERS = ("s", "m", "l")
+TIERS = ("s", "m")
 FLAVOURS = ("faithful", "photo")
 BICUBIC_PSNR_Y = {
     "set5": {"x2": 33.66, "x3": 30.39, "x4": 28.42},

@@ -81,6 +81,17 @@ def test_evaluate__judges_any_folder_by_any_protocol(
     assert blurred["gain"] == pytest.approx(blurred["psnr_rgb"] - blurred["psnr_rgb_input"])
 
 
+def test_evaluate__measures_the_photo_flavour_for_its_purpose(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_picture(tmp_path / "mine" / "one.png", 3, 64)
+    argv = ["--set", f"mine:photo={tmp_path / 'mine'}", "--flavour", "photo", "--json"]
+    assert evaluate_main(argv) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert list(report["mine"]) == ["photo_x2", "photo_x3", "photo_x4"]
+    assert "min_gain_over_bicubic" in report["mine"]["photo_x2"]
+
+
 def test_evaluate__judges_a_folder_with_one_net(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from enhancer_worker.nets.zoo import load_net
 from enhancer_worker.training.benchmarks import PROTOCOLS
 from enhancer_worker.training.protocols import (
     BLUR_KERNELS,
@@ -19,6 +20,7 @@ from enhancer_worker.training.protocols import (
     denoising_case,
     jpeg_case,
     judge,
+    photo_case,
     run_padded,
     upscaling_case,
 )
@@ -64,6 +66,33 @@ def test_upscaling_case__of_bicubic_is_the_reference(picture: Path) -> None:
     assert figures["ssim_y"] == figures["ssim_y_bicubic"]
     # Rectangles lose their edges, nothing else: worse than photographs, far from noise.
     assert 15 < figures["psnr_y"] < 35
+
+
+def test_photo_case__damages_the_small_pictures_mildly(tmp_path: Path) -> None:
+    case, exact = photo_case(2), upscaling_case(2)
+    untouched = []
+    for number in range(20):
+        write_picture(tmp_path / f"{number}.png", number, 64)
+        damaged, clean = (one.prepare(tmp_path / f"{number}.png") for one in (case, exact))
+        assert torch.equal(damaged.gt, clean.gt)
+        levels = damaged.lq * 255
+        torch.testing.assert_close(levels, levels.round(), rtol=0, atol=1e-4)
+        error = (damaged.lq - clean.lq).abs().mean().item()
+        assert error < 0.1
+        untouched.append(error <= 0.5 / 255)
+    # One sample in five stays as it is.
+    assert 1 <= sum(untouched) <= 8
+
+
+def test_photo_case__shows_bicubic_beside_the_net(picture: Path) -> None:
+    case = photo_case(3)
+    net = load_net("upscale_x3_s_photo")
+    assert list(judge(case, net, case.prepare(picture))) == [
+        "psnr_y",
+        "ssim_y",
+        "psnr_y_bicubic",
+        "ssim_y_bicubic",
+    ]
 
 
 def test_denoising_case__noise_is_as_strong_as_its_name(picture: Path) -> None:
