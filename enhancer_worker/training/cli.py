@@ -54,7 +54,7 @@ def train_main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     arguments_of, fit = KINDS[kind]
     args = parse(arguments_of, rest, f"enhancer_worker train {kind}")
-    return _told(lambda: fit(args) is not None)
+    return _told(lambda: _fitted(fit, args))
 
 
 def finetune_main(argv: Sequence[str] | None = None) -> int:
@@ -96,6 +96,12 @@ def cards_main(argv: Sequence[str] | None = None) -> int:
 
 def _arguments(argv: Sequence[str] | None) -> list[str]:
     return list(sys.argv[1:] if argv is None else argv)
+
+
+def _fitted(fit: Callable[[Any], object], args: TrainingArgs) -> bool:
+    if args.init_from is not None and not args.init_from.is_file():
+        raise TrainingArgsError(f"there is no file {args.init_from} to start from")
+    return fit(args) is not None
 
 
 def _told(work: Callable[[], bool]) -> int:

@@ -94,8 +94,8 @@ def test_degrade__leaves_clean_samples_untouched() -> None:
 
 
 def test_restoration_mix__keeps_some_samples_clean() -> None:
-    mix = RestorationMix()
-    assert 1 - mix.gaussian - mix.jpeg - mix.upload - mix.blur == pytest.approx(0.1)
+    assert RestorationMix().clean == pytest.approx(0.1)
+    assert RestorationMix(gaussian=0, jpeg=0, upload=0.55, blur=0.45).clean == 0
 
 
 def test_degrade__feeds_unclipped_and_eight_bit_noise() -> None:

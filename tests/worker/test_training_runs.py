@@ -209,9 +209,17 @@ def test_train__says_in_a_line_what_cannot_run(
     assert told.count("\n") == 1
 
 
+def test_train__says_in_a_line_that_there_are_no_weights_to_start_from(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    argv = ["upscaler", "--data", "nowhere", "--out", "nowhere", "--init-from", "no.safetensors"]
+    assert train_main(argv) == 2
+    assert capsys.readouterr().err == "there is no file no.safetensors to start from\n"
+
+
 def test_restorer_args__take_a_mix_that_adds_up_to_all() -> None:
-    # In floating point 1 - 0.7 - 0.2 - 0.1 is -2.8e-17.
-    RestorerArgs(data=Path(), out=Path(), gaussian=0.7, jpeg=0.2, upload=0.1, blur=0)
+    # In floating point 1 - 0.55 - 0.45 is -5.6e-17.
+    RestorerArgs(data=Path(), out=Path(), gaussian=0, jpeg=0, upload=0.55, blur=0.45)
 
 
 def test_restorer_args__refuse_negative_parts() -> None:
