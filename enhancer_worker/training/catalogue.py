@@ -139,7 +139,7 @@ def sharpness(photo: Image.Image) -> float:
 
 
 def split_catalogue(
-    photos: Sequence[Path], fewest: int, share: float = HELD_OUT_SHARE
+    photos: Sequence[Path], fewest: int, share: float = HELD_OUT_SHARE, parts: int = 2
 ) -> tuple[list[Path], list[Path]]:
     """Hold a share of the photographs out; files `shirt_1` and `shirt_2` stay together.
 
@@ -148,25 +148,28 @@ def split_catalogue(
         fewest: photographs that are needed in all, units.
         share: how many to hold out, fraction, rounded up; a product that has more is held out
             only where all others have even more.
+        parts: into how many the photographs will be divided in all; every one gets a product.
 
     Returns:
         (training, validation), each sorted; the same for the same names.
 
     Raises:
-        TooFewPhotosError: fewer than `fewest` photographs, or all of one product.
+        TooFewPhotosError: fewer than `fewest` photographs, or fewer than `parts` products.
     """
     groups = _products(photos)
-    if len(photos) < fewest or len(groups) < 2:
+    if len(photos) < fewest or len(groups) < parts:
         raise TooFewPhotosError(
             f"{len(photos)} fit photographs of {len(groups)} products; "
-            f"at least {fewest} of two or more are needed"
+            f"at least {fewest} of {parts} products are needed"
         )
     wanted = math.ceil(share * len(photos))
     names = sorted(groups, key=lambda name: (zlib.crc32(name.encode()), name))
     held_out: list[Path] = []
+    spare = len(groups) - parts + 1
     for name in names:
-        if len(held_out) + len(groups[name]) <= wanted:
+        if spare and len(held_out) + len(groups[name]) <= wanted:
             held_out += groups[name]
+            spare -= 1
     kept = set(held_out or groups[min(names, key=lambda name: len(groups[name]))])
     return [path for path in sorted(photos) if path not in kept], sorted(kept)
 
@@ -183,7 +186,7 @@ def split_in_three(
         TooFewPhotosError: fewer than `fewest` photographs, or of fewer than three products.
     """
     judging_share = HELD_OUT_SHARE / 2
-    rest, judging = split_catalogue(photos, fewest, judging_share)
+    rest, judging = split_catalogue(photos, fewest, judging_share, parts=3)
     training, selecting = split_catalogue(rest, 2, judging_share / (1 - judging_share))
     return training, selecting, judging
 

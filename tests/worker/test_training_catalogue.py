@@ -110,3 +110,12 @@ def test_split_in_three__shares_no_product() -> None:
     assert [len(part) for part in parts] == [32, 4, 4]
     products = [{path.stem[:-2] for path in part} for part in parts]
     assert sum(len(names) for names in products) == len(set.union(*products)) == 20
+
+
+def test_split_in_three__leaves_a_product_for_each_part() -> None:
+    photos = [Path(f"a_{view}.jpg") for view in range(10)] + [Path("b.jpg"), Path("c.jpg")]
+    assert [len(part) for part in split_in_three(photos, 12)] == [10, 1, 1]
+    with pytest.raises(
+        TooFewPhotosError, match="11 fit photographs of 2 products; at least 2 of 3 products"
+    ):
+        split_in_three(photos[:-1], 2)
