@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 from collections.abc import Callable, Iterator
@@ -294,9 +295,9 @@ def test_choose_entry__prefers_the_flavour_to_the_tier() -> None:
 
 def test_choose_entry__never_takes_a_reference() -> None:
     references = [entry for entry in ZOO.values() if entry.is_reference]
-    assert [entry.scale for entry in references] == [2, 2]
-    for flavour in FLAVOURS:
-        assert choose_entry(references, Purpose("upscale", 2, flavour), "s") is None
+    assert [entry.scale for entry in references] == [2, 3, 4] * 2
+    for scale, flavour in itertools.product((2, 3, 4), FLAVOURS):
+        assert choose_entry(references, Purpose("upscale", scale, flavour), "s") is None
 
 
 # --- networks from elsewhere ----------------------------------------------------------------
