@@ -263,5 +263,6 @@ def _import_nncf() -> Any:
         raise WorkerError(
             detail=f'int8 exports need NNCF: pip install "shopimg[train]" ({err})'
         ) from err
-    nncf.set_log_level(logging.ERROR)
+    # Not nncf.set_log_level: that would mute other people's handlers of this logger as well.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     return nncf

@@ -1,6 +1,7 @@
 """8-bit exports: made from real crops, judged on held-out photographs, recorded, repeatable."""
 
 import json
+import logging
 import re
 from pathlib import Path
 
@@ -82,6 +83,15 @@ def test_export__is_repeatable(weights_dir: Path, tmp_path: Path) -> None:
     weights = (weights_dir / "upscale_x2_s.int8.bin").read_bytes()
     assert quantize.export_int8(entry, files[0], data)["losses_db"] == first["losses_db"]
     assert (weights_dir / "upscale_x2_s.int8.bin").read_bytes() == weights
+
+
+def test_export__mutes_no_handler_of_others(
+    weights_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # While a test runs, this handler listens to loggers that do not propagate, too.
+    run_export("upscale_x2_s", weights_dir, write_data(tmp_path / "data"))
+    assert caplog.handler in logging.getLogger("nncf").handlers
+    assert caplog.handler.level == logging.NOTSET
 
 
 def test_export__keeps_the_int8_version_of_the_same_weights_only(
