@@ -151,7 +151,8 @@ def export_entry(
     Returns:
         One line about what was written.
     """
-    files = export_net(entry, out / f"{entry.name}.safetensors", out)
+    # References of the literature are only compared with: no engine runs them.
+    files = [] if entry.is_reference else export_net(entry, out / f"{entry.name}.safetensors", out)
     known = known_entry(out, entry.name)
     int8 = {"int8": known["int8"]} if "int8" in known else {}
     if material and not entry.is_reference and entry.kind in VARIANTS:
@@ -160,7 +161,8 @@ def export_entry(
         remove_int8(out, entry.name)
     told = {key: known[key] for key in TOLD if key in known}
     write_entry(out, entry, files, {**told, **facts, **int8})
-    names = ", ".join((*(path.name for path in files), *int8.get("int8", {}).get("sha256", ())))
+    made = [path.name for path in files] or ["recorded"]
+    names = ", ".join((*made, *int8.get("int8", {}).get("sha256", ())))
     if not int8:
         return f"{entry.name}: {names}; no int8"
     use = "chosen" if int8["int8"]["chosen"] else "not chosen"

@@ -113,6 +113,9 @@ def test_manifest__lists_exactly_the_shipped_files() -> None:
 def test_manifest__digests_match_the_files(name: str) -> None:
     record = read_manifest()[name]
     assert file_digest(verified_weights(name)) == record.sha256
+    if ZOO[name].is_reference:
+        assert (record.openvino_sha256, record.int8) == ({}, None)
+        return
     assert verified_openvino(name).exists()
     assert set(record.openvino_sha256) == {f"{name}.xml", f"{name}.bin"}
     if record.int8 is not None:

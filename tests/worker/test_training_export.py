@@ -50,6 +50,15 @@ def test_export__records_what_it_wrote(weights_dir: Path) -> None:
     assert (record.command, record.metrics) == ("python -m x", {"set5": 1})
 
 
+def test_export__records_a_reference_without_making_it_run(tmp_path: Path) -> None:
+    save_file(zoo_entry("espcn_x2").build().state_dict(), tmp_path / "espcn_x2.safetensors")
+    assert export_main(["espcn_x2", "--weights", str(tmp_path)]) == 0
+    record = read_manifest(tmp_path)["espcn_x2"]
+    assert verified_weights("espcn_x2", tmp_path).exists()
+    assert (record.openvino_sha256, record.int8) == ({}, None)
+    assert list(tmp_path.glob("*.xml")) == []
+
+
 def test_export__records_the_config_in_the_weights(weights_dir: Path) -> None:
     path = weights_dir / "upscale_x2_s.safetensors"
     args = UpscalerArgs(data=Path("shop/photos"), out=Path("runs/x2"), batch=7)
