@@ -30,5 +30,5 @@ urlpatterns = [
     path("schema/", SchemaView.as_view(), name="schema"),
     path("docs/", DocumentationView.as_view(), name="docs"),
     # Only with a slash at the end, so that Django can still append a missing one.
-    re_path(r"^.+/$", NotFoundView.as_view()),
+    re_path(r"^(.+/)?$", NotFoundView.as_view()),
 ]

@@ -63,6 +63,7 @@ def test_list__filters(api: APIClient) -> None:
         ({"source_id": "1\x00"}, "source_id"),
         ({"ordering": "-source__password"}, "ordering"),
         ({"cursor": "hostile"}, "cursor"),
+        ({"state": "failed"}, "state"),
     ],
 )
 def test_list__invalid_query(api: APIClient, query: dict[str, str], field: str) -> None:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.http import HttpRequest
 from django.utils.cache import patch_vary_headers
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from shopimg.api import conditional
 from shopimg.api.exceptions import problem_response
+from shopimg.api.pagination import Ordering, Pages
 from shopimg.api.parsers import ShortJSONParser
 from shopimg.api.permissions import MayDoAction, Rule
 from shopimg.api.schema import ShopimgAutoSchema
@@ -100,6 +102,28 @@ class ShopimgViewSet(ShopimgView, GenericViewSet[Any]):
     """A resource with several actions."""
 
     filter_backends: Sequence[Any] = ()
+    filterset_class: Any = None
+    list_parameters: ClassVar[tuple[str, ...]] = ()
+    """What a list takes besides its filters, its order and its pages."""
+
+    def paginate_queryset(self, queryset: Any) -> list[Any] | None:
+        """Return one page of a list.
+
+        Raises:
+            ValidationError: the list has no such parameter; without a misspelt filter it would
+                answer with everything.
+        """
+        known = {*self.list_parameters, *self._common_parameters()}
+        if unknown := sorted(set(self.request.query_params) - known):
+            raise ValidationError(dict.fromkeys(unknown, "There is no such parameter."))
+        return super().paginate_queryset(queryset)
+
+    def _common_parameters(self) -> Iterator[str | None]:
+        yield from getattr(self.filterset_class, "base_filters", ())
+        if hasattr(self, "ordering_fields"):
+            yield Ordering.ordering_param
+        yield from (Pages.cursor_query_param, Pages.page_size_query_param)
+        yield api_settings.URL_FORMAT_OVERRIDE
 
 
 class NotFoundView(ShopimgView):

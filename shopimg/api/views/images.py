@@ -45,6 +45,7 @@ class ImageViewSet(ShopimgViewSet):
     throttle_scope = STOREFRONT
     pagination_class = ByKey
     serializer_class = ImageSerializer
+    list_parameters = ("id", "role")
     queryset = None
     # Long enough to spare the shop, short enough that a withdrawn picture is gone within a minute.
     cache_control = "public, max-age=60"
