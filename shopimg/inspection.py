@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from django.utils.translation import gettext as _
-from PIL import Image, UnidentifiedImageError, features
+from PIL import Image, features
 
 from shopimg.contract import (
     EnhancementError,
@@ -18,6 +18,7 @@ from shopimg.contract import (
     UnsupportedFormatError,
     limits,
 )
+from shopimg.contract.formats import sniff
 
 EXTENSIONS = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
@@ -51,7 +52,7 @@ def inspect(data: bytes, name: str) -> Inspection:
         name: its name; the extension must match the content.
 
     Raises:
-        SourceUnreadableError: empty or damaged.
+        SourceUnreadableError: empty, damaged or not a picture.
         UnsupportedFormatError: animated, another format, or a misleading extension.
         SourceError: too many bytes or pixels, too few, or the picture is too narrow.
     """
@@ -75,17 +76,17 @@ def check_output(found: Inspection, recipe: Recipe) -> None:
 
 
 def _read_header(data: bytes) -> Inspection:
-    formats = [name for name in EXTENSIONS if name != "AVIF" or features.check("avif")]
+    kind = sniff(data[:64])
+    if kind == "avif" and not features.check("avif"):
+        raise UnsupportedFormatError(detail="Pillow was built without AVIF")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=formats) as image:
+            with Image.open(io.BytesIO(data), formats=(kind.upper(),)) as image:
                 return _describe(image)
     except EnhancementError:
         raise
-    except UnidentifiedImageError as err:
-        raise UnsupportedFormatError from err
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as err:
         raise SourceTooLargeError(detail=str(err)) from err
     except Exception as err:

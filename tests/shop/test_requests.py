@@ -140,7 +140,8 @@ def test_hook__file_taken_away_counts_as_deleted() -> None:
     ("content", "name", "code", "words"),
     [
         (b"", "a.jpg", "source_unreadable", "empty"),
-        (b"not a picture", "a.jpg", "unsupported_format", "not supported"),
+        (b"not a picture", "a.jpg", "source_unreadable", "not a picture"),
+        (b"\xff\xd8\xff", "a.jpg", "source_unreadable", "damaged"),
         (builders.picture(kind="GIF"), "a.gif", "unsupported_format", "not supported"),
         (builders.picture(), "a.png", "unsupported_format", "its name ends in"),
         (builders.picture((15, 400)), "a.jpg", "source_invalid", "at least 16"),
