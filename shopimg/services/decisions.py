@@ -28,8 +28,18 @@ def record(
     )
 
 
-def taken_message(variant: EnhancedVariant) -> str:
-    """Say what happened to a variant in the meantime, by whom and when."""
+def taken_message(variant: EnhancedVariant, looked_at: int) -> str:
+    """Say what happened to a variant in the meantime, by whom and when.
+
+    Args:
+        variant: as it is now.
+        looked_at: the version that was to be decided on.
+    """
+    if _is_another_version(variant, looked_at):
+        return _("You looked at version %(seen)s; it is at version %(now)s now.") % {
+            "seen": looked_at,
+            "now": variant.version,
+        }
     last = variant.decisions.select_related("by").first()
     gave_way = variant.state == ReviewState.SUPERSEDED
     if last is None or (gave_way and last.decision != Decision.WITHDRAW):
@@ -42,6 +52,12 @@ def taken_message(variant: EnhancedVariant) -> str:
         "who": last.by or _("the shop"),
         "when": _minute(last.at),
     }
+
+
+def _is_another_version(variant: EnhancedVariant, looked_at: int) -> bool:
+    """Tell whether the version is all that stands in the way: nobody has decided anything."""
+    undecided = variant.state == ReviewState.AWAITING_REVIEW
+    return looked_at > variant.version or (undecided and looked_at != variant.version)
 
 
 def _minute(moment: datetime) -> str:

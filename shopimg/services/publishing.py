@@ -298,7 +298,7 @@ def _move(variant: EnhancedVariant, allowed: Q, version: int, **changes: Any) ->
     )
     variant.refresh_from_db()
     if not updated:
-        raise InvalidTransitionError(decisions.taken_message(variant))
+        raise InvalidTransitionError(decisions.taken_message(variant, version))
 
 
 def _check(variant: EnhancedVariant, allowed: Q, version: int | None) -> int:
@@ -307,7 +307,7 @@ def _check(variant: EnhancedVariant, allowed: Q, version: int | None) -> int:
     rows = EnhancedVariant.objects.filter(allowed, pk=variant.pk, version=looked_at)
     if not rows.exists():
         variant.refresh_from_db()
-        raise InvalidTransitionError(decisions.taken_message(variant))
+        raise InvalidTransitionError(decisions.taken_message(variant, looked_at))
     return looked_at
 
 

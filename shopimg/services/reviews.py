@@ -84,4 +84,4 @@ def _decide(variant: EnhancedVariant, version: int | None, **changes: Any) -> No
     )
     variant.refresh_from_db()
     if not updated:
-        raise InvalidTransitionError(decisions.taken_message(variant))
+        raise InvalidTransitionError(decisions.taken_message(variant, looked_at))

@@ -89,8 +89,10 @@ def test_decide__second_decision_is_told_who_was_first(rosa: User, first: str, s
 def test_decide__version_that_was_looked_at_counts(rosa: User) -> None:
     draft = builders.draft()
     EnhancedVariant.objects.update(version=5)
-    with pytest.raises(InvalidTransitionError):
-        reviews.approve(draft, by=rosa, version=4)
+    for seen in (4, 99):
+        words = f"^You looked at version {seen}; it is at version 5 now.$"
+        with pytest.raises(InvalidTransitionError, match=words):
+            reviews.approve(draft, by=rosa, version=seen)
     assert reviews.approve(draft, by=rosa, version=5).version == 6
 
 
