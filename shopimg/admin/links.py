@@ -66,7 +66,8 @@ class Enhancement:
         query = urlencode({"source_type": key["source_type"].pk, "source_id": key["source_id"]})
         state = badge(job.state, job.get_state_display())
         link = format_html('<a href="{}?{}">{}</a>', address, query, _("Job history"))
-        return [format_html("{} {}", state, link)]
+        why = [format_html("{}", job.error_message)] if job.error_code else []
+        return [format_html("{} {}", state, link), *why]
 
     def _reviews(self, image: Model) -> list[SafeString]:
         user = self.request.user

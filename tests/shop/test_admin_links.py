@@ -66,6 +66,12 @@ def test_field__says_where_the_newest_job_is() -> None:
     assert html == "<div>No job yet.</div>"
 
 
+def test_field__says_why_the_newest_job_has_failed() -> None:
+    html = Enhancement(as_user(builders.reviewer()), admin.site)(builders.photo(b"nothing"))
+    assert 'data-state="failed">Failed</span>' in html
+    assert "<div>The uploaded file is damaged or is not a picture.</div>" in html
+
+
 @pytest.mark.parametrize(
     ("permissions", "count"),
     [(["view_enhancementjob"], 1), (["view_enhancedvariant"], 1), (["view_bulkrun"], 0)],
