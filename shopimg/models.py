@@ -67,7 +67,8 @@ class BulkRun(models.Model):
         ordering = ["-created_at"]
 
     def __str__(self) -> str:
-        return f"{self.recipe or '*'} {self.created_at:%Y-%m-%d %H:%M}"
+        recipe = self.recipe or _("every recipe")
+        return f"{recipe}, {timezone.localtime(self.created_at):%Y-%m-%d %H:%M}"
 
 
 class EnhancementJob(SourceRow):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -181,6 +182,14 @@ def test_runs__are_narrowed_to_what_the_user_may_see(settings: Settings) -> None
     change = "admin:shopimg_bulkrun_change"
     assert client.get(reverse(change, args=[shared.pk])).status_code == 200
     assert client.get(reverse(change, args=[foreign.pk])).status_code == 302  # not found
+
+
+def test_runs__say_in_words_what_they_run_and_since_when(client: Client) -> None:
+    BulkRun.objects.create(created_at=datetime(2026, 11, 24, 21, 58, tzinfo=UTC))
+    client.force_login(builders.reviewer("rosa", "view_bulkrun"))
+    page = client.get(reverse("admin:shopimg_bulkrun_changelist")).content.decode()
+    assert "every recipe, 2026-11-24 21:58" in page
+    assert "column-created_at" not in page
 
 
 @pytest.mark.parametrize("model", ["bulkrun", "workerheartbeat"])
