@@ -114,13 +114,11 @@ class Answer:
 
 
 def _progress(line: Line) -> dict[str, Any]:
-    """Say how much is left, such as "37 of 212 waiting"."""
+    """Say how much is left, for the script that keeps the page in step."""
     progress = line.progress()
-    numbers = {"waiting": progress.waiting, "total": progress.total}
-    text = _("%(waiting)s of %(total)s waiting") % numbers
-    return {"text": text, "decided": progress.decided, "total": progress.total}
+    return {"text": progress.text, "decided": progress.decided, "total": progress.total}
 
 
 def moment(at: Any) -> str:
     """Write a point in time as the reader's locale does."""
-    return date_format(timezone.localtime(at), "SHORT_DATETIME_FORMAT")
+    return date_format(timezone.localtime(at), "DATETIME_FORMAT")

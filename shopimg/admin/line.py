@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from shopimg.admin.filters import kept, narrow
 from shopimg.admin.readonly import person
@@ -30,6 +31,12 @@ class Progress:
     def total(self) -> int:
         """Drafts that were in line, as far as this reviewer is concerned."""
         return self.waiting + self.decided
+
+    @property
+    def text(self) -> str:
+        """Both counts in words, such as "37 waiting · 5 decided by you today"."""
+        numbers = {"waiting": self.waiting, "decided": self.decided}
+        return _("%(waiting)s waiting · %(decided)s decided by you today") % numbers
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,7 +228,11 @@ def test_approve__leads_to_the_next_draft_and_says_how_much_is_left() -> None:
     rosa = builders.reviewer()
     answer = press(rosa, first, "approve", json=True).json()
     assert answer["next"] == reverse("admin:shopimg_enhancedvariant_review", args=[second.pk])
-    assert answer["progress"] == {"text": "2 of 3 waiting", "decided": 1, "total": 3}
+    assert answer["progress"] == {
+        "text": "2 waiting · 1 decided by you today",
+        "decided": 1,
+        "total": 3,
+    }
     assert "Approved and published" in answer["message"]
     # Behind the last one come those that were passed over.
     answer = press(rosa, third, "reject", json=True).json()

@@ -76,7 +76,7 @@ def test_queue__says_how_far_the_reviewer_has_come() -> None:
     reviews.approve(builders.draft(), by=karl)
     builders.draft()
     page = " ".join(get(rosa).content.decode().split())
-    assert "<b>1</b> of 2 waiting" in page
+    assert "1 waiting · 1 decided by you today" in page
 
 
 def test_queue__scope_hides_rows_and_counts(settings: Settings) -> None:

@@ -45,7 +45,7 @@ def test_page__says_what_a_reviewer_asks() -> None:
     assert 'data-level="ok"' in page
     assert "Enhanced by an algorithm" in page
     assert "Nobody has decided yet." in page
-    assert "1 of 1 waiting" in page
+    assert "1 waiting · 0 decided by you today" in page
 
 
 def test_page__says_what_to_look_at_when_a_figure_is_too_large() -> None:
@@ -106,7 +106,7 @@ def test_page__stays_within_the_filters_of_the_queue() -> None:
     third = builders.draft()
     page = page_of(signed_in(), first, role="main")
     assert f'data-next="{url_of(third)}?role=main"' in page
-    assert "2 of 2 waiting" in page
+    assert "2 waiting · 0 decided by you today" in page
 
 
 @pytest.mark.parametrize(
