@@ -23,6 +23,8 @@ class Limit:
 
     label: Any
     """What is measured, translatable."""
+    meaning: Any
+    """How it is measured, translatable."""
     reason: ReviewReason
     """What a value beyond the limit asks for."""
     largest: float | None = None
@@ -37,14 +39,26 @@ class Limit:
         )
 
 
+COLOUR_MEANING = _("CIEDE2000 between upload and result")
+"""What a colour shift is."""
+
 # One unit of CIEDE2000 is about the smallest difference that people see side by side. The worker
 # corrects colours down to these figures; what is left over could not be corrected. Text is judged
 # where its strokes agree least with those of the upload: sharper or denoised text stays above 0.85,
 # smeared or exchanged letters fall below 0.5.
 LIMITS: Mapping[str, Limit] = {
-    "colour_shift_mean": Limit(_("Colour shift, mean"), ReviewReason.COLOUR, largest=0.3),
-    "colour_shift_p95": Limit(_("Colour shift, p95"), ReviewReason.COLOUR, largest=1.0),
-    "text_edges": Limit(_("Strokes of text kept"), ReviewReason.TEXT, smallest=0.75),
+    "colour_shift_mean": Limit(
+        _("Colour shift, mean"), COLOUR_MEANING, ReviewReason.COLOUR, largest=0.3
+    ),
+    "colour_shift_p95": Limit(
+        _("Colour shift, p95"), COLOUR_MEANING, ReviewReason.COLOUR, largest=1.0
+    ),
+    "text_edges": Limit(
+        _("Strokes of text kept"),
+        _("Correlation of the edges of letters and logos"),
+        ReviewReason.TEXT,
+        smallest=0.75,
+    ),
 }
 """Figure of ``EnhancedVariant.quality`` -> how it is judged."""
 

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from shopimg import reasons
 from shopimg.models import EnhancedVariant
-from shopimg.reasons import LIMITS, Limit
+from shopimg.reasons import COLOUR_MEANING, LIMITS, Limit
 
 DIGEST_CHARACTERS = 12
 """How much of a sha256 people compare by eye."""
@@ -32,17 +32,21 @@ class Fact:
     level: str = ""
     """``ok``, ``warn``, or empty where there is nothing to judge."""
     detail: str = ""
-    """The whole of a value that is shown in part."""
+    """The whole of a value that is shown in part, or what a figure means."""
 
 
 FIGURE_LABELS: Mapping[str, Any] = {
     "colour_shift_mean_uncorrected": gettext_lazy("Colour shift, mean, before the correction"),
     "colour_shift_p95_uncorrected": gettext_lazy("Colour shift, p95, before the correction"),
-    "estimated_noise": gettext_lazy("Noise of the upload, levels of 255"),
-    "estimated_jpeg_quality": gettext_lazy("JPEG quality of the upload, estimated"),
-    "estimated_blur": gettext_lazy("Blur of the upload, pixels"),
 }
 """Figures that nobody judges, but that have better names than their own."""
+
+UPLOAD_LABELS: Mapping[str, Any] = {
+    "estimated_blur": gettext_lazy("Blur, pixels"),
+    "estimated_jpeg_quality": gettext_lazy("JPEG quality, estimated"),
+    "estimated_noise": gettext_lazy("Noise, levels of 255"),
+}
+"""Figures about the upload alone, in the order in which they are shown."""
 
 STEP_LABELS: Mapping[str, Any] = {
     "decode": gettext_lazy("Read"),
@@ -88,8 +92,8 @@ def sizes(variant: EnhancedVariant) -> list[Fact]:
 
 
 def figures(variant: EnhancedVariant) -> list[Fact]:
-    """Return what was measured, judged where there is a limit."""
-    shown = dict(variant.quality)
+    """Return what was measured of the result, judged where there is a limit."""
+    shown = {name: value for name, value in variant.quality.items() if name not in UPLOAD_LABELS}
     if not shown.pop("colour_corrected", 1):
         # Nothing was corrected: before and after are the same figures.
         shown = {name: value for name, value in shown.items() if not name.endswith("_uncorrected")}
@@ -100,6 +104,16 @@ def figures(variant: EnhancedVariant) -> list[Fact]:
         before, after = (number_format(value, 3) for value in drawn_again)
         facts.append(Fact(_("Strokes of text drawn again"), change(before, after)))
     return facts
+
+
+def upload(variant: EnhancedVariant) -> list[Fact]:
+    """Return what the worker has estimated of the upload; says nothing about the result."""
+    estimates = [(label, variant.quality.get(name)) for name, label in UPLOAD_LABELS.items()]
+    return [
+        Fact(str(label), number_format(round(value, 3)))
+        for label, value in estimates
+        if value is not None
+    ]
 
 
 def steps(variant: EnhancedVariant) -> list[Fact]:
@@ -141,9 +155,16 @@ def _measured(name: str, value: float) -> Fact:
     limit = LIMITS.get(name)
     if limit is None:
         label = FIGURE_LABELS.get(name, name.replace("_", " ").capitalize())
-        return Fact(str(label), number_format(round(value, 3)))
+        detail = str(COLOUR_MEANING) if name in FIGURE_LABELS else ""
+        return Fact(str(label), number_format(round(value, 3)), detail=detail)
     level = "ok" if limit.holds(value) else "warn"
-    return Fact(str(limit.label), number_format(round(value, 2)), level)
+    return Fact(str(limit.label), number_format(round(value, 2)), level, _meaning(limit))
+
+
+def _meaning(limit: Limit) -> str:
+    bounds = ((_("at most %(limit)s"), limit.largest), (_("at least %(limit)s"), limit.smallest))
+    words = [text % {"limit": number_format(bound)} for text, bound in bounds if bound is not None]
+    return "; ".join([str(limit.meaning), *words])
 
 
 def _figure(limit: Limit, value: float) -> str:

@@ -134,6 +134,7 @@ def _facts(variant: EnhancedVariant) -> dict[str, Any]:
         "warnings": facts.warnings(variant),
         "sizes": facts.sizes(variant),
         "figures": facts.figures(variant),
+        "upload": facts.upload(variant),
         "steps": facts.steps(variant),
         "provenance": list(facts.provenance(variant)),
     }

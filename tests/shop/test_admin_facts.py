@@ -32,7 +32,20 @@ def test_steps__say_what_ran(operation: dict[str, Any], words: str) -> None:
     assert [fact.label for fact in facts.steps(variant)] == [words]
 
 
+def test_figures__say_what_they_mean_and_their_limits() -> None:
+    quality = {"colour_shift_p95": 0.5, "text_edges": 0.9, "estimated_blur": 0.75}
+    variant = EnhancedVariant(quality=quality)
+    assert [(fact.label, fact.detail) for fact in facts.figures(variant)] == [
+        ("Colour shift, p95", "CIEDE2000 between upload and result; at most 1.0"),
+        ("Strokes of text kept", "Correlation of the edges of letters and logos; at least 0.75"),
+    ]
+    assert [(fact.label, fact.value) for fact in facts.upload(variant)] == [
+        ("Blur, pixels", "0.75")
+    ]
+
+
 def test_figures__leave_out_what_could_not_be_measured() -> None:
     variant = EnhancedVariant(quality={"text_edges": None, "estimated_blur": None, "loss": 0.5})
     assert [(fact.label, fact.value) for fact in facts.figures(variant)] == [("Loss", "0.5")]
     assert facts.warnings(variant) == []
+    assert facts.upload(variant) == []

@@ -75,10 +75,23 @@ def test_page__tells_a_correction_from_none() -> None:
     EnhancedVariant.objects.filter(pk=draft.pk).update(quality=quality)
     page = page_of(signed_in(), draft)
     assert "Look at the colours" not in page
-    assert "<dt>Colour shift, p95, before the correction</dt> <dd>2.5</dd>" in page
+    label = "<dt>Colour shift, p95, before the correction</dt>"
+    assert f'{label} <dd title="CIEDE2000 between upload and result">2.5</dd>' in page
     assert "Colour corrected" not in page
     EnhancedVariant.objects.filter(pk=draft.pk).update(quality=quality | {"colour_corrected": 0.0})
     assert "before the correction" not in page_of(signed_in("jo"), draft)
+
+
+def test_page__tells_facts_about_the_upload_from_what_became_of_it() -> None:
+    draft = builders.draft()
+    quality = {"colour_shift_mean": 0.25, "estimated_noise": 2.0}
+    EnhancedVariant.objects.filter(pk=draft.pk).update(quality=quality)
+    page = page_of(signed_in(), draft)
+    colours, upload = page.index("<h2>Colours and text</h2>"), page.index("<h2>The upload</h2>")
+    assert colours < page.index("<dt>Colour shift, mean</dt>") < upload
+    assert upload < page.index("<dt>Noise, levels of 255</dt> <dd>2.0</dd>")
+    assert '<dd title="CIEDE2000 between upload and result; at most 0.3">0.25</dd>' in page
+    assert "Product unchanged" not in page
 
 
 def test_page__tells_the_history() -> None:
