@@ -47,8 +47,9 @@ from shopimg.contract import CLEAN, FLAVOURS, EnhancementError, Recipe, Role, Up
 def enhance(source: Path, target: Path, **options: Any) -> None:
     """Enhance the picture SOURCE, or all pictures below the folder SOURCE, into TARGET.
 
-    TARGET is a folder where SOURCE is one; folders below it are kept. A file's ending is that of
-    the format that is written. With several roles, the role's name becomes part of the file name.
+    TARGET is a folder where SOURCE is one; folders below it are kept. Neither lies in the other:
+    originals are never altered. A file's ending is that of the format that is written. With several
+    roles, the role's name becomes part of the file name.
 
     --scale, --to, --flavour and --strength take the place of what the recipe says of enlarging.
 
@@ -56,7 +57,7 @@ def enhance(source: Path, target: Path, **options: Any) -> None:
     """
     recipe = _changed(read_recipe(options["recipes"], options["name"]), options)
     config = _read_config(options["device"])
-    jobs = find_jobs(source, target)
+    jobs = _find_jobs(source, target)
     if not jobs:
         raise click.ClickException(f"There are no pictures in {source}.")
     if options["dry_run"]:
@@ -67,6 +68,13 @@ def enhance(source: Path, target: Path, **options: Any) -> None:
     if failed:
         click.echo(f"{failed} of {len(jobs)} pictures failed.", err=True)
         sys.exit(1)
+
+
+def _find_jobs(source: Path, target: Path) -> list[Job]:
+    try:
+        return find_jobs(source, target)
+    except ValueError as err:
+        raise click.UsageError(str(err)) from err
 
 
 def _run_all(enhancer: NeuralEnhancer, jobs: list[Job], options: Options, *, as_json: bool) -> int:

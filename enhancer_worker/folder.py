@@ -49,11 +49,41 @@ def find_jobs(source: Path, target: Path) -> list[Job]:
 
     Returns:
         Jobs in the order of their paths.
+
+    Raises:
+        ValueError: the target lies where results and originals would mix.
     """
     if source.is_file():
-        return [Job(source, target / source.name if target.is_dir() else target)]
+        job = Job(source, target / source.name if target.is_dir() else target)
+        if any(_is_same(path, source) for path in _pictures_named(job.target)):
+            raise ValueError(_mixed(target, "is the source itself"))
+        return [job]
+    if _lies_in(target, source):
+        raise ValueError(_mixed(target, "is the source or lies inside it"))
+    if _lies_in(source, target):
+        raise ValueError(_mixed(target, "contains the source"))
     found = sorted(path for path in source.rglob("*") if path.suffix.lower() in _SUFFIXES)
     return [Job(path, target / path.relative_to(source)) for path in found if path.is_file()]
+
+
+def _mixed(target: Path, problem: str) -> str:
+    return f"{target} {problem}: originals are never altered. Name another target."
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    """Tell whether a path, there or not, is the folder or lies below it, links followed."""
+    place = path.resolve()
+    return any(_is_same(parent, folder) for parent in (place, *place.parents))
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Compare as the file system does, which may not tell ``A`` from ``a``."""
+    return path.exists() and other.exists() and path.samefile(other)
+
+
+def _pictures_named(target: Path) -> list[Path]:
+    """Return a target as it was named, and with the ending of each format."""
+    return [target, *(target.with_suffix(ending) for ending in _ENDINGS.values())]
 
 
 def run_job(enhancer: Enhancer, job: Job, options: Options) -> dict[str, Any]:

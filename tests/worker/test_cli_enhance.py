@@ -142,6 +142,46 @@ def test_enhance__does_not_overwrite(folder: Path, tmp_path: Path) -> None:
     assert size_of(tmp_path / "out.jpg") == (64, 48)
 
 
+@pytest.mark.parametrize("dry_run", [[], ["--dry-run"]])
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("in", "in"),
+        ("in", "in/deeper/../"),
+        ("in", "in/results"),
+        ("in", "."),
+        ("in", "link"),
+        ("in", "link/results"),
+        ("in/a.jpg", "in"),
+        ("in/a.jpg", "in/a.jpg"),
+        ("in/a.jpg", "in/a.png"),
+        ("in/a.jpg", "link/a.jpg"),
+    ],
+)
+def test_enhance__never_alters_an_original(
+    source: str,
+    target: str,
+    dry_run: list[str],
+    folder: Path,
+    tmp_path: Path,
+    light_enhancer: type[LightEnhancer],
+) -> None:
+    (tmp_path / "link").symlink_to(folder)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    result = run(tmp_path / source, f"{tmp_path}/{target}", "--overwrite", *dry_run)
+    assert result.exit_code == 2, result.output
+    assert "originals are never altered" in result.output
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert light_enhancer.configs == []
+
+
+def test_enhance__writes_beside_the_original_under_another_name(folder: Path) -> None:
+    original = (folder / "a.jpg").read_bytes()
+    assert run(folder / "a.jpg", folder / "a-large.jpg").exit_code == 0
+    assert size_of(folder / "a-large.jpg") == (64, 48)
+    assert (folder / "a.jpg").read_bytes() == original
+
+
 def test_enhance__dry_run_writes_nothing(folder: Path, tmp_path: Path) -> None:
     result = run(folder, tmp_path / "out", "--dry-run")
     assert result.exit_code == 0
@@ -232,7 +272,8 @@ def test_enhance__explains_a_wrong_command(
 
 
 def test_enhance__says_that_a_folder_is_empty(tmp_path: Path) -> None:
-    result = run(tmp_path, tmp_path / "out")
+    (tmp_path / "in").mkdir()
+    result = run(tmp_path / "in", tmp_path / "out")
     assert result.exit_code == 1
     assert "There are no pictures" in result.output
 
