@@ -149,6 +149,18 @@ def check_broker_timeouts(**_: Any) -> Messages:
     return [checks.Warning(message, hint=hint, id="shopimg.W002")]
 
 
+def check_broker(**_: Any) -> Messages:
+    """W003: the app that this process sends jobs with has a broker."""
+    if current_app.conf.broker_write_url:
+        return []
+    message = "Celery has no broker of yours, and tries the RabbitMQ of this machine."
+    hint = (
+        "Set CELERY_BROKER_URL, and import your Celery app in the package of the settings, such as "
+        "shop/__init__.py; docs/quickstart.md has both."
+    )
+    return [checks.Warning(message, hint=hint, id="shopimg.W003")]
+
+
 def check_weights_dir(**_: Any) -> Messages:
     """E013: the folder of weights that the setting names has their list."""
     path = enhancers.weights_path()
@@ -195,6 +207,7 @@ _CHECKS: Sequence[Check] = (
     check_times,
     check_visibility_timeout,
     check_broker_timeouts,
+    check_broker,
     check_weights_dir,
     check_weights,
     check_dependencies,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.checks import run_checks
+from django.core.checks import WARNING, run_checks
 from django.template import TemplateDoesNotExist
 from django.test import Client
 from django.urls import reverse
@@ -171,6 +171,17 @@ def test_check__broker() -> None:
         longer = app.conf.task_time_limit + 1
         app.conf.broker_transport_options = {"visibility_timeout": longer, "socket_timeout": 1}
         assert _ids() == ["shopimg.W002"]
+
+
+@pytest.mark.parametrize("url", [None, ""])
+def test_check__no_broker(url: str | None) -> None:
+    with using_broker(url) as app:
+        (message,) = checks.run_all()
+        assert (message.id, message.level) == ("shopimg.W003", WARNING)
+        assert "CELERY_BROKER_URL" in str(message.hint)
+        assert "shop/__init__.py" in str(message.hint)
+        app.conf.broker_write_url = "amqp://queue.shop.example"
+        assert _ids() == []
 
 
 def test_check__broker_of_an_app_without_a_hard_limit() -> None:

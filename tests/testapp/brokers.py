@@ -13,7 +13,7 @@ from tests.testapp.apps import celery_app
 
 
 @contextmanager
-def using_broker(url: str, **settings: object) -> Iterator[Celery]:
+def using_broker(url: str | None, **settings: object) -> Iterator[Celery]:
     """Send messages to another broker while the block runs, through an app like a host's."""
     app = Celery("host", set_as_current=False)
     app.conf.update(broker_url=url, **settings)
