@@ -70,6 +70,19 @@ def test_reprocess__only_counts(capsys, option: str) -> None:
 
 
 @pytest.mark.django_db
+def test_reprocess__estimates_in_a_unit_that_says_something(capsys) -> None:
+    photo, _, _ = _unknown(3)
+    request_enhancement(photo)
+    end = timezone.now()
+    EnhancementJob.objects.update(
+        state="succeeded", started_at=end - timedelta(seconds=4), finished_at=end
+    )
+    call_command("shopimg_reprocess", "--estimate")
+    said = capsys.readouterr().out.splitlines()
+    assert said[1] == "About 8 seconds for one worker process (4.00 s per image)."
+
+
+@pytest.mark.django_db
 def test_reprocess__only_failed_runs_the_failed_ones_again() -> None:
     failed, good = _unknown(2)
     call_command("shopimg_reprocess", verbosity=0)
@@ -89,8 +102,12 @@ def test_reprocess__only_failed_runs_the_failed_ones_again() -> None:
         (["--model", "testapp.Photo", "--ids", "x"], "'x' is not a primary key"),
         (["--resume", "nonsense"], "is not the id of a run"),
         (["--resume", "00000000-0000-0000-0000-000000000000"], "There is no run"),
-        (["--rate", "0"], "invalid _rate value"),
-        (["--limit", "0"], "invalid _positive value"),
+        (["--rate", "0"], "'0' is no rate above 0, such as 20/s"),
+        (["--rate", "abc"], "'abc' is no rate above 0, such as 20/s"),
+        (["--rate", "nan"], "'nan' is no rate above 0, such as 20/s"),
+        (["--limit", "0"], "'0' is no whole number above 0"),
+        (["--batch-size", "few"], "'few' is no whole number above 0"),
+        (["--model", "testapp.Photo", "--ids", "9999"], "There is no image 9999 of testapp.Photo"),
         (["--since", "yesterday"], "'yesterday' is no date of ISO 8601"),
         (["--status", "done"], "invalid choice: 'done'"),
     ],

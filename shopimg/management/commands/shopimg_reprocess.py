@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import math
 import sys
 import time
 from typing import Any
@@ -10,6 +12,7 @@ import click
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from shopimg import sources
 from shopimg.contract import EnhancementError, RecipeError
 from shopimg.management.interruption import Interruption, interruptible
 from shopimg.management.moments import moment
@@ -102,7 +105,7 @@ class Command(BaseCommand):
             self.stdout.write("No estimate: no job of this recipe has succeeded yet.")
         else:
             self.stdout.write(
-                f"About {estimate.seconds / 3600:.2f} hours for one worker process "
+                f"About {_duration(estimate.seconds)} for one worker process "
                 f"({estimate.seconds_per_image:.2f} s per image)."
             )
 
@@ -155,7 +158,7 @@ class Command(BaseCommand):
 
 def _selection(options: dict[str, Any]) -> bulk.Selection:
     only_failed = [JobState.FAILED, JobState.QUARANTINED] if options["only_failed"] else []
-    return bulk.Selection(
+    selection = bulk.Selection(
         model=options["model"],
         recipe=options["recipe"],
         ids=tuple(options["ids"]),
@@ -164,6 +167,21 @@ def _selection(options: dict[str, Any]) -> bulk.Selection:
         limit=options["limit"],
         force=options["force"] or options["only_failed"],
     )
+    bulk.check(selection)
+    _refuse_unknown(selection)
+    return selection
+
+
+def _refuse_unknown(selection: bulk.Selection) -> None:
+    """Say which primary key no image has: a person mistyped it, or the image is gone."""
+    if not selection.ids:
+        return
+    source = sources.find(selection.model) if selection.model else sources.all_sources()[0]
+    images = source.with_file()
+    found = set(images.filter(pk__in=selection.ids).values_list("pk", flat=True))
+    for key in selection.ids:
+        if images.model._meta.pk.to_python(key) not in found:
+            raise LookupError(f"There is no image {key} of {source.label}.")
 
 
 def _how_to_go_on(run: BulkRun) -> str:
@@ -201,14 +219,29 @@ def _resumed(options: dict[str, Any]) -> BulkRun | None:
 
 
 def _rate(text: str) -> float:
-    rate = float(text.removesuffix("/s"))
-    if rate <= 0:
-        raise ValueError(text)
+    try:
+        rate = float(text.removesuffix("/s"))
+    except ValueError:
+        rate = 0
+    if not 0 < rate < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no rate above 0, such as 20/s")
     return rate
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def _duration(seconds: float) -> str:
+    """Write a worker time in the unit that it fills.
+
+    >>> _duration(9.4), _duration(90), _duration(9000)
+    ('9 seconds', '1.5 minutes', '2.50 hours')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} seconds"
+    if seconds < 3600:
+        return f"{seconds / 60:.1f} minutes"
+    return f"{seconds / 3600:.2f} hours"
