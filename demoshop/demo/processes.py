@@ -10,11 +10,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 from django.conf import settings
 
 STOP_SECONDS = 20
 """Time that a process gets to finish what it is doing."""
+_ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 WORKER = ("-m", "celery", "-A", "enhancer_worker", "worker")
 WORKER_OPTIONS = ("--concurrency", "1", "--loglevel", "INFO")
 
@@ -45,12 +47,20 @@ def running(arguments: Sequence[str], log: Path) -> Iterator[subprocess.Popen[by
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Let a termination signal do what Ctrl-C does, so that no process stays behind."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Let termination and a closed terminal do what Ctrl-C does: no process stays behind."""
+    numbers = [n for n in _ENDINGS if signal.getsignal(n) != signal.SIG_IGN]  # as nohup wishes
+    before = {number: signal.signal(number, _interrupt_once) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt_once(number: int, _: FrameType | None) -> None:
+    """Interrupt, but not the clean-up: shell and terminal both send a hangup."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

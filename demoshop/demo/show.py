@@ -54,6 +54,7 @@ def run(*, approve: int, photos: int | None, timeout_seconds: float) -> None:
     judge(rows)
     seconds = round(time.monotonic() - start)
     click.echo(f"All {len(rows)} photographs are better than their uploads ({seconds} s in all).")
+    click.echo("See and review them in a browser: make serve")
 
 
 def _upload(products: Sequence[tuple[Sample, Product]]) -> list[Upload]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,12 +32,16 @@ def reserved() -> Iterator[Path]:
         CommandError: another process works in the folder.
     """
     path = folder()
-    with (path / "lock").open("w") as lock:
+    with (path / "lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as err:
-            message = f"Another demo or shop is running in {path}. Stop it first."
-            raise CommandError(message) from err
+            lock.seek(0)
+            found = f"Another demo or shop is running in {path} (process {lock.read()})."
+            raise CommandError(f"{found} Stop it first.") from err
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
         yield path
 
 

@@ -64,7 +64,7 @@ def test_workspace__is_for_one_at_a_time(tmp_path: Path, settings: Settings) -> 
     settings.DEMO_DIR = tmp_path
     with (
         workspace.reserved(),
-        pytest.raises(CommandError, match="Stop it first"),
+        pytest.raises(CommandError, match=rf"\(process {os.getpid()}\)\. Stop it first"),
         workspace.reserved(),
     ):
         pytest.fail("two at a time")
@@ -143,6 +143,7 @@ def run_demo(folder: Path, *options: str, **variables: str) -> list[dict[str, An
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.endswith("\nSee and review them in a browser: make serve\n")
     rows: list[dict[str, Any]] = json.loads((folder / "report.json").read_text())
     return rows
 

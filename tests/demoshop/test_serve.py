@@ -13,7 +13,9 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from django.core.management import CommandError, call_command
 
+from demoshop.demo import processes
 from tests.servers.process import accepts_connections, free_port, running
 from tests.servers.stack import eventually
 
@@ -49,9 +51,46 @@ def _read(browser: urllib.request.OpenerDirector, url: str, **form: str) -> tupl
         return response.url, response.read().decode()
 
 
+@pytest.mark.parametrize(
+    "address", ["foo", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:0", ":70000"]
+)
+def test_serve__refuses_what_is_no_address(address: str) -> None:
+    with pytest.raises(CommandError, match=f"'{address}' is not HOST:PORT: PORT is a number"):
+        call_command("serve", address)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_terminable__takes_a_signal_for_ctrl_c(name: str) -> None:
+    number, stopped = signal.Signals[name], []
+
+    def work() -> None:
+        try:
+            signal.raise_signal(number)
+        finally:
+            signal.raise_signal(number)  # shell and terminal both send a hangup
+            stopped.append("worker")
+
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), processes.terminable():
+        work()
+    assert stopped == ["worker"]
+    assert signal.getsignal(number) == before
+
+
+def test_terminable__leaves_ignored_hangups_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with processes.terminable():
+            signal.raise_signal(signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGHUP], ids=["ctrl-c", "hangup"])
 @pytest.mark.usefixtures("heard_interrupts")
 def test_serve__shows_the_shop_lets_in_and_leaves_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: signal.Signals
 ) -> None:
     for name in list(os.environ):
         if name.startswith(("DATABASE_URL", "REDIS_URL", "S3_", "DJANGO_", "DEMO_")):
@@ -95,7 +134,7 @@ def test_serve__shows_the_shop_lets_in_and_leaves_nothing_behind(
             "demo@",
             "upkeep@",
         ]
-        serve.send_signal(signal.SIGINT)
+        serve.send_signal(ending)
         assert serve.wait(120) == 0
         assert log.read_text().endswith("\nStopped.\n")
         assert "Traceback" not in log.read_text()
