@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser, Permission
+from rest_framework.authtoken.models import Token
 
 FILE = "logins.json"
 NAMES = ("admin", "reviewer")
@@ -41,6 +42,12 @@ def create_users(folder: Path) -> AbstractUser:
     )
     reviewer.user_permissions.set(allowed)
     return reviewer
+
+
+def token(name: str) -> str:
+    """Return the key by which programs are let in as a user; made once."""
+    key: str = Token.objects.get_or_create(user=get_user_model().objects.get(username=name))[0].key
+    return key
 
 
 def _user(name: str, password: str, *, is_superuser: bool) -> AbstractUser:

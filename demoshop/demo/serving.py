@@ -44,6 +44,7 @@ def run(address: str) -> None:
             _check(started, folder)
             time.sleep(POLL_SECONDS)
         _introduce(address, accounts.logins(folder), folder)
+        click.echo("Ctrl-C stops everything.")
         while True:
             _check(started, folder)
             time.sleep(POLL_SECONDS)
@@ -56,7 +57,9 @@ def _introduce(address: str, logins: Mapping[str, str], folder: Path) -> None:
     click.echo(f"API      http://{address}/api/shopimg/v1/docs/")
     for name, password in logins.items():
         click.echo(f"Login    {name} / {password}")
-    click.echo(f"Logs     {folder}\nCtrl-C stops everything.")
+    click.echo(f"Logs     {folder}")
+    token = f"TOKEN='Authorization: Token {accounts.token('admin')}'"
+    click.echo(f"For curl SHOP=http://{address} {token}")
 
 
 def _answers(address: str) -> bool:

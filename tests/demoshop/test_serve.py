@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -125,6 +126,15 @@ def test_serve__shows_the_shop_lets_in_and_leaves_nothing_behind(
         inside, page = _read(browser, login, **fields, password=password, next="/admin/")
         assert inside == f"http://{address}/admin/"
         assert "shopimg/enhancedvariant/" in page
+        (key,) = re.findall(
+            rf"^For curl SHOP=http://{address} TOKEN='Authorization: Token (\w+)'$",
+            said,
+            re.MULTILINE,
+        )
+        program = urllib.request.build_opener()
+        program.addheaders = [("Authorization", f"Token {key}")]
+        _, jobs = _read(program, f"http://{address}/api/shopimg/v1/jobs/")
+        assert json.loads(jobs)["results"]
 
         started = _processes_of(demo)
         assert [
