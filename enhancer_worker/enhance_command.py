@@ -13,7 +13,16 @@ import click
 
 from enhancer_worker.backend import NeuralEnhancer
 from enhancer_worker.config import WorkerConfig
-from enhancer_worker.folder import Job, Options, find_jobs, run_job
+from enhancer_worker.folder import (
+    SKIPPED,
+    Job,
+    Options,
+    find_jobs,
+    output_paths,
+    roles_there,
+    run_job,
+    taken_twice,
+)
 from shopimg.contract import CLEAN, FLAVOURS, EnhancementError, Recipe, Role, Upscale
 
 
@@ -51,19 +60,22 @@ def enhance(source: Path, target: Path, **options: Any) -> None:
     originals are never altered. A file's ending is that of the format that is written. With several
     roles, the role's name becomes part of the file name.
 
+    Pictures whose results are there already are skipped, so that a run that was interrupted can be
+    resumed by the same command.
+
     --scale, --to, --flavour and --strength take the place of what the recipe says of enlarging.
 
-    Exit status: 0 all done, 1 some pictures failed, 2 the command was not understood.
+    Exit status: 0 all are there, 1 some pictures failed, 2 the command was not understood.
     """
     recipe = _changed(read_recipe(options["recipes"], options["name"]), options)
     config = _read_config(options["device"])
     jobs = _find_jobs(source, target)
     if not jobs:
         raise click.ClickException(f"There are no pictures in {source}.")
-    if options["dry_run"]:
-        _print_plan(jobs, recipe)
-        return
     run_options = Options(recipe, options["timeout"], options["overwrite"])
+    if options["dry_run"]:
+        _print_plan(jobs, run_options)
+        return
     failed = _run_all(NeuralEnhancer(config), jobs, run_options, as_json=options["as_json"])
     if failed:
         click.echo(f"{failed} of {len(jobs)} pictures failed.", err=True)
@@ -72,9 +84,13 @@ def enhance(source: Path, target: Path, **options: Any) -> None:
 
 def _find_jobs(source: Path, target: Path) -> list[Job]:
     try:
-        return find_jobs(source, target)
+        jobs = find_jobs(source, target)
     except ValueError as err:
         raise click.UsageError(str(err)) from err
+    if pair := taken_twice(jobs):
+        names = " and ".join(str(job.source) for job in pair)
+        raise click.UsageError(f"{names} would be one file. Rename one of them.")
+    return jobs
 
 
 def _run_all(enhancer: NeuralEnhancer, jobs: list[Job], options: Options, *, as_json: bool) -> int:
@@ -94,16 +110,26 @@ def _run_all(enhancer: NeuralEnhancer, jobs: list[Job], options: Options, *, as_
     return sum("error" in result for result in results)
 
 
-def _print_plan(jobs: list[Job], recipe: Recipe) -> None:
+def _print_plan(jobs: list[Job], options: Options) -> None:
+    recipe = options.recipe
     roles = ", ".join(role.name for role in recipe.roles)
     for job in jobs:
-        click.echo(f"{job.source} -> {job.target}")
+        there = set() if options.overwrite else roles_there(job, recipe)
+        if len(there) == len(recipe.roles):
+            click.echo(f"{job.source}: skipped: {SKIPPED}")
+            continue
+        for role, path in zip(recipe.roles, output_paths(job, recipe), strict=True):
+            if role.name not in there:
+                click.echo(f"{job.source} -> {path}")
     click.echo(f"{len(jobs)} pictures, recipe {recipe.name}, roles: {roles}. Nothing was written.")
 
 
 def _print_result(result: dict[str, Any]) -> None:
     if "error" in result:
         click.echo(f"{result['source']}: {result['error']} [{result['code']}]", err=True)
+        return
+    if "skipped" in result:
+        click.echo(f"{result['source']}: skipped: {result['skipped']}")
         return
     for output in result["outputs"]:
         size = f"{output['width']}x{output['height']}"

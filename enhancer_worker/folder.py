@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shopimg.contract import Deadline, EnhancedImage, EnhancementError, Enhancer, Recipe
+from shopimg.contract import (
+    MIME_TYPES,
+    Deadline,
+    EnhancedImage,
+    EnhancementError,
+    Enhancer,
+    Recipe,
+)
 
+SKIPPED = "there already"
+"""Why a picture is skipped: a run that was interrupted goes on where it was."""
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif"})
 _ENDINGS = {
     "image/jpeg": ".jpg",
@@ -51,13 +61,16 @@ def find_jobs(source: Path, target: Path) -> list[Job]:
         Jobs in the order of their paths.
 
     Raises:
-        ValueError: the target lies where results and originals would mix.
+        ValueError: the target is a file for a folder, or lies where results and originals would
+            mix.
     """
     if source.is_file():
         job = Job(source, target / source.name if target.is_dir() else target)
         if any(_is_same(path, source) for path in _pictures_named(job.target)):
             raise ValueError(_mixed(target, "is the source itself"))
         return [job]
+    if target.is_file():
+        raise ValueError(f"{target} is a file, and SOURCE a folder.")
     if _lies_in(target, source):
         raise ValueError(_mixed(target, "is the source or lies inside it"))
     if _lies_in(source, target):
@@ -95,18 +108,21 @@ def run_job(enhancer: Enhancer, job: Job, options: Options) -> dict[str, Any]:
         options: of the run.
 
     Returns:
-        JSON-serialisable: ``source``, ``seconds`` and either ``outputs``, one table per role, or
-        ``error`` and ``code``.
+        JSON-serialisable: ``source``, ``seconds`` and ``outputs``, one table per role that
+        was written, or ``skipped`` and why, or ``error`` and ``code``.
     """
     started = time.perf_counter()
     result: dict[str, Any] = {"source": str(job.source)}
     try:
-        if not options.overwrite:
-            _refuse_existing(job, options.recipe)
+        there = set() if options.overwrite else roles_there(job, options.recipe)
+        if len(there) == len(options.recipe.roles):
+            return result | {"skipped": SKIPPED, "seconds": 0.0}
         images = enhancer.enhance(
             job.source.read_bytes(), options.recipe, deadline=Deadline(options.timeout_seconds)
         )
-        result["outputs"] = [_write(image, job, options) for image in images]
+        result["outputs"] = [
+            _write(image, job, options) for image in images if image.role not in there
+        ]
     except EnhancementError as err:
         result |= {"error": str(err), "code": err.code}
     except OSError as err:
@@ -132,13 +148,34 @@ def output_path(job: Job, recipe: Recipe, role: str, ending: str) -> Path:
     return job.target.with_name(stem + ending)
 
 
-def _refuse_existing(job: Job, recipe: Recipe) -> None:
-    """Look before the work is done; any picture of that name counts, whatever its ending."""
-    for role in recipe.roles:
-        for ending in _ENDINGS.values():
-            path = output_path(job, recipe, role.name, ending)
-            if path.exists():
-                raise FileExistsError(0, "there already (use --overwrite)", str(path))
+def output_paths(job: Job, recipe: Recipe) -> list[Path]:
+    """Name the files of a job before it is done, in the order of the roles.
+
+    A picture with transparency becomes ``.webp`` where this says ``.jpg``.
+    """
+    return [
+        output_path(job, recipe, role.name, _ENDINGS[MIME_TYPES[role.output.format]])
+        for role in recipe.roles
+    ]
+
+
+def roles_there(job: Job, recipe: Recipe) -> set[str]:
+    """Return the roles that have a file already, whatever its ending."""
+    return {
+        role.name
+        for role in recipe.roles
+        if any(output_path(job, recipe, role.name, end).exists() for end in _ENDINGS.values())
+    }
+
+
+def taken_twice(jobs: Iterable[Job]) -> tuple[Job, Job] | None:
+    """Find two jobs that would write the same files, as of ``a.jpg`` and ``a.png``."""
+    seen: dict[Path, Job] = {}
+    for job in jobs:
+        first = seen.setdefault(job.target.with_suffix(""), job)
+        if first is not job:
+            return first, job
+    return None
 
 
 def _write(image: EnhancedImage, job: Job, options: Options) -> dict[str, Any]:

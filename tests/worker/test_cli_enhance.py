@@ -18,7 +18,6 @@ from enhancer_worker.__main__ import main
 from enhancer_worker.config import WorkerConfig
 from shopimg.backends.pillow import PillowEnhancer
 from shopimg.contract import Deadline, EnhancedImage, Output, Recipe, Restore, Upscale
-from tests.worker.tiny_nets import write_weights
 
 RECIPES = {
     "zoom": {"main": {"steps": [{"step": "upscale", "scale": 4}], "output": {"format": "webp"}}},
@@ -135,8 +134,8 @@ def test_enhance__prints_json(folder: Path, tmp_path: Path) -> None:
 def test_enhance__does_not_overwrite(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "out.jpg").write_bytes(b"precious")
     result = run(folder / "a.jpg", tmp_path / "out.jpg")
-    assert result.exit_code == 1
-    assert "there already (use --overwrite)" in result.output
+    assert result.exit_code == 0
+    assert f"{folder / 'a.jpg'}: skipped: there already" in result.output
     assert (tmp_path / "out.jpg").read_bytes() == b"precious"
     assert run(folder / "a.jpg", tmp_path / "out.jpg", "--overwrite").exit_code == 0
     assert size_of(tmp_path / "out.jpg") == (64, 48)
@@ -175,6 +174,32 @@ def test_enhance__never_alters_an_original(
     assert light_enhancer.configs == []
 
 
+def test_enhance__resumes_a_folder(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.jpg").write_bytes(b"done")
+    plan = run(folder, tmp_path / "out", "--dry-run")
+    assert f"{folder / 'a.jpg'}: skipped: there already" in plan.output
+    result = run(folder, tmp_path / "out", "--json")
+    assert result.exit_code == 0
+    first, second = [json.loads(line) for line in result.stdout.splitlines()]
+    assert first["skipped"] == "there already"
+    assert second["outputs"][0]["path"] == str(tmp_path / "out" / "deeper" / "b.jpg")
+    assert (tmp_path / "out" / "a.jpg").read_bytes() == b"done"
+
+
+def test_enhance__refuses_a_folder_that_cannot_be_written(
+    folder: Path, tmp_path: Path, light_enhancer: type[LightEnhancer]
+) -> None:
+    (tmp_path / "file.jpg").write_bytes(b"precious")
+    Image.new("RGB", (8, 8)).save(folder / "a.png")
+    file = run(folder, tmp_path / "file.jpg", "--overwrite")
+    twice = run(folder, tmp_path / "out")
+    assert (file.exit_code, twice.exit_code) == (2, 2)
+    assert "file.jpg is a file, and SOURCE a folder." in file.output
+    assert f"{folder / 'a.jpg'} and {folder / 'a.png'} would be one file" in twice.output
+    assert light_enhancer.configs == []
+
+
 def test_enhance__writes_beside_the_original_under_another_name(folder: Path) -> None:
     original = (folder / "a.jpg").read_bytes()
     assert run(folder / "a.jpg", folder / "a-large.jpg").exit_code == 0
@@ -186,6 +211,7 @@ def test_enhance__dry_run_writes_nothing(folder: Path, tmp_path: Path) -> None:
     result = run(folder, tmp_path / "out", "--dry-run")
     assert result.exit_code == 0
     assert f"{folder / 'a.jpg'} -> {tmp_path / 'out' / 'a.jpg'}" in result.output
+    assert f"{folder / 'deeper/b.PNG'} -> {tmp_path / 'out/deeper/b.jpg'}" in result.output
     assert "2 pictures, recipe clean, roles: main. Nothing was written." in result.output
     assert not (tmp_path / "out").exists()
 
@@ -293,29 +319,6 @@ def test_main__lists_all_commands() -> None:
         "train",
         "weights",
     ]
-
-
-def test_weights__checks_digests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = write_weights(tmp_path / "weights")
-    monkeypatch.setenv("ENHANCER_WEIGHTS_DIR", str(folder))
-    result = CliRunner().invoke(main, ["weights"])
-    assert result.exit_code == 0, result.output
-    assert "restore_s.safetensors" in result.output
-    (folder / "restore_s.safetensors").write_bytes(b"altered")
-    (folder / "upscale_x2_s.safetensors").unlink()
-    result = CliRunner().invoke(main, ["weights"])
-    assert result.exit_code == 1
-    assert "altered" in result.output
-    assert "missing" in result.output
-
-
-def test_weights__says_that_there_is_no_manifest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ENHANCER_WEIGHTS_DIR", str(tmp_path))
-    result = CliRunner().invoke(main, ["weights"])
-    assert result.exit_code == 1
-    assert "weights.json" in result.output
 
 
 def test_command_line__imports_neither_django_nor_training() -> None:

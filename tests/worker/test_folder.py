@@ -1,0 +1,67 @@
+"""Which files a run over a folder writes, and what a second run does with them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from enhancer_worker.folder import Job, Options, find_jobs, output_paths, run_job, taken_twice
+from shopimg.backends.pillow import PillowEnhancer
+from shopimg.contract import CLEAN, Recipe
+
+PAIR = Recipe.parse(
+    "pair",
+    {
+        "large": {"steps": [{"step": "upscale", "scale": 2}], "output": {"format": "png"}},
+        "small": {"steps": [{"step": "restore"}]},
+    },
+)
+RESUMING = Options(PAIR, math.inf, overwrite=False)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    Image.new("RGB", (32, 24), (200, 30, 40)).save(tmp_path / "a.JPG")
+    return Job(tmp_path / "a.JPG", tmp_path / "out" / "a.JPG")
+
+
+def test_output_paths__are_those_that_are_written(job: Job) -> None:
+    for recipe in (CLEAN, PAIR):
+        result = run_job(PillowEnhancer(), job, Options(recipe, math.inf, overwrite=False))
+        written = [output["path"] for output in result["outputs"]]
+        assert written == [str(path) for path in output_paths(job, recipe)]
+    names = sorted(path.name for path in job.target.parent.iterdir())
+    assert names == ["a-large.png", "a-small.jpg", "a.jpg"]
+
+
+def test_run_job__skips_what_is_done(job: Job) -> None:
+    run_job(PillowEnhancer(), job, RESUMING)
+    before = {path: path.stat().st_mtime_ns for path in job.target.parent.iterdir()}
+    result = run_job(PillowEnhancer(), job, RESUMING)
+    assert result["skipped"] == "there already"
+    assert not {"error", "outputs"} & set(result)
+    assert {path: path.stat().st_mtime_ns for path in job.target.parent.iterdir()} == before
+
+
+def test_run_job__makes_the_role_that_an_interruption_left_out(job: Job) -> None:
+    job.target.parent.mkdir()
+    large = job.target.with_name("a-large.webp")  # of a transparent picture, say
+    large.write_bytes(b"precious")
+    result = run_job(PillowEnhancer(), job, RESUMING)
+    assert [output["role"] for output in result["outputs"]] == ["small"]
+    names = sorted(path.name for path in job.target.parent.iterdir())
+    assert names == ["a-large.webp", "a-small.jpg"]
+    assert large.read_bytes() == b"precious"
+
+
+def test_taken_twice__finds_pictures_that_differ_in_their_ending(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    for name in ("a.jpg", "b.jpg", "b.png"):
+        Image.new("RGB", (8, 8)).save(source / name)
+    jobs = find_jobs(source, tmp_path / "out")
+    assert taken_twice(jobs[:2]) is None
+    assert taken_twice(jobs) == (jobs[1], jobs[2])
