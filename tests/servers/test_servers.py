@@ -101,7 +101,7 @@ def test_s3__answers_many_who_write_and_delete_in_the_same_folders(s3_server: S3
 
     def write_and_delete(writer: int) -> bool:
         for number in range(15):
-            name = storage.save(f"busy/{writer % 3}/{number}.txt", ContentFile(b"x"))
+            name = storage.save(f"busy/{writer % 3}/{writer}-{number}.txt", ContentFile(b"x"))
             storage.delete(name)
         return storage.exists(name)
 
