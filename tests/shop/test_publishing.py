@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,50 +11,17 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from PIL import Image, ImageCms
-from pytest_django import Settings
 
 from shopimg import renditions, storage
 from shopimg.contract import CapacityError, InvalidTransitionError
-from shopimg.models import EnhancedVariant, ReviewDecision
+from shopimg.models import EnhancedVariant
 from shopimg.services import publishing, reviews
-from shopimg.services.requests import Order, request_enhancement
 from shopimg.states import ReviewState
 from tests import builders
+from tests.shop.published import Publish, everything, states_of
 from tests.shop.test_storage import files_below, use_storage
-from tests.testapp.models import Photo
 
 pytestmark = pytest.mark.django_db
-
-Publish = Callable[..., EnhancedVariant]
-
-
-@pytest.fixture
-def rosa() -> User:
-    return builders.reviewer()
-
-
-@pytest.fixture
-def publish(rosa: User) -> Publish:
-    """Make another draft of a photograph, approve it and so publish it."""
-
-    def _publish(photo: Photo, shade: int = 120) -> EnhancedVariant:
-        if EnhancedVariant.objects.for_source(photo).exists():
-            request_enhancement(photo, Order(force=True))
-        draft = builders.draft(photo, colour=(shade, shade, shade))
-        return reviews.approve(draft, by=rosa)
-
-    return _publish
-
-
-def _states(*variants: EnhancedVariant) -> list[str]:
-    for variant in variants:
-        variant.refresh_from_db()
-    return [variant.state for variant in variants]
-
-
-def _everything() -> list[tuple[object, ...]]:
-    rows = EnhancedVariant.objects.order_by("pk")
-    return [*rows.values_list(), *ReviewDecision.objects.order_by("pk").values_list()]
 
 
 def test_publish__shows_the_approved_bytes_under_their_digest(
@@ -79,7 +45,7 @@ def test_publish__shows_the_approved_bytes_under_their_digest(
 def test_publish__supersedes_what_was_shown(publish: Publish) -> None:
     photo = builders.photo()
     first, second = publish(photo, 10), publish(photo, 20)
-    assert _states(first, second) == ["superseded", "published"]
+    assert states_of(first, second) == ["superseded", "published"]
     assert publishing.image_to_show(photo).variant == second
 
 
@@ -92,10 +58,10 @@ def test_publish__only_an_approved_variant(publish: Publish, rosa: User, state: 
         variant = builders.draft(photo)
         EnhancedVariant.objects.update(state=state)
         variant.refresh_from_db()
-    before = _everything()
+    before = everything()
     with pytest.raises(InvalidTransitionError):
         publishing.publish(variant, by=rosa)
-    assert _everything() == before
+    assert everything() == before
 
 
 def test_publish__seen_version_must_be_the_current_one(settings, rosa: User) -> None:
@@ -103,7 +69,7 @@ def test_publish__seen_version_must_be_the_current_one(settings, rosa: User) -> 
     variant = reviews.approve(builders.draft(), by=rosa)
     with pytest.raises(InvalidTransitionError, match=r"^Approved by rosa on 20\d\d-\d\d-\d\d"):
         publishing.publish(variant, by=rosa, version=1)
-    assert _states(variant) == ["approved"]
+    assert states_of(variant) == ["approved"]
 
 
 @pytest.mark.parametrize("kind", ["BrokenStorage", "BrokenCloudStorage"])
@@ -112,11 +78,11 @@ def test_publish__storage_that_fails_leaves_everything_as_it_was(
 ) -> None:
     settings.SHOPIMG = {**settings.SHOPIMG, "PUBLISH_ON_APPROVAL": False}
     variant = reviews.approve(builders.draft(), by=rosa)
-    before = _everything()
+    before = everything()
     use_storage(settings, "shopimg_published", kind, location=tmp_path / "broken")
     with pytest.raises(CapacityError, match="Nothing has changed; try again"):
         publishing.publish(variant, by=rosa)
-    assert _everything() == before
+    assert everything() == before
 
 
 def test_publish__draft_that_was_exchanged_is_not_copied(
@@ -128,197 +94,7 @@ def test_publish__draft_that_was_exchanged_is_not_copied(
     with pytest.raises(CapacityError):
         publishing.publish(variant, by=rosa)
     assert files_below(storage_folders["shopimg_published"]) == []
-    assert _states(variant) == ["approved"]
-
-
-def test_rollback__goes_back_one_at_a_time_and_ends_with_the_original(
-    publish: Publish, rosa: User
-) -> None:
-    photo = builders.photo()
-    first, second, third = (publish(photo, shade) for shade in (10, 20, 30))
-    for shown, expected in ((third, second), (second, first), (first, None)):
-        shown.refresh_from_db()
-        assert publishing.rollback(shown, by=rosa) == expected
-        assert publishing.image_to_show(photo).variant == expected
-    assert _states(first, second, third) == ["superseded"] * 3
-
-
-def test_rollback__never_shows_what_was_rolled_back_before(publish: Publish, rosa: User) -> None:
-    photo = builders.photo()
-    first, bad = publish(photo, 10), publish(photo, 20)
-    publishing.rollback(bad, by=rosa)
-    later = publish(photo, 30)
-    assert publishing.rollback(later, by=rosa) == first
-
-
-def test_rollback__never_shows_what_was_withdrawn(publish: Publish, rosa: User) -> None:
-    photo = builders.photo()
-    publishing.withdraw(publish(photo, 10), by=rosa)
-    assert publishing.rollback(publish(photo, 20), by=rosa) is None
-
-
-def test_rollback__does_not_touch_what_somebody_has_published_meanwhile(
-    publish: Publish, rosa: User
-) -> None:
-    photo = builders.photo()
-    publish(photo, 10)
-    second = publish(photo, 20)
-    seen = second.version
-    third = publish(photo, 30)
-    with pytest.raises(InvalidTransitionError, match=r"is superseded since 20\d\d-"):
-        publishing.rollback(second, by=rosa, version=seen)
-    assert publishing.image_to_show(photo).variant == third
-
-
-def test_rollback__brings_the_deleted_file_back(
-    publish: Publish, rosa: User, storage_folders: dict[str, Path]
-) -> None:
-    photo = builders.photo()
-    first, second = publish(photo, 10), publish(photo, 20)
-    storage.delete(storage.published(), [first.published_name])
-    EnhancedVariant.objects.filter(pk=first.pk).update(renditions_at=first.created_at)
-    publishing.rollback(second, by=rosa)
-    first.refresh_from_db()
-    assert first.published_name in files_below(storage_folders["shopimg_published"])
-    assert first.renditions_at is None
-
-
-def test_rollback__history_says_who(publish: Publish, rosa: User) -> None:
-    photo = builders.photo()
-    first, second = publish(photo, 10), publish(photo, 20)
-    publishing.rollback(second, by=rosa)
-    newest = [v.decisions.values_list("decision", "by").first() for v in (first, second)]
-    assert newest == [("rollback", rosa.pk), ("withdraw", rosa.pk)]
-
-
-@pytest.mark.parametrize("action", ["rollback", "withdraw"])
-@pytest.mark.parametrize("predecessor", [True, False])
-def test_restore__undoes_it_and_can_be_undone_again(
-    publish: Publish, rosa: User, action: str, *, predecessor: bool
-) -> None:
-    photo = builders.photo()
-    first = publish(photo, 10) if predecessor else None
-    variant = publish(photo, 20)
-    for _ in range(2):
-        getattr(publishing, action)(variant, by=rosa)
-        back = first if action == "rollback" else None
-        assert publishing.image_to_show(photo).variant == back
-        variant.refresh_from_db()
-        assert publishing.is_restorable(variant)
-        publishing.restore(variant, by=rosa)
-        assert publishing.image_to_show(photo).variant == variant
-        assert not publishing.is_restorable(variant)
-    made = variant.decisions.values_list("decision", flat=True)
-    assert list(made) == ["publish", "withdraw"] * 2 + ["publish", "approve"]
-    assert publishing.previous_of(variant) == first
-
-
-def test_restore__brings_the_deleted_file_back(
-    publish: Publish, rosa: User, storage_folders: dict[str, Path]
-) -> None:
-    variant = publish(builders.photo(), 10)
-    publishing.withdraw(variant, by=rosa)
-    publishing.delete_public_files(variant)
-    assert files_below(storage_folders["shopimg_published"]) == []
-    variant.refresh_from_db()
-    publishing.restore(variant, by=rosa)
-    assert variant.published_name in files_below(storage_folders["shopimg_published"])
-    assert variant.renditions_at is None
-
-
-def test_restore__gives_way_to_what_was_published_since(publish: Publish, rosa: User) -> None:
-    photo = builders.photo()
-    first = publish(photo, 10)
-    publishing.rollback(first, by=rosa)
-    second = publish(photo, 20)
-    before = _everything()
-    assert not publishing.is_restorable(first)
-    with pytest.raises(InvalidTransitionError, match="published since then"):
-        publishing.restore(first, by=rosa)
-    assert _everything() == before
-    assert publishing.image_to_show(photo).variant == second
-
-
-def test_restore__never_shows_what_was_only_replaced(publish: Publish, rosa: User) -> None:
-    photo = builders.photo()
-    first = publish(photo, 10)
-    publish(photo, 20)
-    first.refresh_from_db()
-    before = _everything()
-    assert not publishing.is_restorable(first)
-    with pytest.raises(InvalidTransitionError):
-        publishing.restore(first, by=rosa)
-    assert _everything() == before
-
-
-def test_restore__never_shows_what_was_approved_but_never_published(
-    rosa: User, settings: Settings
-) -> None:
-    settings.SHOPIMG = settings.SHOPIMG | {"PUBLISH_ON_APPROVAL": False}
-    variant = reviews.approve(builders.draft(), by=rosa)
-    EnhancedVariant.objects.filter(pk=variant.pk).supersede()
-    variant.refresh_from_db()
-    assert not publishing.is_restorable(variant)
-    with pytest.raises(InvalidTransitionError):
-        publishing.restore(variant, by=rosa)
-
-
-def test_restore__never_shows_the_picture_of_a_deleted_photo(publish: Publish, rosa: User) -> None:
-    photo = builders.photo()
-    variant = publish(photo, 10)
-    photo.delete()
-    variant = EnhancedVariant.objects.get(pk=variant.pk)
-    before = _everything()
-    assert not publishing.is_restorable(variant)
-    with pytest.raises(InvalidTransitionError, match="has been deleted"):
-        publishing.restore(variant, by=rosa)
-    assert _everything() == before
-
-
-def test_restore__never_shows_the_picture_of_a_file_that_was_taken_away(
-    publish: Publish, rosa: User
-) -> None:
-    photo = builders.photo()
-    variant = publish(photo, 10)
-    photo.file = ""
-    photo.save()
-    variant = EnhancedVariant.objects.get(pk=variant.pk)
-    before = _everything()
-    assert not publishing.is_restorable(variant)
-    with pytest.raises(InvalidTransitionError, match="has been deleted"):
-        publishing.restore(variant, by=rosa)
-    assert _everything() == before
-
-
-def test_restore__never_shows_the_picture_of_an_older_upload(publish: Publish, rosa: User) -> None:
-    photo = builders.photo()
-    variant = publish(photo, 10)
-    publishing.withdraw(variant, by=rosa)
-    photo.file = builders.upload(builders.picture(colour=(1, 2, 3)), name="cup.jpg")
-    photo.save()
-    before = _everything()
-    assert not publishing.is_restorable(variant)
-    with pytest.raises(InvalidTransitionError, match="replaced since then"):
-        publishing.restore(variant, by=rosa)
-    assert _everything() == before
-
-
-def test_rollback__to_the_picture_of_an_older_upload(publish: Publish, rosa: User) -> None:
-    photo = builders.photo()
-    first = publish(photo, 10)
-    photo.file = builders.upload(builders.picture(colour=(1, 2, 3)), name="cup.jpg")
-    photo.save()
-    second = reviews.approve(builders.draft(photo, colour=(20, 20, 20)), by=rosa)
-    assert publishing.rollback(second, by=rosa) == first
-    assert publishing.image_to_show(photo).variant == first
-
-
-def test_restore__version_that_was_not_looked_at_is_refused(publish: Publish, rosa: User) -> None:
-    variant = publish(builders.photo(), 10)
-    seen = variant.version
-    publishing.rollback(variant, by=rosa)
-    with pytest.raises(InvalidTransitionError, match="Withdrawn by rosa"):
-        publishing.restore(variant, by=rosa, version=seen)
+    assert states_of(variant) == ["approved"]
 
 
 def test_withdraw__shows_the_original_and_deletes_the_files(

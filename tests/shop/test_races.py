@@ -77,11 +77,6 @@ def _approved(photo: Photo, rosa: User, shade: int) -> EnhancedVariant:
 
 
 @pytest.fixture
-def rosa() -> User:
-    return builders.reviewer()
-
-
-@pytest.fixture
 def publish_later(settings) -> None:
     settings.SHOPIMG = {**settings.SHOPIMG, "PUBLISH_ON_APPROVAL": False}
 

@@ -25,11 +25,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def rosa() -> User:
-    return builders.reviewer()
-
-
-@pytest.fixture
 def approved(rosa: User) -> EnhancedVariant:
     return reviews.approve(builders.draft(colour=(1, 2, 3)), by=rosa, note="=crisp")
 

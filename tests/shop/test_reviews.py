@@ -22,11 +22,6 @@ def no_publishing(settings) -> None:
     settings.SHOPIMG = {**settings.SHOPIMG, "PUBLISH_ON_APPROVAL": False}
 
 
-@pytest.fixture
-def rosa() -> User:
-    return builders.reviewer()
-
-
 def test_approve__says_who_and_when_about_which_bytes(rosa: User) -> None:
     variant = reviews.approve(builders.draft(), by=rosa, note="crisp")
     assert (variant.state, variant.approved_by, variant.version) == ("approved", rosa, 2)

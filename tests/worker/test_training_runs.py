@@ -219,7 +219,8 @@ def test_train__says_in_a_line_that_there_are_no_weights_to_start_from(
 
 def test_restorer_args__take_a_mix_that_adds_up_to_all() -> None:
     # In floating point 1 - 0.55 - 0.45 is -5.6e-17.
-    RestorerArgs(data=Path(), out=Path(), gaussian=0, jpeg=0, upload=0.55, blur=0.45)
+    args = RestorerArgs(data=Path(), out=Path(), gaussian=0, jpeg=0, upload=0.55, blur=0.45)
+    assert args.clean == pytest.approx(0, abs=1e-9)
 
 
 def test_restorer_args__refuse_negative_parts() -> None:
