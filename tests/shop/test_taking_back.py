@@ -19,6 +19,15 @@ from tests.shop.test_storage import files_below
 pytestmark = pytest.mark.django_db
 
 
+def assert_not_restorable(variant: EnhancedVariant, by: User, reason: str) -> None:
+    """Hold that a picture is neither offered nor shown again, and that asking changes nothing."""
+    before = everything()
+    assert not publishing.is_restorable(variant)
+    with pytest.raises(InvalidTransitionError, match=reason):
+        publishing.restore(variant, by=by)
+    assert everything() == before
+
+
 def test_rollback__goes_back_one_at_a_time_and_ends_with_the_original(
     publish: Publish, rosa: User
 ) -> None:
@@ -156,11 +165,7 @@ def test_restore__never_shows_the_picture_of_a_deleted_photo(publish: Publish, r
     variant = publish(photo, 10)
     photo.delete()
     variant = EnhancedVariant.objects.get(pk=variant.pk)
-    before = everything()
-    assert not publishing.is_restorable(variant)
-    with pytest.raises(InvalidTransitionError, match="has been deleted"):
-        publishing.restore(variant, by=rosa)
-    assert everything() == before
+    assert_not_restorable(variant, rosa, "has been deleted")
 
 
 def test_restore__never_shows_the_picture_of_a_file_that_was_taken_away(
@@ -171,11 +176,7 @@ def test_restore__never_shows_the_picture_of_a_file_that_was_taken_away(
     photo.file = ""
     photo.save()
     variant = EnhancedVariant.objects.get(pk=variant.pk)
-    before = everything()
-    assert not publishing.is_restorable(variant)
-    with pytest.raises(InvalidTransitionError, match="has been deleted"):
-        publishing.restore(variant, by=rosa)
-    assert everything() == before
+    assert_not_restorable(variant, rosa, "has been deleted")
 
 
 def test_restore__never_shows_the_picture_of_an_older_upload(publish: Publish, rosa: User) -> None:
@@ -184,11 +185,7 @@ def test_restore__never_shows_the_picture_of_an_older_upload(publish: Publish, r
     publishing.withdraw(variant, by=rosa)
     photo.file = builders.upload(builders.picture(colour=(1, 2, 3)), name="cup.jpg")
     photo.save()
-    before = everything()
-    assert not publishing.is_restorable(variant)
-    with pytest.raises(InvalidTransitionError, match="replaced since then"):
-        publishing.restore(variant, by=rosa)
-    assert everything() == before
+    assert_not_restorable(variant, rosa, "replaced since then")
 
 
 def test_rollback__to_the_picture_of_an_older_upload(publish: Publish, rosa: User) -> None:
