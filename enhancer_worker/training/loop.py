@@ -15,6 +15,7 @@ from torchvision.utils import make_grid
 from enhancer_worker.training.args import TrainingArgs
 from enhancer_worker.training.data import Pair, RunClock, shared_by_all
 from enhancer_worker.training.losses import LOSSES
+from enhancer_worker.training.optimizers import build_optimizer
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class HeldOut(NamedTuple):
 
 
 def scheduled_rate(progress: float, step: int, args: TrainingArgs) -> float:
-    """Adam step size: linear warm-up by steps, then half a cosine over the run.
+    """Step size: linear warm-up by steps, then half a cosine over the run.
 
     Args:
         progress: fraction of the run that has passed, [0, 1].
@@ -60,20 +61,6 @@ def patch_at(progress: float, args: TrainingArgs) -> int:
 def is_last_part(progress: float, args: TrainingArgs) -> bool:
     """Whether the run anneals: larger patches, another loss."""
     return progress >= 1 - args.last_part
-
-
-def build_optimizer(net: nn.Module, args: TrainingArgs) -> torch.optim.Optimizer:
-    """Adam over the parameters that ask for a gradient; biases never decay."""
-    trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
-    decay = args.weight_decay or args.l2
-    if not decay:
-        return torch.optim.Adam(trained, lr=args.learning_rate)
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    kind = torch.optim.AdamW if args.weight_decay else torch.optim.Adam
-    return kind([group for group in groups if group["params"]], lr=args.learning_rate)
 
 
 def averaging(decay: float) -> Callable[[Any, Any, Any], None]:
@@ -126,7 +113,7 @@ class TrainingModule(lightning.LightningModule):
         self._shown: list[Tensor] = []
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam over what is trained of the net; the average only follows."""
+        """Optimise what is trained of the net; the average only follows."""
         return build_optimizer(self.net, self.args)
 
     def on_fit_start(self) -> None:

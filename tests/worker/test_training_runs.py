@@ -30,7 +30,8 @@ from enhancer_worker.training.config_file import (
     recorded_config,
     write_config,
 )
-from enhancer_worker.training.loop import TrainingModule, build_optimizer
+from enhancer_worker.training.loop import TrainingModule
+from enhancer_worker.training.optimizers import build_optimizer
 from tests.worker.training_data import write_data
 
 ROOT = Path(__file__).resolve().parents[2]
