@@ -46,8 +46,20 @@ def check_sources(**_: Any) -> Messages:
     return [checks.Warning("shopimg watches no model.", hint=hint, id="shopimg.W001")]
 
 
+def check_networks(**_: Any) -> Messages:
+    """E014: every registered network is a file name with a digest."""
+    try:
+        recipes.all_networks()
+    except RecipeError as err:
+        hint = 'Write "name": {"file": "x.safetensors", "sha256": "..."}, as sha256sum prints it.'
+        return [checks.Error(str(err), hint=hint, id="shopimg.E014")]
+    return []
+
+
 def check_recipes(**_: Any) -> Messages:
     """E003: every recipe is valid. E004: every watched model names a known one."""
+    if check_networks():
+        return []
     try:
         known = recipes.all_recipes()
     except RecipeError as err:
@@ -200,6 +212,7 @@ def check_dependencies(**_: Any) -> Messages:
 
 _CHECKS: Sequence[Check] = (
     check_sources,
+    check_networks,
     check_recipes,
     check_storages,
     check_drafts_private,
@@ -226,9 +239,9 @@ def require_valid_setting() -> None:
     nothing.
 
     Raises:
-        ImproperlyConfigured: what E001 to E004 find, with their hints.
+        ImproperlyConfigured: what E001 to E004 and E014 find, with their hints.
     """
-    found = check_settings() or [*check_sources(), *check_recipes()]
+    found = check_settings() or [*check_sources(), *check_networks(), *check_recipes()]
     errors = [message for message in found if message.is_serious()]
     if errors:
         raise ImproperlyConfigured(" ".join(f"{e.msg} {e.hint} ({e.id})" for e in errors))

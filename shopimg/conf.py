@@ -29,6 +29,8 @@ class Settings:
     """Watched models: ``"app.Model" -> {"field": ..., "recipe": ..., "alt": ...}``."""
     RECIPES: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Recipe name -> table of roles; ``clean`` is built in and may be replaced."""
+    NETWORKS: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Networks from elsewhere that recipes may name: ``name -> {"file": ..., "sha256": ...}``."""
     ENHANCER: str = "enhancer_worker.backend.NeuralEnhancer"
     """Dotted path of the class that workers use; never imported by a web process."""
     WEIGHTS_DIR: str = ""

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from shopimg import enhancers
 from shopimg.conf import settings
-from shopimg.contract import CLEAN, Recipe, RecipeError
+from shopimg.contract import CLEAN, Network, Recipe, RecipeError
+
+
+def all_networks() -> dict[str, Network]:
+    """Return every registered network from elsewhere by name.
+
+    Raises:
+        RecipeError: an entry in the settings is not valid.
+    """
+    return {name: Network.parse(name, table) for name, table in settings.NETWORKS.items()}
 
 
 def all_recipes() -> dict[str, Recipe]:
     """Return every recipe by name.
 
     Raises:
-        RecipeError: a table in the settings is not valid.
+        RecipeError: a table or a registered network in the settings is not valid.
     """
-    own = {name: Recipe.parse(name, table) for name, table in settings.RECIPES.items()}
+    networks = all_networks()
+    own = {name: Recipe.parse(name, table, networks) for name, table in settings.RECIPES.items()}
     return {CLEAN.name: CLEAN, **own}
 
 

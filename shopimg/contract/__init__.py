@@ -14,6 +14,7 @@ from shopimg.contract.errors import (
     UnsupportedFormatError,
     WorkerError,
 )
+from shopimg.contract.networks import Network
 from shopimg.contract.recipe import (
     CLEAN,
     MIME_TYPES,
@@ -48,6 +49,7 @@ __all__ = [
     "Enhancer",
     "InvalidTransitionError",
     "JobSupersededError",
+    "Network",
     "Output",
     "Recipe",
     "RecipeError",

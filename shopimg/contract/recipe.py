@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from shopimg.contract.errors import RecipeError
+from shopimg.contract.networks import Network
 from shopimg.contract.steps import STEP_TYPES, Restore, Step, Upscale
 
 _T = TypeVar("_T")
@@ -72,16 +73,19 @@ class Recipe:
     roles: tuple[Role, ...]
 
     @classmethod
-    def parse(cls, name: str, table: Mapping[str, Any]) -> Recipe:
+    def parse(
+        cls, name: str, table: Mapping[str, Any], networks: Mapping[str, Network] | None = None
+    ) -> Recipe:
         """Build a recipe from its settings table.
 
         Args:
             name: the recipe's name.
             table: role name -> ``{"steps": [{"step": "restore", "strength": 0.8}, ...],
                 "output": {"format": "jpeg", "quality": 92}}``; ``output`` may be left out.
+            networks: those from elsewhere that steps may name without a digest.
 
         Raises:
-            RecipeError: an unknown step, option or value; the message names it.
+            RecipeError: an unknown step, option, network or value; the message names it.
 
         >>> recipe = Recipe.parse("clean", {"main": {"steps": [{"step": "upscale", "scale": 2}]}})
         >>> recipe.roles[0].steps[0].result_size(400, 300)
@@ -89,7 +93,9 @@ class Recipe:
         """
         if not isinstance(table, Mapping) or not table:
             raise RecipeError(f"Recipe {name!r} needs at least one role.")
-        return cls(name, tuple(_parse_role(name, role, table[role]) for role in table))
+        return cls(
+            name, tuple(_parse_role(name, role, table[role], networks or {}) for role in table)
+        )
 
     def to_table(self) -> dict[str, Any]:
         """Return the table that ``parse`` reads, with every option written out."""
@@ -125,22 +131,39 @@ class Recipe:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _parse_role(recipe: str, name: str, table: Any) -> Role:
+def _parse_role(recipe: str, name: str, table: Any, networks: Mapping[str, Network]) -> Role:
     if not isinstance(table, Mapping) or not table.get("steps"):
         raise RecipeError(f"Role {name!r} of recipe {recipe!r} needs a list of steps.")
     unknown = set(table) - {"steps", "output"}
     if unknown:
         raise RecipeError(f"Role {name!r} of recipe {recipe!r} has unknown keys {sorted(unknown)}.")
     where = f"{recipe}.{name}"
-    steps = tuple(_parse_step(where, step) for step in table["steps"])
+    steps = tuple(_parse_step(where, step, networks) for step in table["steps"])
     return Role(name, steps, _construct(Output, table.get("output", {}), f"{where}.output"))
 
 
-def _parse_step(where: str, table: Any) -> Step:
+def _parse_step(where: str, table: Any, networks: Mapping[str, Network]) -> Step:
     if not isinstance(table, Mapping) or table.get("step") not in STEP_TYPES:
         raise RecipeError(f"{where}: {table!r} is not one of the steps {', '.join(STEP_TYPES)}.")
+    where = f"{where}.{table['step']}"
     options = {key: value for key, value in table.items() if key != "step"}
-    return _construct(STEP_TYPES[table["step"]], options, f"{where}.{table['step']}")
+    if options.get("network") and not options.get("sha256"):
+        options |= _registered(f"{where}.network", options["network"], networks)
+    return _construct(STEP_TYPES[table["step"]], options, where)
+
+
+def _registered(where: str, name: object, networks: Mapping[str, Network]) -> dict[str, str]:
+    """Options of a step that names a network without its digest: from here on it names the file.
+
+    So a job keeps to the file that its recipe meant, whatever the shop registers later, and a
+    new file under an old name is a new recipe.
+    """
+    if not isinstance(name, str) or name not in networks:
+        known = f"known are {', '.join(sorted(networks))}" if networks else "there are none"
+        raise RecipeError(
+            f"{where}: {name!r} is no registered network ({known}), and a file needs its sha256."
+        )
+    return {"network": networks[name].file, "sha256": networks[name].sha256}
 
 
 def _construct(cls: type[_T], options: Mapping[str, Any], where: str) -> _T:

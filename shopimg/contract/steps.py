@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from shopimg.contract.errors import RecipeError
+from shopimg.contract.networks import check_digest, check_file
 from shopimg.contract.weights import FLAVOURS, WeightName
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,18 +153,5 @@ def _check_network(step: str, network: object, sha256: object) -> None:
         return
     if not network or not sha256:
         raise RecipeError(f"{step} needs both network and sha256, or neither.")
-    if not _is_bare_file_name(network):
-        raise RecipeError(f"{step}.network must be a file name without folders, not {network!r}.")
-    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
-        raise RecipeError(
-            f"{step}.sha256 must be 64 hexadecimal digits in lower case, not {sha256!r}."
-        )
-
-
-def _is_bare_file_name(name: object) -> bool:
-    return (
-        isinstance(name, str)
-        and name.isprintable()
-        and not name.startswith(".")
-        and not set(name) & {"/", "\\", ":"}
-    )
+    check_file(f"{step}.network", network)
+    check_digest(f"{step}.sha256", sha256)

@@ -8,9 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shopimg.contract import CLEAN, Recipe, RecipeError, Restore, Role, Upscale, WeightName
+from shopimg.contract import (
+    CLEAN,
+    Network,
+    Recipe,
+    RecipeError,
+    Restore,
+    Role,
+    Upscale,
+    WeightName,
+)
 
 DIGEST = "0123456789abcdef" * 4
+NETWORK = Network("a.safetensors", DIGEST)
 SHIPPED = (
     "upscale_x2_s",
     "upscale_x3_s",
@@ -99,6 +109,55 @@ def test_network__is_a_pinned_file_name(
     with pytest.raises(RecipeError) as caught:
         step(**options, network=network, sha256=sha256)
     assert caught.value.public_message == message.format(step.name)
+
+
+@pytest.mark.parametrize(
+    ("network", "known", "message"),
+    [
+        ("b", {}, "'b' is no registered network (there are none), and a file needs its sha256."),
+        (
+            "b",
+            {"c": NETWORK, "a": NETWORK},
+            "'b' is no registered network (known are a, c), and a file needs its sha256.",
+        ),
+        (
+            ["b"],
+            {},
+            "['b'] is no registered network (there are none), and a file needs its sha256.",
+        ),
+    ],
+)
+def test_recipe__refuses_an_unknown_network(
+    network: Any, known: dict[str, Network], message: str
+) -> None:
+    table = {"main": {"steps": [{"step": "upscale", "scale": 2, "network": network}]}}
+    with pytest.raises(RecipeError) as caught:
+        Recipe.parse("mine", table, known)
+    assert caught.value.public_message == f"mine.main.upscale.network: {message}"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("a.safetensors", "needs file and sha256, and nothing else."),
+        ({"file": "a.safetensors"}, "needs file and sha256, and nothing else."),
+        ({"file": "a", "sha256": DIGEST, "scale": 2}, "needs file and sha256, and nothing else."),
+        (
+            {"file": "a/b", "sha256": DIGEST},
+            ": file must be a file name without folders, not 'a/b'.",
+        ),
+        ({"file": "", "sha256": DIGEST}, ": file must be a file name without folders, not ''."),
+        (
+            {"file": "a", "sha256": ""},
+            ": sha256 must be 64 hexadecimal digits in lower case, not ''.",
+        ),
+    ],
+)
+def test_network__is_registered_with_a_file_and_its_digest(table: Any, message: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        Network.parse("mine", table)
+    head = "Network 'mine'" if message.startswith(":") else "Network 'mine' "
+    assert caught.value.public_message == head + message
 
 
 def test_recipe__survives_its_table() -> None:

@@ -22,6 +22,8 @@ from tests.testapp.brokers import using_broker
 from tests.testapp.scope import own_photos
 
 RECIPE = {"main": {"steps": [{"step": "restore"}]}}
+NAMED = {"main": {"steps": [{"step": "restore", "network": "mine"}]}}
+PINNED = {"file": "a.safetensors", "sha256": "0" * 64}
 
 
 def _ids() -> list[str | None]:
@@ -72,6 +74,10 @@ def test_checks__are_registered_and_have_hints(shopimg) -> None:
         ({"RECIPES": {"clean": {}}}, ["shopimg.E003"]),
         ({"RECIPES": {"clean": {"main": {"steps": [{"step": "melt"}]}}}}, ["shopimg.E003"]),
         ({"RECIPES": {"clean": RECIPE}}, []),
+        ({"RECIPES": {"clean": NAMED}}, ["shopimg.E003"]),
+        ({"RECIPES": {"clean": NAMED}, "NETWORKS": {"mine": PINNED}}, []),
+        ({"RECIPES": {"clean": NAMED}, "NETWORKS": {"mine": {"file": "a"}}}, ["shopimg.E014"]),
+        ({"NETWORKS": ["mine"]}, ["shopimg.E001"]),
         ({"SOURCES": {"testapp.Photo": {"field": "file", "recipe": "x"}}}, ["shopimg.E004"]),
         ({"DRAFT_STORAGE": "nowhere"}, ["shopimg.E005"]),
         ({"PUBLISHED_STORAGE": "nowhere"}, ["shopimg.E005"]),

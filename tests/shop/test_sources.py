@@ -17,9 +17,11 @@ from shopimg.conf import settings as shopimg_settings
 from shopimg.contract import (
     CLEAN,
     CapacityError,
+    Recipe,
     RecipeError,
     SourceMissingError,
     SourceTooLargeError,
+    Upscale,
     limits,
 )
 from shopimg.models import EnhancedVariant
@@ -134,6 +136,21 @@ def test_recipes__own_ones_stand_beside_the_built_in_one(settings) -> None:
     assert recipes.get_recipe("big").to_table()["main"]["steps"][0]["scale"] == 4
     with pytest.raises(RecipeError, match=r"There is no recipe 'x'\. Known: big, clean\."):
         recipes.get_recipe("x")
+
+
+def test_recipes__keep_to_the_file_of_a_registered_network(settings) -> None:
+    table = {"main": {"steps": [{"step": "upscale", "scale": 4, "network": "sharp"}]}}
+
+    def registered(digest: str) -> Recipe:
+        networks = {"sharp": {"file": "x4.safetensors", "sha256": digest}}
+        keys = {"NETWORKS": networks, "RECIPES": {"big": table}}
+        settings.SHOPIMG = {**settings.SHOPIMG, **keys}
+        return recipes.get_recipe("big")
+
+    first, second = registered("0" * 64), registered("1" * 64)
+    assert first.roles[0].steps == (Upscale(scale=4, network="x4.safetensors", sha256="0" * 64),)
+    assert Recipe.parse("big", first.to_table()) == first
+    assert recipes.fingerprint(first) != recipes.fingerprint(second)
 
 
 def test_recipes__built_in_one_may_be_replaced(settings) -> None:

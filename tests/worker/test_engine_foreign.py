@@ -1,17 +1,21 @@
 """Checkpoints from elsewhere: built here at random, found by their tensors, run in tiles."""
 
+import io
 import math
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
+from enhancer_worker.backend import NeuralEnhancer
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.blending import run_faded
 from enhancer_worker.engine.device import Placement
@@ -19,7 +23,7 @@ from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.foreign import load_foreign
 from enhancer_worker.engine.session import DeviceMemoryError, LoadedNet
 from enhancer_worker.nets.manifest import file_digest
-from shopimg.contract import Deadline, RecipeError, WorkerError
+from shopimg.contract import Deadline, Network, Recipe, RecipeError, WorkerError
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 
@@ -234,6 +238,29 @@ except WorkerError as err:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("compact.safetensors needs the extra shopimg[spandrel]")
+
+
+@pytest.mark.parametrize(
+    ("build", "step", "side"),
+    [
+        (compact, {"step": "upscale", "scale": 3}, 96),
+        (nafnet, {"step": "restore"}, 32),
+    ],
+)
+def test_recipe__runs_a_network_by_its_registered_name(
+    tmp_path: Path, build: Callable[[], nn.Module], step: dict[str, Any], side: int
+) -> None:
+    file, digest = f"{build.__name__}.safetensors", write(tmp_path, build)
+    networks = {"mine": Network.parse("mine", {"file": file, "sha256": digest})}
+    table = {"main": {"steps": [{**step, "network": "mine"}]}}
+    recipe = Recipe.parse("named", table, networks)
+    upload = io.BytesIO()
+    Image.new("RGB", (32, 32), "gray").save(upload, "PNG")
+    enhancer = NeuralEnhancer(WorkerConfig(device="cpu", networks_dir=tmp_path))
+    (image,) = enhancer.enhance(upload.getvalue(), recipe, deadline=FOREVER)
+    enhancer.close()
+    assert (image.width, image.height) == (side, side)
+    assert image.weights[file] == digest
 
 
 def test_engine__keeps_the_two_networks_that_ran_last(tmp_path: Path) -> None:
