@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.db import connections
 from playwright.sync_api import Browser, Page
 
 from tests.servers.chromium import chromium
@@ -39,8 +40,6 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(postgres_server: PostgresServer) -> None:
     """Send Django's test database to the PostgreSQL of the tests."""
-    from django.db import connections
-
     connections["default"].settings_dict |= {"HOST": "127.0.0.1", "PORT": postgres_server.port}
 
 
@@ -64,6 +63,8 @@ def browser() -> Iterator[Browser]:
         # Playwright keeps an event loop in this thread, which Django takes for async code.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         yield running_browser
+        # Within that loop Django has connections of their own, which nobody can close after it.
+        connections.close_all()
 
 
 @pytest.fixture
