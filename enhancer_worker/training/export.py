@@ -23,7 +23,7 @@ from enhancer_worker.nets.manifest import (
 from enhancer_worker.nets.zoo import ZOO, ZooEntry, read_net, zoo_entry
 from enhancer_worker.training.adapters import fold_file
 from enhancer_worker.training.averages import write_weights
-from enhancer_worker.training.config_file import recorded_config
+from enhancer_worker.training.config_file import CONFIG_KEY, recorded_config
 from enhancer_worker.training.quantize import VARIANTS, Material, export_int8, read_material
 from shopimg.contract import WorkerError
 
@@ -127,14 +127,15 @@ def remove_int8(out: Path, name: str) -> None:
 
 
 def fold_adapters(name: str, out: Path, adapters: Path) -> None:
-    """Replace the weights that lie there by those with adapters folded in.
+    """Replace the weights that lie there by those with adapters folded in, and their config.
 
     Raises:
         AdapterError: the adapters belong to other weights.
     """
     path = out / f"{name}.safetensors"
     net = fold_file(read_net(name, path), adapters, file_digest(path))
-    write_weights(net.state_dict(), path, {"format": "pt"})
+    config = json.dumps(recorded_config(adapters), sort_keys=True)
+    write_weights(net.state_dict(), path, {"format": "pt", CONFIG_KEY: config})
 
 
 def export_entry(

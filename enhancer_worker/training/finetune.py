@@ -30,6 +30,7 @@ from enhancer_worker.training.catalogue import (
     read_catalogue,
     split_in_three,
 )
+from enhancer_worker.training.config_file import config_header
 from enhancer_worker.training.data import RunClock
 from enhancer_worker.training.degradations import MARGIN_PIXELS
 from enhancer_worker.training.loop import HeldOut, TrainingModule
@@ -208,7 +209,7 @@ def _trainable(base: Base, args: FinetuneArgs) -> nn.Module:
 def _adapters_writer(base: Base, args: FinetuneArgs) -> Callable[[nn.Module], None] | None:
     if args.method == "full":
         return None
-    header = adapter_header(base.entry.name, base.sha256)
+    header = config_header(args) | adapter_header(base.entry.name, base.sha256)
     path = args.out / f"{CANDIDATE}.adapters.safetensors"
     return lambda net: write_weights(adapter_state(net), path, header)
 

@@ -1,6 +1,8 @@
 """Export: OpenVINO computes what PyTorch computes, and the manifest says so."""
 
 import json
+import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -21,11 +23,12 @@ from enhancer_worker.training.adapters import (
     add_adapters,
     plain_state,
 )
-from enhancer_worker.training.args import UpscalerArgs
+from enhancer_worker.training.args import FinetuneArgs, UpscalerArgs
 from enhancer_worker.training.averages import write_weights
-from enhancer_worker.training.cli import export_main
+from enhancer_worker.training.cli import export_main, train_main
 from enhancer_worker.training.config_file import config_header
 from enhancer_worker.training.export import ExportError, export_net
+from tests.worker.training_data import write_data
 
 
 @pytest.fixture
@@ -66,6 +69,20 @@ def test_export__records_the_config_in_the_weights(weights_dir: Path) -> None:
     assert export_main(["upscale_x2_s", "--weights", str(weights_dir)]) == 0
     recorded = read_manifest(weights_dir)["upscale_x2_s"].config
     assert (recorded["batch"], recorded["data"], recorded["out"]) == (7, "photos", "x2")
+
+
+@pytest.mark.filterwarnings("ignore")  # Lightning warns about this machine, and about its own
+def test_export__records_the_config_of_a_training(tmp_path: Path) -> None:
+    runs, weights_dir = tmp_path / "runs", tmp_path / "weights"
+    weights_dir.mkdir()
+    options = "--max-steps 2 --batch 2 --patch 12 --last-patch 12 --hours 0 --accelerator cpu"
+    folders = ["--data", str(write_data(tmp_path / "photos")), "--out", str(runs)]
+    assert train_main(["upscaler", *folders, *options.split()]) == 0
+    shutil.copy(runs / "upscale_x2_s.safetensors", weights_dir)
+    assert export_main(["upscale_x2_s", "--weights", str(weights_dir)]) == 0
+    config = read_manifest(weights_dir)["upscale_x2_s"].config
+    assert config.keys() == {field.name for field in fields(UpscalerArgs)}
+    assert (config["max_steps"], config["data"], config["out"]) == (2, "photos", "runs")
 
 
 def recorded(weights_dir: Path) -> dict[str, object]:
@@ -128,13 +145,16 @@ def test_export__folds_adapters_into_their_base(weights_dir: Path) -> None:
         if parameter.requires_grad:
             torch.nn.init.normal_(parameter, std=0.05)
     header = adapter_header("upscale_x2_s", file_digest(path))
-    write_weights(adapter_state(tuned), adapters, header)
+    args = FinetuneArgs(from_="upscale_x2_s", data=Path("shop"), out=Path("runs"), adapter_rank=2)
+    write_weights(adapter_state(tuned), adapters, config_header(args) | header)
     argv = ["upscale_x2_s", "--weights", str(weights_dir), "--adapters", str(adapters)]
     assert export_main(argv) == 0
     folded = load_file(path)
     for key, value in plain_state(tuned).items():
         torch.testing.assert_close(folded[key], value, rtol=0, atol=1e-6)
     assert verified_openvino("upscale_x2_s", weights_dir).exists()
+    config = read_manifest(weights_dir)["upscale_x2_s"].config
+    assert (config["from"], config["adapter_rank"]) == ("upscale_x2_s", 2)
 
 
 def test_export__refuses_adapters_of_other_weights(
