@@ -77,7 +77,7 @@ def card(entry: ZooEntry, facts: Facts, picture: str | None) -> str:
         )
     if facts.get("remarks"):
         parts.append(str(facts["remarks"]))
-    parts += ["## Figures", _figures(facts["metrics"]), "## Limits", _limits(entry, facts)]
+    parts += ["## Figures", _figures(entry, facts["metrics"]), "## Limits", _limits(entry, facts)]
     if picture:
         parts += ["## Where it fails", _pictures_text(entry), f"![Failures]({picture})"]
     return "\n\n".join(parts) + "\n"
@@ -184,7 +184,8 @@ def _is_pictured(name: str) -> bool:
 
 
 def _pictured_case(entry: ZooEntry) -> Case:
-    wanted = f"x{entry.scale}" if entry.kind == "upscale" else PICTURED_RESTORATION
+    prefix = "photo_" if entry.flavour == "photo" else ""
+    wanted = f"{prefix}x{entry.scale}" if entry.kind == "upscale" else PICTURED_RESTORATION
     return next(case for cases in PROTOCOLS.values() for case in cases if case.name == wanted)
 
 
@@ -229,13 +230,13 @@ def _data(facts: Facts) -> str:
     return _table(("trained on", "licence"), rows)
 
 
-def _figures(metrics: Mapping[str, Any]) -> str:
-    """One table per benchmark; cases may lie one level deeper, by protocol."""
+def _figures(entry: ZooEntry, metrics: Mapping[str, Any]) -> str:
+    """One table per benchmark, first what the network is made for; cases may lie deeper."""
     if not metrics:
         return "Not recorded."
     tables = []
     for benchmark, cases in metrics.items():
-        rows = dict(_flat(cases))
+        rows = dict(sorted(_flat(cases), key=lambda row: not _is_made_for(entry, row[0])))
         names = list(dict.fromkeys(name for figures in rows.values() for name in figures))
         cells = [(case, *(figures.get(n, "") for n in names)) for case, figures in rows.items()]
         tables.append(f"{benchmark}:\n\n" + _table(("", *names), cells))
@@ -253,6 +254,12 @@ def _flat(cases: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Mapping
     return found
 
 
+def _is_made_for(entry: ZooEntry, case: str) -> bool:
+    """Whether a case damages its input as the network has seen it in training."""
+    is_upload = case.rpartition(" ")[2].startswith("photo")
+    return is_upload == (entry.flavour == "photo")
+
+
 def _limits(entry: ZooEntry, facts: Facts) -> str:
     if entry.kind == "restore":
         lines = list(_RESTORER_LIMITS)
@@ -263,20 +270,21 @@ def _limits(entry: ZooEntry, facts: Facts) -> str:
     if entry.is_reference:
         lines = ["A reference of the literature; no recipe uses it."]
     gains = [
-        (figures["min_gain_over_bicubic"], f"{benchmark} {case}")
+        (not _is_made_for(entry, case), figures["min_gain_over_bicubic"], f"{benchmark} {case}")
         for benchmark, cases in facts["metrics"].items()
         for case, figures in _flat(cases)
         if "min_gain_over_bicubic" in figures
     ]
     if gains:
-        least, where = min(gains)
+        _, least, where = min(gains)
         lines.append(f"On the hardest picture it gains {least:+.2f} dB over bicubic ({where}).")
     return "\n".join(f"- {line}" for line in lines)
 
 
 def _pictures_text(entry: ZooEntry) -> str:
+    damage = ", damaged as uploads are" if entry.flavour == "photo" else ""
     given = (
-        f"shrunk {entry.scale} times"
+        f"shrunk {entry.scale} times{damage}"
         if entry.kind == "upscale"
         else f"with noise of sigma {PICTURED_RESTORATION.removeprefix('sigma')}"
     )

@@ -61,6 +61,20 @@ def test_card__says_what_the_manifest_says() -> None:
     assert "Where it fails" not in text
 
 
+def test_card__judges_a_flavour_by_what_it_is_made_for() -> None:
+    clean = {"psnr_y": 35.4, "min_gain_over_bicubic": -0.19}
+    damaged = {"psnr_y": 30.1, "min_gain_over_bicubic": 0.31}
+    facts = {**FACTS, "metrics": {"set5": {"x2": clean, "photo_x2": damaged}}}
+    photo = card(zoo_entry("upscale_x2_s_photo"), facts, "images/a.jpg")
+    faithful = card(zoo_entry("upscale_x2_s"), facts, "images/a.jpg")
+    assert "it gains +0.31 dB over bicubic (set5 photo_x2)" in photo
+    assert "it gains -0.19 dB over bicubic (set5 x2)" in faithful
+    assert "| photo_x2 | 30.1 | 0.31 |\n| x2 | 35.4 | -0.19 |" in photo
+    assert "| x2 | 35.4 | -0.19 |\n| photo_x2 | 30.1 | 0.31 |" in faithful
+    assert "shrunk 2 times, damaged as uploads are, in which" in photo
+    assert "shrunk 2 times, in which" in faithful
+
+
 def test_card__shows_what_else_is_recorded() -> None:
     more = {
         "config": {"batch": 16, "seed": 1},
