@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks import goals, page
+from benchmarks import goals, page, prior
 from benchmarks.methods import Method, has_bm3d, label, methods_for, shipped
 from enhancer_worker.pipeline.colour import ciede2000, srgb_to_lab
 from enhancer_worker.training.benchmarks import BenchmarkSet, UnknownBenchmarkError, parse_sets
@@ -52,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         measured = {one.name: {} for one in sets}
         for one in sets:
             measured[one.name] |= measure_set(one, arguments.limit, arguments.slow_images)
+        beside_prior = measure_prior(arguments) if arguments.prior else {}
     except UnknownBenchmarkError as err:
         sys.stderr.write(f"{err}\n")
         return 2
@@ -67,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         },
         "images_at_most": arguments.limit,
         "tables": tables,
+        "prior": {method: means(rows) for method, rows in beside_prior.items()},
         "subsets": {name: _subset_means(cases) for name, cases in measured.items()},
         "goals": [] if arguments.limit else goals.verdicts(tables),
         "protocol_deviations": [] if arguments.limit else protocol_deviations(_references(tables)),
@@ -98,6 +100,15 @@ def measure_set(one: BenchmarkSet, limit: int, slow_images: int) -> dict[str, Pe
                 if not method.is_slow or position < slow_images:
                     rows = found[case.name].setdefault(method.label, [])
                     rows.append(measure(case, method, sample))
+    return found
+
+
+def measure_prior(arguments: argparse.Namespace) -> PerImage:
+    """Judge Deep Image Prior, and every other method on the same pictures."""
+    args = prior.PriorArgs(arguments.prior, arguments.prior_steps, arguments.prior_channels)
+    found: PerImage = {}
+    for case, method, sample in prior.judged(arguments.data, args):
+        found.setdefault(method.label, []).append(measure(case, method, sample))
     return found
 
 
@@ -183,6 +194,9 @@ def to_markdown(figures: dict[str, Any]) -> list[str]:
         if subset:
             count = next(iter(next(iter(subset.values())).values()))["images"]
             lines += ["", f"The first {count:.0f} pictures, for slow methods:", "", *_table(subset)]
+    if figures["prior"]:
+        title = f"## Without any training data: {prior.SET} {prior.CASE}"
+        lines += ["", title, "", *_table({prior.CASE: figures["prior"]})]
     lines += ["", *goals.to_markdown(figures["goals"])]
     for deviation in figures["protocol_deviations"]:
         lines.append(f"**Protocol differs: {deviation}**")
@@ -240,6 +254,15 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--limit", type=int, default=0, help="pictures per set; 0: all")
     parser.add_argument(
         "--slow-images", type=int, default=SLOW_IMAGES, help="pictures per set for BM3D"
+    )
+    parser.add_argument(
+        "--prior", type=int, default=0, help="pictures of set5 x4 for Deep Image Prior; 0: none"
+    )
+    parser.add_argument(
+        "--prior-steps", type=int, default=prior.PriorArgs.steps, help="its iterations on each"
+    )
+    parser.add_argument(
+        "--prior-channels", type=int, default=prior.PriorArgs.channels, help="of its net"
     )
     parser.add_argument("--quick", action="store_true", help="two pictures per set, no BM3D")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all")

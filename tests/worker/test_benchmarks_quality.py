@@ -47,6 +47,20 @@ def test_quality__writes_figures_and_tables(tmp_path: Path) -> None:
     assert f"| ours S | {ours['psnr_y']:.2f} / {ours['ssim_y']:.4f}, dE" in shown
 
 
+def test_quality__shows_deep_image_prior_beside_the_others(tmp_path: Path) -> None:
+    argv = ["--data", str(write_data(tmp_path)), "--set", "cbsd68:clean", "--limit", "1"]
+    options = ["--prior", "1", "--prior-steps", "3", "--prior-channels", "8"]
+    assert quality.main([*argv, *options, "--results", str(tmp_path)]) == 0
+    rows = json.loads((tmp_path / "quality.json").read_text())["prior"]
+    name = "Deep Image Prior (1 pictures, 3 iterations, 8 channels)"
+    assert next(iter(rows)) == "bicubic"
+    assert [*rows][-1] == name
+    assert rows["ours S"]["psnr_y"] > rows["bicubic"]["psnr_y"] > rows[name]["psnr_y"] > 5
+    shown = (tmp_path / "quality.md").read_text()
+    assert "## Without any training data: set5 x4" in shown
+    assert f"| {name} | {rows[name]['psnr_y']:.2f} / " in shown
+
+
 def test_quality__fails_where_bicubic_is_not_the_published_one(tmp_path: Path) -> None:
     argv = ["--data", str(write_data(tmp_path)), "--set", "set5", "--results", str(tmp_path)]
     assert quality.main(argv) == 1
