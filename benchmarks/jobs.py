@@ -90,9 +90,16 @@ class TimedSession:
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Run the network."""
+        return self._timed(self._session, *arguments, **options)
+
+    def run_pixels(self, *arguments: Any, **options: Any) -> Any:
+        """Run the network over pixels."""
+        return self._timed(self._session.run_pixels, *arguments, **options)
+
+    def _timed(self, run: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         started = time.perf_counter()
         try:
-            return self._session(*arguments, **options)
+            return run(*arguments, **options)
         finally:
             self._stopwatch.seconds += time.perf_counter() - started
 

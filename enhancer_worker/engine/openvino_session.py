@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any, cast
@@ -9,6 +10,8 @@ from typing import Any, cast
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
+
+from enhancer_worker.engine.eight_bits import eight_bit
 
 _HINTS = {"int8": "f32", "fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 """How OpenVINO computes what the network itself does not quantise."""
@@ -40,26 +43,36 @@ class OpenVinoSession:
         }
         if threads:
             self._options["INFERENCE_NUM_THREADS"] = threads
-        self._requests: OrderedDict[tuple[int, ...], ov.InferRequest] = OrderedDict()
+        self._requests: OrderedDict[tuple[str | int, ...], ov.InferRequest] = OrderedDict()
         self.device = f"cpu (openvino {precision})"
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """See ``Session``."""
-        results = self._request(batch.shape).infer([batch], share_inputs=True)
-        return cast(NDArray[np.float32], results[0])
+        return cast(NDArray[np.float32], self._run(batch))
+
+    def run_pixels(self, batch: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """See ``PixelSession``."""
+        return cast(NDArray[np.uint8], self._run(batch))
 
     def close(self) -> None:
         """See ``Session``."""
         self._requests.clear()
 
-    def _request(self, shape: tuple[int, ...]) -> ov.InferRequest:
-        if shape in self._requests:
-            self._requests.move_to_end(shape)
-            return self._requests[shape]
-        while len(self._requests) >= _LARGEST_CACHE:
-            self._requests.popitem(last=False)
-        model = self._model.clone()
-        model.reshape(ov.PartialShape(list(shape)))
-        compiled = self._core.compile_model(model, "CPU", self._options)
-        self._requests[shape] = compiled.create_infer_request()
-        return self._requests[shape]
+    def _run(self, batch: NDArray[Any]) -> NDArray[Any]:
+        key = (batch.dtype.name, *batch.shape)
+        if key not in self._requests:
+            while len(self._requests) >= _LARGEST_CACHE:
+                self._requests.popitem(last=False)
+            self._requests[key] = self._compile(batch)
+        self._requests.move_to_end(key)
+        results = self._requests[key].infer([batch], share_inputs=True)
+        return cast(NDArray[Any], results[0])
+
+    def _compile(self, batch: NDArray[Any]) -> ov.InferRequest:
+        model = (self._pixel_model if batch.dtype == np.uint8 else self._model).clone()
+        model.reshape(ov.PartialShape(list(batch.shape)))
+        return self._core.compile_model(model, "CPU", self._options).create_infer_request()
+
+    @functools.cached_property
+    def _pixel_model(self) -> ov.Model:
+        return eight_bit(self._model)

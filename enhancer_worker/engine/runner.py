@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_worker.engine.session import LoadedNet
-from enhancer_worker.engine.sizing import read_batch, write_tile
+from enhancer_worker.engine.session import LoadedNet, PixelSession
+from enhancer_worker.engine.sizing import read_batch, read_pixels, write_pixels, write_tile
 from enhancer_worker.engine.tiling import TilePlan, group_tiles, plan_tiles
 from shopimg.contract import CapacityError, Deadline
 
@@ -92,6 +92,11 @@ def _run_batches(
     out = np.empty((height * scale, width * scale, 3), np.uint8)
     for tiles in group_tiles(plan.tiles, net.session.largest_batch):
         deadline.check()
+        if finish is None and isinstance(net.session, PixelSession):
+            levels = net.session.run_pixels(read_pixels(pixels, tiles))
+            for tile, part in zip(tiles, levels, strict=True):
+                write_pixels(out, tile, part, scale)
+            continue
         batch = read_batch(pixels, tiles)
         results = net.session(batch)
         if finish is not None:

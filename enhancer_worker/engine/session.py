@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,26 @@ class Session(Protocol):
 
     def close(self) -> None:
         """Give the memory back; the session is not used again."""
+        ...
+
+
+@runtime_checkable
+class PixelSession(Session, Protocol):
+    """A session that converts pixels itself."""
+
+    def run_pixels(self, batch: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Run the network.
+
+        Args:
+            batch: (B, H, W, 3), uint8, RGB; H and W suit the network's geometry.
+
+        Returns:
+            (B, scale * H, scale * W, 3), uint8, RGB: clipped and rounded to the nearest level.
+            Valid until the next call.
+
+        Raises:
+            DeviceMemoryError: the batch does not fit.
+        """
         ...
 
 

@@ -32,6 +32,19 @@ def read_tile(pixels: NDArray[np.uint8], tile: Tile) -> NDArray[np.uint8]:
     return part
 
 
+def read_pixels(pixels: NDArray[np.uint8], tiles: Sequence[Tile]) -> NDArray[np.uint8]:
+    """Read tiles for a session that converts pixels itself.
+
+    Args:
+        pixels: (H, W, 3), uint8, RGB.
+        tiles: of equal size.
+
+    Returns:
+        (B, rows, columns, 3), uint8, contiguous.
+    """
+    return np.stack([read_tile(pixels, tile) for tile in tiles])
+
+
 def read_batch(pixels: NDArray[np.uint8], tiles: Sequence[Tile]) -> NDArray[np.float32]:
     """Read tiles as a net wants them.
 
@@ -57,12 +70,33 @@ def write_tile(out: NDArray[np.uint8], tile: Tile, result: NDArray[np.float32], 
         result: (3, scale * rows, scale * columns), float32, about [0, 1].
         scale: output pixels per source pixel.
     """
+    place, part = _kept(out, tile, scale)
+    levels = np.clip(result.transpose(1, 2, 0)[part], 0.0, 1.0)
+    levels *= 255.0
+    out[place] = np.rint(levels, out=levels)
+
+
+def write_pixels(out: NDArray[np.uint8], tile: Tile, result: NDArray[np.uint8], scale: int) -> None:
+    """Copy the kept part of one result into the finished picture.
+
+    Args:
+        out: (scale * H, scale * W, 3), uint8, changed in place; without padding.
+        tile: where the result belongs, in source pixels.
+        result: (scale * rows, scale * columns, 3), uint8.
+        scale: output pixels per source pixel.
+    """
+    place, part = _kept(out, tile, scale)
+    out[place] = result[part]
+
+
+def _kept(
+    out: NDArray[np.uint8], tile: Tile, scale: int
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Return where the kept part of a tile lies, in the finished picture and in the result."""
     rows, columns = tile.rows, tile.columns
     top, left = rows.keep_start * scale, columns.keep_start * scale
     bottom = min(rows.keep_stop * scale, out.shape[0])
     right = min(columns.keep_stop * scale, out.shape[1])
     y, x = rows.start * scale, columns.start * scale
-    kept = result[:, top - y : bottom - y, left - x : right - x].transpose(1, 2, 0)
-    levels = np.clip(kept, 0.0, 1.0)
-    levels *= 255.0
-    out[top:bottom, left:right] = np.rint(levels, out=levels)
+    place = slice(top, bottom), slice(left, right)
+    return place, (slice(top - y, bottom - y), slice(left - x, right - x))

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from enhancer_worker.engine.loading import convert
+from enhancer_worker.engine.openvino_session import OpenVinoSession
 from enhancer_worker.engine.runner import run_tiled
 from enhancer_worker.engine.session import DeviceMemoryError, LoadedNet
 from enhancer_worker.engine.sizing import read_tile
@@ -164,6 +166,16 @@ def test_run_tiled__asks_the_deadline_before_every_batch() -> None:
             deadline=Deadline(math.inf, checks=[stop_at_third]),
         )
     assert len(session.shapes) == 2
+
+
+@pytest.mark.parametrize("net", [upscaler(2), restorer()], ids=["x2", "restore"])
+def test_run_tiled__joins_the_pixels_of_tiles(net: torch.nn.Module) -> None:
+    tiny = loaded(net, OpenVinoSession(convert(net, net.multiple_of), threads=1))
+    pixels = noise(97, 143)
+    run = run_tiled(tiny, pixels, tile_size=tiny.geometry.smallest_tile + 16, deadline=NO_LIMIT)
+    assert run.tile_count > 4
+    expected = untiled(net, pixels, net.multiple_of).clamp(0, 1).mul(255).permute(1, 2, 0).numpy()
+    assert np.abs(run.pixels - expected).max() <= 0.5 + 255 * 1e-5
 
 
 def test_run_tiled__lets_the_caller_finish_a_result() -> None:

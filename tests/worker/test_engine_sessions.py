@@ -48,11 +48,35 @@ def test_openvino_session__reads_exported_files(tmp_path: Path) -> None:
     session.close()
 
 
+@pytest.mark.parametrize("name", NETS)
+def test_openvino_session__rounds_pixels_as_floats_are_rounded(name: str) -> None:
+    net = NETS[name]
+    session = OpenVinoSession(convert(net, net.multiple_of), threads=1)
+    for shape in ((1, 64, 96), (3, 40, 32)):
+        pixels = np.random.default_rng(1).integers(0, 256, (*shape, 3), np.uint8)
+        floats = pixels.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+        exact = session(np.ascontiguousarray(floats)).clip(0, 1).transpose(0, 2, 3, 1) * 255
+        result = session.run_pixels(pixels)
+        assert result.dtype == np.uint8
+        assert result.shape == exact.shape
+        # Half a level of rounding, and what float32 leaves open.
+        assert np.abs(result - exact).max() <= 0.5 + 255 * 1e-5
+
+
+def test_openvino_session__clips_pixels() -> None:
+    level = ov.opset13.parameter([-1, 3, -1, -1], np.float32)
+    stretched = ov.opset13.subtract(ov.opset13.multiply(level, np.float32(3)), np.float32(1))
+    session = OpenVinoSession(ov.Model([stretched], [level]), threads=1)
+    pixels = np.array([0, 84, 85, 86, 170, 171, 255], np.uint8)[None, None, :, None].repeat(3, 3)
+    expected = [0, 0, 0, 3, 255, 255, 255]
+    assert session.run_pixels(pixels)[0, 0].tolist() == [[value] * 3 for value in expected]
+
+
 def test_openvino_session__keeps_few_compiled_shapes() -> None:
     session = OpenVinoSession(convert(upscaler(2), 1), threads=1)
     for side in range(16, 24):
         session(batch_of(1, side, side))
-    assert [shape[2] for shape in session._requests] == [20, 21, 22, 23]
+    assert [key[-1] for key in session._requests] == [20, 21, 22, 23]
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
