@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # ruff: noqa: PLC0415 - see the docstring
 Pixels = NDArray[np.uint8]
 """(H, W, 3), uint8, RGB."""
-ONNX_TILE_PIXELS = 256
+ONNX_TILE_PIXELS = 512
 SCRIPT_TILE_PIXELS = 400
 SCRIPT_PAD_PIXELS = 10
 CALIBRATION_CROPS = 40
@@ -115,13 +115,13 @@ def tile_loop(net: str, source: tuple[str, int, int]) -> Callable[[], Pixels]:
 def onnx(
     net: str, source: tuple[str, int, int], model: str, *, in_tiles: bool
 ) -> Callable[[], Pixels]:
-    """Baseline (c): ONNX Runtime, on the whole picture or in tiles of our own plan.
+    """Baseline (c): ONNX Runtime, on the whole picture or in tiles as we cut them.
 
     Args:
         net: weight name.
         source: arguments of `picture`.
         model: path of the exported model.
-        in_tiles: whether tiles of 256 pixels with our exact halo are used.
+        in_tiles: whether tiles of the size that our engine chooses, with its exact halo, are used.
     """
     import onnxruntime
 
@@ -151,7 +151,7 @@ def onnx(
     geometry = Geometry(entry.scale, entry.halo, entry.multiple_of)
     loaded = LoadedNet(net, "", geometry, OnnxSession())
     pixels = picture(*source)
-    margins = 12 * geometry.margin
+    margins = 24 * geometry.margin
     size = max(ONNX_TILE_PIXELS, margins) if in_tiles else max(pixels.shape)
     return lambda: run_tiled(loaded, pixels, tile_size=size, deadline=Deadline(math.inf)).pixels
 

@@ -26,8 +26,9 @@ from enhancer_worker.nets.zoo import ZOO, ZooEntry
 from shopimg.contract import Deadline, RecipeError
 
 logger = logging.getLogger(__name__)
-_SMALLEST_TILE = {"cpu": 256, "cuda": 512}
-_MARGINS_PER_TILE = 12
+_SMALLEST_TILE = 512
+# A CPU has memory for one large tile, a GPU runs several at once.
+_MARGINS_PER_TILE = {"cpu": 24, "cuda": 12}
 _TILE_STEP = 32
 _MOST_FOREIGN = 2
 
@@ -145,8 +146,8 @@ class Engine:
         Returns:
             Source pixels along the longest side, halo included.
         """
-        smallest = _SMALLEST_TILE[self.placement.device.partition(":")[0]]
-        return max(smallest, round_up(_MARGINS_PER_TILE * geometry.margin, _TILE_STEP))
+        margins = _MARGINS_PER_TILE[self.placement.device.partition(":")[0]]
+        return max(_SMALLEST_TILE, round_up(margins * geometry.margin, _TILE_STEP))
 
     def tile_for(self, net: LoadedNet, height: int, width: int) -> int:
         """Choose the tile for one run: what the settings say, else what was measured as fastest.

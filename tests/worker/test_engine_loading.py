@@ -184,8 +184,8 @@ def test_engine__says_which_weights_file_is_missing(weights_dir: Path) -> None:
 
 def test_engine__chooses_tiles_by_their_margin() -> None:
     engine = Engine(WorkerConfig(device="cpu"))
-    assert engine.tile_size(Geometry(2, 10, 1)) == 256
-    assert engine.tile_size(Geometry(1, 54, 4)) == 672
+    assert engine.tile_size(Geometry(2, 10, 1)) == 512
+    assert engine.tile_size(Geometry(1, 54, 4)) == 1344
 
 
 def answer_with(content: bytes, asked: list[str]) -> object:

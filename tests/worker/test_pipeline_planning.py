@@ -114,7 +114,7 @@ def test_measure_surroundings__leaves_the_networks_out(
     monkeypatch.setattr(slow, "net", lambda *_: replace(net, session=SlowSession()))
     found = measure_surroundings(recipe, slow, Deadline(math.inf))
     assert found.seconds.at(1e5) == pytest.approx(1.0)
-    assert slow.net_seconds == 4 * 50.0  # of the larger picture, in four tiles
+    assert slow.net_seconds == 50.0  # of the larger picture, in one tile
 
 
 def test_best_tile__may_be_the_engines_own(engine: TimedEngine) -> None:
@@ -122,7 +122,7 @@ def test_best_tile__may_be_the_engines_own(engine: TimedEngine) -> None:
     net = replace(engine.net("restore", 1), geometry=geometry)
     by_tile = NetCost(Line(1.0, 0.0), Line(0, 0))
     best = best_tile(NetRun(net, 2000, 2000), by_tile, engine, math.inf)
-    assert best.tile_size == engine.tile_size(geometry) == 1056
+    assert best.tile_size == engine.tile_size(geometry) == 2112
 
 
 def test_plan__prints_a_table_and_measures_once(
