@@ -70,9 +70,9 @@ def find_text(pixels: NDArray[np.uint8]) -> tuple[Box, ...]:
     found: dict[Box, None] = {}
     for top in range(0, max(1, pixels.shape[0] - _BAND_OVERLAP_ROWS), _BAND_ROWS):
         band = pixels[top : top + _BAND_ROWS + _BAND_OVERLAP_ROWS]
-        strokes, levels = _strokes(band), _luma(band)
-        found |= dict.fromkeys(box.lowered(top) for box in _lines(strokes, levels))
-        turned = _lines(np.ascontiguousarray(strokes.T), np.ascontiguousarray(levels.T))
+        strokes = _strokes(band)
+        found |= dict.fromkeys(box.lowered(top) for box in _lines(strokes, band))
+        turned = _lines(np.ascontiguousarray(strokes.T), band.transpose(1, 0, 2))
         found |= dict.fromkeys(box.turned().lowered(top) for box in turned)
     return tuple(found)
 
@@ -84,10 +84,12 @@ def _luma(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _strokes(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Mark the edges of strokes in any channel by the morphological gradient over 3x3 pixels."""
-    padded = np.pad(pixels, ((1, 1), (1, 1), (0, 0)), mode="edge")
-    highest = _windows(_windows(padded, 3, 0, np.maximum), 3, 1, np.maximum)
-    lowest = _windows(_windows(padded, 3, 0, np.minimum), 3, 1, np.minimum)
-    contrast = (highest - lowest).max(axis=2)
+    contrast = np.zeros(pixels.shape[:2], np.uint8)
+    for channel in range(pixels.shape[2]):  # planes: several times as fast as interleaved colours
+        plane = np.pad(pixels[..., channel], 1, mode="edge")
+        highest = _windows(_windows(plane, 3, 0, np.maximum), 3, 1, np.maximum)
+        lowest = _windows(_windows(plane, 3, 0, np.minimum), 3, 1, np.minimum)
+        np.maximum(contrast, highest - lowest, out=contrast)
     smallest = max(_SMALLEST_CONTRAST, _CONTRAST_OVER_TYPICAL * float(np.median(contrast)))
     strokes: NDArray[np.bool_] = contrast >= smallest
     return strokes
@@ -114,19 +116,33 @@ def _windows(values: NDArray[T], count: int, axis: int, combine: np.ufunc) -> ND
     return values
 
 
-def _lines(strokes: NDArray[np.bool_], levels: NDArray[np.uint8]) -> Iterator[Box]:
-    width = strokes.shape[1]
+def _lines(strokes: NDArray[np.bool_], pixels: NDArray[np.uint8]) -> Iterator[Box]:
+    width, whole = strokes.shape[1], _extent(strokes)
+    if whole is None:
+        return
+    # Nothing reaches beyond the outermost strokes, and most products lie on plain ground.
+    strokes = strokes[whole.top : whole.bottom, whole.left : whole.right]
+    pixels = pixels[whole.top : whole.bottom, whole.left : whole.right]
     for gap, lowest, highest in _LINES:
         labels, _ = ndimage.label(_joined(strokes, gap), np.ones((3, 3)))
         for number, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
             size = (rows.stop - rows.start, columns.stop - columns.start)
             if not lowest <= size[0] <= highest or size[1] < max(_SMALLEST_WIDTH, size[0]):
                 continue
-            if _reads_like_text(levels[rows, columns], labels[rows, columns] == number):
+            if _reads_like_text(_luma(pixels[rows, columns]), labels[rows, columns] == number):
                 # A neighbour that is too short to be told from a speck: "No. 5".
                 reach = int(_REACH_HEIGHTS * size[0])
-                left, right = max(0, columns.start - reach), min(width, columns.stop + reach)
-                yield Box(rows.start, left, rows.stop, right)
+                left = max(0, whole.left + columns.start - reach)
+                right = min(width, whole.left + columns.stop + reach)
+                yield Box(rows.start, left, rows.stop, right).lowered(whole.top)
+
+
+def _extent(marked: NDArray[np.bool_]) -> Box | None:
+    """Return the smallest rectangle around all that is marked; None where nothing is."""
+    rows, columns = (np.flatnonzero(marked.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return None
+    return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
 
 
 def _reads_like_text(levels: NDArray[np.uint8], line: NDArray[np.bool_]) -> bool:

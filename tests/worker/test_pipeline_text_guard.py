@@ -78,6 +78,17 @@ def test_find_text__reads_upwards_as_well() -> None:
     assert np.abs(np.rot90(area) ^ covered(np.rot90(pixels).shape, turned)).mean() < 0.005
 
 
+def test_find_text__finds_the_same_wherever_a_label_lies() -> None:
+    pixels, _ = label(12, 12)
+    # Of the colour of its border, so that the label itself has no edge.
+    ground = np.broadcast_to(pixels[0, 0], (700, 900, 3)).copy()
+    ground[301:561, 503:863] = pixels
+    lines = find_text(pixels)
+    assert len(lines) > 3
+    moved = [box.turned().lowered(503).turned().lowered(301) for box in lines]
+    assert find_text(ground) == tuple(moved)
+
+
 def test_find_text__works_across_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels, lines = label(16, 16)
     monkeypatch.setattr(text_regions, "_BAND_ROWS", 48)
