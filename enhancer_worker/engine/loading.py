@@ -30,6 +30,7 @@ from enhancer_worker.nets.manifest import (
     verified_openvino,
 )
 from enhancer_worker.nets.zoo import ZooEntry, load_net
+from shopimg.contract import WorkerError
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -50,13 +51,14 @@ def load(entry: ZooEntry, placement: Placement, config: WorkerConfig) -> LoadedN
         config: threads, and where the weights are.
 
     Raises:
-        WorkerError: a file is missing or is not the one that ``weights.json`` pins; or int8 was
-            asked for and there is none.
+        WorkerError: a file is missing or is not the one that ``weights.json`` pins; or the weights
+            are of another network than this version runs; or int8 was asked for and there is none.
     """
     if entry.kind == "estimate":
         # Its answers meet thresholds, and it takes no time: there is nothing to gain.
         placement = replace(placement, precision="fp32")
     record = read_record(entry.name, config.weights_dir)
+    _check_net(entry, record)
     if placement.engine == "torch":
         session = _load_torch(record, placement, config)
     else:
@@ -86,6 +88,15 @@ def convert(net: nn.Module, multiple_of: int) -> ov.Model:
     program = torch.export.export(net, (example,), dynamic_shapes=shapes)
     with _kept_log_level():
         return openvino.convert_model(program)
+
+
+def _check_net(entry: ZooEntry, record: WeightsRecord) -> None:
+    """Refuse weights of another network: an exported file runs, but its halo is not the entry's."""
+    if entry.net and record.net != entry.net:
+        raise WorkerError(
+            detail=f"{entry.name} is {record.net} in weights.json, and this version runs "
+            f"{entry.net}: use the weights of this version"
+        )
 
 
 @contextlib.contextmanager

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from enhancer_worker.nets.manifest import SHIPPED_WEIGHTS, verified_weights
 from shopimg.contract import WorkerError
@@ -34,6 +34,9 @@ class ZooEntry:
     """Size: "s" for CPUs, "m" for GPUs and for who can wait."""
     flavour: str = "faithful"
     """What it was trained for: "faithful" to undamaged pictures, or "photo" for uploads."""
+    net: Mapping[str, Any] = field(default_factory=dict)
+    """What `weights.json` must say about the network, as `describe` puts it, so that the halo is
+    that of the weights; empty where nothing depends on it."""
     is_reference: bool = False
     """Whether it is here to be compared with only; no step ever runs it."""
 
@@ -48,16 +51,18 @@ def _upscaler(scale: int, tier: str, flavour: str) -> ZooEntry:
 
         return SRVGG(SRVGGConfig(scale, *TIERS[tier]))
 
+    convolutions = _UPSCALER_CONVOLUTIONS[tier]
     suffix = "" if flavour == "faithful" else f"_{flavour}"
     return ZooEntry(
         f"upscale_x{scale}_{tier}{suffix}",
         "upscale",
         scale,
-        halo=_UPSCALER_HALOS[tier],
+        halo=convolutions + 2,
         multiple_of=1,
         build=build,
         tier=tier,
         flavour=flavour,
+        net={"net": "srvgg", "scale": scale, "channels": 48, "convolutions": convolutions},
     )
 
 
@@ -102,18 +107,26 @@ def _reference(name: str, scale: int, halo: int, build: Callable[[], nn.Module])
 
 
 _VDSR_HALOS = {2: 12, 3: 9, 4: 7}
-_UPSCALER_HALOS = {"s": 10, "m": 18}
+_UPSCALER_CONVOLUTIONS = {"s": 8, "m": 16}
 
 ZOO: dict[str, ZooEntry] = {
     entry.name: entry
     for entry in (
         *(
             _upscaler(scale, tier, flavour)
-            for tier in _UPSCALER_HALOS
+            for tier in _UPSCALER_CONVOLUTIONS
             for flavour in ("faithful", "photo")
             for scale in (2, 3, 4)
         ),
-        ZooEntry("restore_s", "restore", 1, halo=86, multiple_of=4, build=_restorer),
+        ZooEntry(
+            "restore_s",
+            "restore",
+            1,
+            halo=86,
+            multiple_of=4,
+            build=_restorer,
+            net={"net": "unet_restorer", "channels": [48, 80], "blocks": [2, 8]},
+        ),
         ZooEntry("estimate_s", "estimate", 1, halo=0, multiple_of=8, build=_estimator),
         *(make(scale) for make in (_espcn, _vdsr) for scale in (2, 3, 4)),
     )

@@ -176,6 +176,18 @@ def test_engine__refuses_altered_weights(weights_dir: Path, wanted: str) -> None
         tiny_engine(weights_dir, device=wanted).net("restore", 1)
 
 
+@pytest.mark.parametrize("wanted", ["cpu", "torch-cpu"])
+def test_engine__refuses_weights_of_another_network(weights_dir: Path, wanted: str) -> None:
+    manifest = weights_dir / "weights.json"
+    deeper = manifest.read_text().replace('"blocks": [1, 1]', '"blocks": [1, 2]')
+    assert deeper != manifest.read_text()
+    manifest.write_text(deeper)
+    with pytest.raises(
+        WorkerError, match=r"restore_s is .*\[1, 2\].* this version runs .*\[1, 1\]"
+    ):
+        tiny_engine(weights_dir, device=wanted).net("restore", 1)
+
+
 def test_engine__says_which_weights_file_is_missing(weights_dir: Path) -> None:
     (weights_dir / "restore_s.safetensors").unlink()
     with pytest.raises(WorkerError, match=r"restore_s\.safetensors is missing.*ENHANCER_WEIGHTS_U"):

@@ -35,6 +35,8 @@ def test_zoo__metadata_is_what_the_net_says(name: str) -> None:
     entry = zoo_entry(name)
     net = entry.build()
     assert (net.scale, net.halo, net.multiple_of) == (entry.scale, entry.halo, entry.multiple_of)
+    if entry.kind != "estimate" and not entry.is_reference:
+        assert entry.net == json.loads(json.dumps(net.describe()))
 
 
 def test_zoo_entry__names_what_there_is() -> None:

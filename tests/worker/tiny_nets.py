@@ -58,6 +58,7 @@ def _entry(name: str, build: Callable[[], SRVGG | UNetRestorer]) -> ZooEntry:
         build,
         tier=parts.tier,
         flavour=parts.flavour,
+        net=json.loads(json.dumps(net.describe())),
     )
 
 
@@ -91,7 +92,7 @@ def write_weights(
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "openvino_sha256": {},
             "parameters": 1,
-            "net": {},
+            "net": entry.net,
             "command": "",
             "data": [],
             "licence": "BSD-3-Clause",
