@@ -16,6 +16,7 @@ from shopimg.contract import MIME_TYPES, Output, RecipeError
 
 _FULL_CHROMA_QUALITY = 90
 _LARGEST_PROGRESSIVE_PIXELS = 50_000_000
+_WRITTEN_AS_IT_COMES = {"optimize": False, "progressive": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,21 @@ def encode(picture: Picture, output: Output, xmp: bytes) -> EncodedFile:
     if kind.upper() not in Image.SAVE:
         raise RecipeError(f"This worker cannot write {kind} files.")
     image = _to_image(picture)
-    options = _OPTIONS[kind](output.quality, image)
+    options = {**_embed(kind, xmp), **_OPTIONS[kind](output.quality, image)}
+    try:
+        return EncodedFile(_save(image, kind, options), kind)
+    except OSError:
+        if kind != "jpeg":
+            raise
+    # Of what is not written as it comes, Pillow keeps one or two bytes for each pixel: noise
+    # takes more.
+    return EncodedFile(_save(image, kind, {**options, **_WRITTEN_AS_IT_COMES}), kind)
+
+
+def _save(image: Image.Image, kind: str, options: Mapping[str, Any]) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, kind.upper(), icc_profile=srgb_profile(), **_embed(kind, xmp), **options)
-    return EncodedFile(buffer.getvalue(), kind)
+    image.save(buffer, kind.upper(), icc_profile=srgb_profile(), **options)
+    return buffer.getvalue()
 
 
 def _to_image(picture: Picture) -> Image.Image:

@@ -77,6 +77,15 @@ def test_encode__is_progressive() -> None:
     assert reopened(Picture(PIXELS), "jpeg").info["progressive"] == 1
 
 
+@pytest.mark.parametrize("quality", [92, 100])
+def test_encode__writes_noise_that_takes_more_than_a_byte_for_each_pixel(quality: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    encoded = encode(Picture(noise), Output("jpeg", quality), XMP)
+    assert len(encoded.content) > 2 * 300 * 300
+    with Image.open(io.BytesIO(encoded.content)) as image:
+        assert np.abs(np.asarray(image).astype(int) - noise).mean() < 10
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_encode__keeps_pure_white(kind: str) -> None:
     white = np.full((64, 64, 3), 255, np.uint8)
@@ -97,6 +106,7 @@ def test_srgb_profile__does_not_know_the_time() -> None:
 
 
 def test_encode__says_what_it_cannot_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.init()
     monkeypatch.delitem(Image.SAVE, "WEBP")
     with pytest.raises(RecipeError, match="cannot write webp files"):
         encode(Picture(PIXELS), Output("webp"), b"")
