@@ -52,10 +52,11 @@ format: install ## rewrite the code in the project's style
 	$(BIN)/ruff format .
 
 .PHONY: bench
-bench: install servers ## measure quality, speed, queue, colours and scale on DATA=folder
+bench: install servers ## measure quality, speed, queue, plans, colours and scale on DATA=folder
 	@test -n "$(DATA)" || { echo "usage: make bench DATA=folder"; exit 2; }
 	$(BIN)/python benchmarks/engine.py --data "$(DATA)"
 	$(BIN)/python benchmarks/worker.py
+	$(BIN)/python benchmarks/planner.py
 	$(BIN)/python benchmarks/quality.py --data "$(DATA)"
 	$(BIN)/python benchmarks/colour.py --data "$(DATA)"
 	$(BIN)/python benchmarks/scale.py --images 10000

@@ -9,11 +9,11 @@ from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.errors import working
 from enhancer_worker.pipeline.run import run_recipe
-from shopimg.contract import Deadline, EnhancedImage, Recipe
+from shopimg.contract import Deadline, EnhancedImage, Forecast, JobCost, Recipe
 
 
 class NeuralEnhancer:
-    """Implements ``shopimg.contract.Enhancer``.
+    """Implements ``shopimg.contract.Enhancer`` and ``Forecaster``.
 
     Networks are loaded by the first job that needs them. One job runs at a time: a second thread
     waits.
@@ -34,9 +34,24 @@ class NeuralEnhancer:
     ) -> Sequence[EnhancedImage]:
         """See ``shopimg.contract.Enhancer``."""
         with self._lock, working():
-            if self._engine is None:
-                self._engine = Engine(self._config or WorkerConfig.from_environment())
-            return run_recipe(source, recipe, engine=self._engine, deadline=deadline)
+            return run_recipe(source, recipe, engine=self._loaded(), deadline=deadline)
+
+    def forecast(self, sizes: Sequence[tuple[int, int]], recipe: Recipe) -> Forecast:
+        """See ``shopimg.contract.Forecaster``."""
+        # Only a worker that is asked pays for what measures.
+        from enhancer_worker.pipeline.planning import Planner  # noqa: PLC0415
+
+        with self._lock, working():
+            engine = self._loaded()
+            planner = Planner(recipe, engine)
+            jobs = [planner.predict(size) for size in sizes]
+            costs = [JobCost(job.seconds, job.warm_up_seconds, job.peak_bytes) for job in jobs]
+            return Forecast(costs, engine.jobs_at_once)
+
+    def _loaded(self) -> Engine:
+        if self._engine is None:
+            self._engine = Engine(self._config or WorkerConfig.from_environment())
+        return self._engine
 
     def close(self) -> None:
         """Give the networks' memory back; the next job loads them again."""

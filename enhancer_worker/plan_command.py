@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -10,21 +11,16 @@ from pathlib import Path
 import click
 
 from enhancer_worker.config import WorkerConfig
-from enhancer_worker.engine.measuring import cost_of
+from enhancer_worker.engine.engine import Engine
+from enhancer_worker.engine.measuring import forget_costs
 from enhancer_worker.enhance_command import read_recipe
-from enhancer_worker.pipeline.planning import (
-    JobPrediction,
-    TimedEngine,
-    best_tile,
-    measure_surroundings,
-    net_runs,
-    predict_job,
-)
-from shopimg.contract import CLEAN, Deadline, EnhancementError, Recipe
+from enhancer_worker.pipeline.planning import JobPrediction, Planner, best_tile, net_runs
+from shopimg.contract import CLEAN, EnhancementError, Recipe
 
 _DEFAULT_SIZES = ("512x512", "1000x1000", "3000x2000")
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
 _MEGABYTE = 1_000_000
+_BUSY_SHARE = 0.5
 
 
 @click.command()
@@ -36,6 +32,7 @@ _MEGABYTE = 1_000_000
     help="JSON file with recipes: name -> role -> steps and output.",
 )
 @click.option("--device", help="auto, cpu, cuda, cuda:N or torch-cpu.")
+@click.option("--again", is_flag=True, help="Measure even what is known.")
 @click.option(
     "--memory", type=click.IntRange(min=1), metavar="MB", help="Memory that tiles may take."
 )
@@ -44,13 +41,15 @@ def plan(
     name: str,
     recipes: Path | None,
     device: str | None,
+    again: bool,
     memory: int | None,
 ) -> None:
     """Predict the time and memory of a recipe for pictures of SIZES.
 
-    The networks are measured once; the figures are kept in ENHANCER_CACHE_DIR until the machine,
-    the versions, the weights or the precision change. Time for the first job, which loads and
-    compiles networks, is not included.
+    The machine is measured once, medians of several runs; the figures are kept in
+    ENHANCER_CACHE_DIR until the machine, the versions, the weights or the precision change, or
+    until --again. FIRST is the time of the first job of a size, for which networks are compiled;
+    loading them is not included.
 
     Exit status: 0 done, 1 the machine cannot run the recipe, 2 the command was not understood.
     """
@@ -59,10 +58,15 @@ def plan(
     try:
         config = WorkerConfig.from_environment()
         config = replace(config, device=device) if device else config
-        rows = list(_rows(config, recipe, wanted, (memory or math.inf) * _MEGABYTE))
+        if again:
+            forget_costs(config.cache_dir)
+        _warn_if_busy()
+        rows = _rows(config, recipe, wanted, (memory or math.inf) * _MEGABYTE)
     except EnhancementError as err:
         raise click.ClickException(err.detail or err.public_message) from err
-    click.echo(f"{'size':>11}  {'seconds':>8}  {'MB':>6}  networks: tiles, fastest tile")
+    click.echo(
+        f"{'size':>11}  {'seconds':>8}  {'first':>8}  {'MB':>6}  networks: tiles, fastest tile"
+    )
     for row in rows:
         click.echo(row)
 
@@ -104,16 +108,14 @@ def _picture_size(path: Path) -> tuple[int, int]:
 def _rows(
     config: WorkerConfig, recipe: Recipe, sizes: list[tuple[int, int]], most_bytes: float
 ) -> list[str]:
-    engine = TimedEngine(config)
+    engine = Engine(config)
     try:
-        runs = [list(net_runs(*size, recipe, engine)) for size in sizes]
-        nets = {run.net.name: run.net for found in runs for run in found}
-        costs = {name: cost_of(net, config.threads, config.cache_dir) for name, net in nets.items()}
-        around = measure_surroundings(recipe, engine, Deadline(math.inf))
+        planner = Planner(recipe, engine)
         rows = []
-        for size, found in zip(sizes, runs, strict=True):
-            job = predict_job(size, recipe, engine, costs, around)
-            best = [best_tile(run, costs[run.net.name], engine, most_bytes) for run in found]
+        for size in sizes:
+            job = planner.predict(size)
+            runs = net_runs(*size, recipe, engine)
+            best = [best_tile(run, planner.cost(run.net), engine, most_bytes) for run in runs]
             rows.append(_row(size, job, [choice.tile_size for choice in best]))
         return rows
     finally:
@@ -122,8 +124,21 @@ def _rows(
 
 def _row(size: tuple[int, int], job: JobPrediction, best: list[int]) -> str:
     networks = ", ".join(
-        f"{name}: {run.tile_count} of {run.tile_size} px, best {tile} px"
-        for name, run, tile in zip(job.nets, job.runs, best, strict=True)
+        f"{net.name} on {net.session.device}: {run.tile_count} of {run.tile_size} px, "
+        f"{net.session.largest_batch} at once, best {tile} px"
+        for net, run, tile in zip(job.nets, job.runs, best, strict=True)
     )
-    label = f"{size[0]}x{size[1]}"
-    return f"{label:>11}  {job.seconds:>8.2f}  {job.peak_bytes / _MEGABYTE:>6.0f}  {networks}"
+    label, first = f"{size[0]}x{size[1]}", job.seconds + job.warm_up_seconds
+    figures = f"{job.seconds:>8.2f}  {first:>8.2f}  {job.peak_bytes / _MEGABYTE:>6.0f}"
+    return f"{label:>11}  {figures}  {networks}"
+
+
+def _warn_if_busy() -> None:
+    """Say that others work on the machine: what is measured meanwhile is kept."""
+    load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
+    if load > _BUSY_SHARE * cores:
+        click.echo(
+            f"The machine is busy (load {load:.1f} on {cores} cores): what is measured now comes "
+            "out too slow. Run it once more with --again when the machine is quiet.",
+            err=True,
+        )

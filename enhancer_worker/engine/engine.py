@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 from collections import OrderedDict
 from collections.abc import Mapping
 
@@ -53,6 +54,19 @@ class Engine:
         self._costs: dict[str, NetCost | None] = {}
         self._foreign: OrderedDict[tuple[str, str], LoadedNet] = OrderedDict()
         self.placement: Placement = choose_placement(config.device, config.precision)
+
+    @property
+    def config(self) -> WorkerConfig:
+        """Settings that it was made with."""
+        return self._config
+
+    @property
+    def jobs_at_once(self) -> int:
+        """How many processes with such an engine the machine runs without slowing them down."""
+        cores = len(os.sched_getaffinity(0))
+        if self.placement.device.startswith("cuda") or not self._config.threads:
+            return 1
+        return max(1, cores // self._config.threads)
 
     @property
     def tier(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import hashlib
 import json
@@ -11,6 +12,7 @@ import os
 import platform
 import statistics
 import time
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -23,8 +25,11 @@ from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.engine.tiling import round_up
 from shopimg.contract import Deadline
 
-_MEASURED_SIDES = (128, 256, 448)
+KEPT_AS = ("cost-", "around-")
+"""How the names of kept figures begin: of networks, and of what surrounds them."""
+_MEASURED_SIDES = (128, 320, 768)
 _LAPS = 3
+_ENOUGH_SECONDS = 4.0
 _NO_LIMIT = Deadline(math.inf)
 _CPU_FACTS = Path("/proc/cpuinfo")
 _STATUS = Path("/proc/self/status")
@@ -42,11 +47,23 @@ def machine_key(net: LoadedNet, threads: int) -> str:
         16 hexadecimal digits.
     """
     facts = [
-        *(cpu_model(), len(os.sched_getaffinity(0)), threads, net.session.device, net.digest),
-        _gpu_model(net.session.device),
-        *(_version("openvino"), _version("torch"), _version("shopimg"), _MEASURED_SIDES),
+        *(*machine_facts(), threads, net.session.device, net.digest),
+        *(_gpu_model(net.session.device), _MEASURED_SIDES),
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def machine_facts() -> list[str | int]:
+    """List what makes figures of another machine, or of another installation, worthless."""
+    packages = [_version(name) for name in ("openvino", "torch", "shopimg")]
+    return [cpu_model(), len(os.sched_getaffinity(0)), *packages]
+
+
+def forget_costs(cache_dir: Path) -> None:
+    """Delete what was measured; it is measured again when it is needed."""
+    for path in cache_dir.glob("*.json"):
+        if path.name.startswith(KEPT_AS):
+            path.unlink(missing_ok=True)
 
 
 def known_cost(net: LoadedNet, threads: int, cache_dir: Path) -> NetCost | None:
@@ -82,22 +99,33 @@ def measure(net: LoadedNet) -> NetCost:
 
     Reading tiles from a picture and writing them into one takes its time, and counts.
     """
-    seconds, memory = [], []
-    # Memory that a smaller tile has left to the process is a cost of the larger one too.
-    idle = start_peak()
+    seconds, peaks, kept, warm_ups = [], [], [], []
     for side in sorted({_usable(side, net) for side in _MEASURED_SIDES}):
         pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
         run = functools.partial(run_tiled, net, pixels, tile_size=side, deadline=_NO_LIMIT)
-        start_peak()
+        idle = start_peak()
+        first, *laps = timed_runs(run)
+        lap, area = statistics.median(laps), float(side * side)
+        warm_ups.append(max(0.0, first - lap))
+        seconds.append((area, lap))
+        peaks.append((area, float(max(0, peak_bytes() - idle))))
+        kept.append((area, float(max(0, start_peak() - idle))))
+    memory = fit_line(peaks), fit_line(kept)
+    return NetCost(fit_line(seconds), *memory, statistics.median(warm_ups))
+
+
+def timed_runs(run: Callable[[], object]) -> list[float]:
+    """Time something that runs once to warm up, then a few times, or less often if it is slow.
+
+    Returns:
+        Seconds of each run, two at least.
+    """
+    found = list[float]()
+    while len(found) < 2 or (len(found) <= _LAPS and sum(found[1:]) < _ENOUGH_SECONDS):
+        started = time.perf_counter()
         run()
-        laps = []
-        for _ in range(_LAPS):
-            started = time.perf_counter()
-            run()
-            laps.append(time.perf_counter() - started)
-        seconds.append((float(side * side), statistics.median(laps)))
-        memory.append((float(side * side), float(max(0, peak_bytes() - idle))))
-    return NetCost(fit_line(seconds), fit_line(memory))
+        found.append(time.perf_counter() - started)
+    return found
 
 
 def start_peak() -> int:
@@ -106,6 +134,10 @@ def start_peak() -> int:
     Returns:
         Bytes of this process now.
     """
+    # What was freed but kept would be used again, and the next piece of work seem to need less.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
     try:
         _CLEAR_PEAK.write_text("5")
     except OSError:  # not Linux, or not allowed: the peak so far counts
@@ -138,7 +170,7 @@ def _gpu_model(device: str) -> str:
 
 
 def _path(net: LoadedNet, threads: int, cache_dir: Path) -> Path:
-    return cache_dir / f"cost-{machine_key(net, threads)}.json"
+    return cache_dir / f"{KEPT_AS[0]}{machine_key(net, threads)}.json"
 
 
 def _usable(side: int, net: LoadedNet) -> int:

@@ -14,6 +14,7 @@ TILE_SIDES = (192, 256, 384, 512, 672)
 _BYTES_PER_PIXEL = 3
 _NEGLIGIBLE_GAIN = 0.97
 _LEAST_SHARE = 0.25
+_LINES = ("seconds", "peak_bytes", "kept_bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,15 @@ class NetCost:
     """Seconds per tile."""
     peak_bytes: Line
     """Memory that a tile needs beyond the idle process, bytes."""
+    kept_bytes: Line = Line(0.0, 0.0)
+    """What of that the network keeps for the next tile."""
+    warm_up_seconds: float = 0.0
+    """What the first tile of a shape costs on top: the network is compiled for it."""
 
     def to_table(self) -> dict[str, Any]:
         """As plain values, for a cache file."""
-        seconds, memory = self.seconds, self.peak_bytes
-        return {
-            "seconds": [seconds.fixed, seconds.per_pixel],
-            "peak_bytes": [memory.fixed, memory.per_pixel],
-        }
+        lines = {name: list(_values(getattr(self, name))) for name in _LINES}
+        return {**lines, "warm_up_seconds": self.warm_up_seconds}
 
     @classmethod
     def from_table(cls, table: Any) -> NetCost:
@@ -55,12 +57,14 @@ class NetCost:
             ValueError: it is something else.
         """
         try:
-            lines = [Line(*map(float, table[name])) for name in ("seconds", "peak_bytes")]
+            seconds, peak, kept = (Line(*map(float, table[name])) for name in _LINES)
+            warm_up = float(table["warm_up_seconds"])
         except (TypeError, KeyError, ValueError) as err:
             raise ValueError(f"not a cost: {err}") from err
-        if any(not (0 <= value < math.inf) for line in lines for value in _values(line)):
+        values = (warm_up, *_values(seconds), *_values(peak), *_values(kept))
+        if any(not (0 <= value < math.inf) for value in values):
             raise ValueError("not a cost: negative or not finite")
-        return cls(*lines)
+        return cls(seconds, peak, kept, warm_up)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,10 @@ class Prediction:
     """Time in the network."""
     peak_bytes: float
     """Memory beyond the idle process: one tile, the picture and the result."""
+    kept_bytes: float
+    """What of that the network keeps for the next tile."""
+    warm_up_seconds: float
+    """Time on top where no tile of this shape has run before."""
 
 
 def fit_line(points: Iterable[tuple[float, float]]) -> Line:
@@ -129,6 +137,8 @@ def predict(
         len(plan.tiles),
         len(plan.tiles) * cost.seconds.at(pixels),
         cost.peak_bytes.at(pixels) + pictures,
+        cost.kept_bytes.at(pixels),
+        cost.warm_up_seconds,
     )
 
 

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from io import BytesIO
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from dataclasses import dataclass
 
 from enhancer_worker.engine.engine import Engine
-from enhancer_worker.engine.measuring import peak_bytes, start_peak
-from enhancer_worker.engine.planner import (
-    TILE_SIDES,
-    Line,
-    NetCost,
-    Prediction,
-    choose_tile,
-    fit_line,
-    predict,
-)
-from enhancer_worker.engine.runner import TiledRun
+from enhancer_worker.engine.measuring import cost_of
+from enhancer_worker.engine.planner import TILE_SIDES, NetCost, Prediction, choose_tile, predict
 from enhancer_worker.engine.session import LoadedNet
-from enhancer_worker.pipeline.run import run_recipe
 from enhancer_worker.pipeline.steps.upscale import plan_upscale
-from shopimg.contract import Deadline, Recipe, RecipeError, Restore, Step, Upscale
-
-_TRIAL_SIDES = (192, 448)
+from enhancer_worker.pipeline.surroundings import (
+    HollowEngine,
+    Surroundings,
+    result_pixels,
+    surroundings_of,
+)
+from shopimg.contract import Recipe, RecipeError, Restore, Step, Upscale
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,41 +32,59 @@ class NetRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a job costs outside the networks, by pixels of all its results."""
-
-    seconds: Line
-    """Decoding, guards, resampling, encoding."""
-    peak_bytes: Line
-    """Memory of the whole job beyond the idle process."""
-
-
-class TimedEngine(Engine):
-    """An engine that adds up the time spent in networks."""
-
-    net_seconds = 0.0
-
-    def run(self, *args: Any, **options: Any) -> TiledRun:
-        """See ``Engine.run``."""
-        started = time.perf_counter()
-        try:
-            return super().run(*args, **options)
-        finally:
-            self.net_seconds += time.perf_counter() - started
-
-
-@dataclass(frozen=True, slots=True)
 class JobPrediction:
     """What a job is expected to cost."""
 
     runs: tuple[Prediction, ...]
     """One per run of a network."""
     seconds: float
-    """File to file, with networks loaded."""
+    """File to file, with networks loaded and compiled for the shapes of its tiles."""
+    warm_up_seconds: float
+    """Time on top for the first job of a size: its networks are compiled for its tiles."""
     peak_bytes: float
     """Memory beyond the idle process."""
-    nets: tuple[str, ...] = field(default=())
-    """Weight names, in the order of ``runs``."""
+    nets: tuple[LoadedNet, ...] = ()
+    """Networks, in the order of ``runs``."""
+
+
+class Planner:
+    """Measures the machine for a recipe once, then predicts jobs of any size."""
+
+    def __init__(self, recipe: Recipe, engine: Engine) -> None:
+        """Measure what surrounds the networks, unless that is known.
+
+        Args:
+            recipe: what would run.
+            engine: tells which networks there are, how large its tiles are, and where figures
+                are kept.
+
+        Raises:
+            WorkerError: the machine cannot run the recipe.
+        """
+        self._recipe, self._engine = recipe, engine
+        self._costs = dict[str, NetCost]()
+        # First of all, while no network that has run holds memory.
+        self._around = surroundings_of(recipe, HollowEngine(engine), engine.config.cache_dir)
+
+    def cost(self, net: LoadedNet) -> NetCost:
+        """Return what a network costs on this machine."""
+        if net.name not in self._costs:
+            config = self._engine.config
+            self._costs[net.name] = cost_of(net, config.threads, config.cache_dir)
+        return self._costs[net.name]
+
+    def predict(self, size: tuple[int, int]) -> JobPrediction:
+        """Predict one job.
+
+        Args:
+            size: width and height of the upright upload, pixels.
+
+        Raises:
+            RecipeError: see ``net_runs``.
+        """
+        runs = list(net_runs(*size, self._recipe, self._engine))
+        costs = {run.net.name: self.cost(run.net) for run in runs}
+        return predict_job(size, self._recipe, self._engine, costs, self._around)
 
 
 def net_runs(width: int, height: int, recipe: Recipe, engine: Engine) -> Iterator[NetRun]:
@@ -136,11 +141,19 @@ def predict_job(
         )
         for run in runs
     )
-    pixels = result_pixels(size, recipe)
-    seconds = sum(p.seconds for p in predictions) + around.seconds.at(pixels)
-    memory = max((p.peak_bytes for p in predictions), default=0.0)
-    names = tuple(run.net.name for run in runs)
-    return JobPrediction(predictions, seconds, max(memory, around.peak_bytes.at(pixels)), names)
+    pixels = (size[0] * size[1], result_pixels(size, recipe))
+    nets = tuple(run.net for run in runs)
+    by_net = {net.name: p for net, p in zip(nets, predictions, strict=True)}
+    # Each network keeps memory for the next job; on top comes the moment that needs most.
+    kept = sum(p.kept_bytes for p in by_net.values())
+    moments = [max(0.0, p.peak_bytes - p.kept_bytes) for p in predictions]
+    return JobPrediction(
+        predictions,
+        sum(p.seconds for p in predictions) + around.seconds.at(*pixels),
+        sum(p.warm_up_seconds for p in by_net.values()),
+        kept + max([*moments, around.peak_bytes.at(*pixels)]),
+        nets,
+    )
 
 
 def best_tile(run: NetRun, cost: NetCost, engine: Engine, most_bytes: float) -> Prediction:
@@ -148,28 +161,6 @@ def best_tile(run: NetRun, cost: NetCost, engine: Engine, most_bytes: float) -> 
     geometry = run.net.geometry
     sides = (*TILE_SIDES, engine.tile_size(geometry))
     return choose_tile(run.height, run.width, geometry, cost, sides=sides, most_bytes=most_bytes)
-
-
-def result_pixels(size: tuple[int, int], recipe: Recipe) -> int:
-    """Pixels of all results together."""
-    sizes = [role.result_size(*size) for role in recipe.roles]
-    return sum(width * height for width, height in sizes)
-
-
-def measure_surroundings(recipe: Recipe, engine: TimedEngine, deadline: Deadline) -> Surroundings:
-    """Run a recipe on two small pictures and take the networks' time off."""
-    seconds, memory = [], []
-    run_recipe(_trial_jpeg(_TRIAL_SIDES[0]), recipe, engine=engine, deadline=deadline)
-    for side in _TRIAL_SIDES:
-        content = _trial_jpeg(side)
-        before, engine.net_seconds = start_peak(), 0.0
-        started = time.perf_counter()
-        run_recipe(content, recipe, engine=engine, deadline=deadline)
-        elapsed = time.perf_counter() - started - engine.net_seconds
-        pixels = float(result_pixels((side, side), recipe))
-        seconds.append((pixels, max(elapsed, 1e-6)))
-        memory.append((pixels, float(max(0, peak_bytes() - before))))
-    return Surroundings(fit_line(seconds), fit_line(memory))
 
 
 def _step_runs(width: int, height: int, step: Step, engine: Engine) -> Iterator[NetRun]:
@@ -181,12 +172,3 @@ def _step_runs(width: int, height: int, step: Step, engine: Engine) -> Iterator[
         for scale in plan_upscale(width, height, step, engine.scales("upscale")).scales:
             yield NetRun(engine.net("upscale", scale, step.flavour), height, width)
             width, height = width * scale, height * scale
-
-
-def _trial_jpeg(side: int) -> bytes:
-    """A picture with some detail, as a JPEG file."""
-    rng = np.random.default_rng(side)
-    small: NDArray[np.uint8] = rng.integers(0, 256, (side // 8, side // 8, 3), np.uint8)
-    buffer = BytesIO()
-    Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC).save(buffer, "JPEG")
-    return buffer.getvalue()

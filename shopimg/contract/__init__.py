@@ -33,6 +33,9 @@ from shopimg.contract.work import (
     Deadline,
     EnhancedImage,
     Enhancer,
+    Forecast,
+    Forecaster,
+    JobCost,
     StepReport,
 )
 
@@ -47,7 +50,10 @@ __all__ = [
     "EnhancedImage",
     "EnhancementError",
     "Enhancer",
+    "Forecast",
+    "Forecaster",
     "InvalidTransitionError",
+    "JobCost",
     "JobSupersededError",
     "Network",
     "Output",

@@ -106,3 +106,43 @@ class Enhancer(Protocol):
             WorkerError: anything else that failed in the worker.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class JobCost:
+    """What a job is expected to cost on one machine."""
+
+    seconds: float
+    """From file to file, in a worker that is warm."""
+    warm_up_seconds: float
+    """Time on top for the first job of a size."""
+    peak_bytes: float
+    """Memory beyond that of the idle worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What jobs are expected to cost on the machine that was asked."""
+
+    costs: Sequence[JobCost]
+    """One for each size that was asked for, in that order."""
+    jobs_at_once: int
+    """How many jobs the machine runs side by side at this speed, each in a process of its own."""
+
+
+@runtime_checkable
+class Forecaster(Protocol):
+    """What an enhancer may have besides: it knows what jobs would cost before they run."""
+
+    def forecast(self, sizes: Sequence[tuple[int, int]], recipe: Recipe) -> Forecast:
+        """Predict jobs; the machine is measured first where that was not done before.
+
+        Args:
+            sizes: width and height of uploads, upright, pixels.
+            recipe: what would run.
+
+        Raises:
+            RecipeError: the recipe names something whose cost is not known.
+            WorkerError: anything else that failed in the worker.
+        """
+        ...

@@ -64,7 +64,8 @@ def test_measure__counts_what_tiles_cost_outside_the_network(
 
     monkeypatch.setattr(measuring.time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(runner, "write_tile", write)
-    assert measure(loaded(upscaler())).seconds == Line(2.0, 0.0)
+    cost = measure(loaded(upscaler()))
+    assert (cost.seconds, cost.warm_up_seconds) == (Line(2.0, 0.0), 0.0)
 
 
 def test_machine_key__tells_gpus_apart(monkeypatch: pytest.MonkeyPatch) -> None:

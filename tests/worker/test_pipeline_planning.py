@@ -6,56 +6,61 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
-from numpy.typing import NDArray
 from PIL import Image
 
 from enhancer_worker import plan_command
 from enhancer_worker.config import WorkerConfig
+from enhancer_worker.engine import measuring
+from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.planner import Line, NetCost
+from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.engine.tiling import Geometry
 from enhancer_worker.nets import zoo
-from enhancer_worker.pipeline import planning
-from enhancer_worker.pipeline.planning import (
-    NetRun,
+from enhancer_worker.pipeline import planning, surroundings
+from enhancer_worker.pipeline.planning import NetRun, Planner, best_tile, net_runs, predict_job
+from enhancer_worker.pipeline.surroundings import (
+    HollowEngine,
+    Plane,
     Surroundings,
-    TimedEngine,
-    best_tile,
-    measure_surroundings,
-    net_runs,
-    predict_job,
+    fit_plane,
     result_pixels,
+    surroundings_of,
+    trial_recipe,
+    trial_sizes,
 )
-from shopimg.contract import Deadline, Output, Recipe, RecipeError, Restore, Role, Upscale
+from shopimg.contract import Output, Recipe, RecipeError, Restore, Role, Upscale
 from tests.worker.tiny_nets import TINY_ZOO, write_weights
 
 COST = NetCost(Line(0.5, 1e-6), Line(1e6, 10.0))
-AROUND = Surroundings(Line(0.1, 1e-7), Line(0, 3.0))
+AROUND = Surroundings(Plane(0.1, 0.0, 1e-7), Plane(0, 0, 3.0))
 FAITHFUL = {"flavour": "faithful"}
 
 
 @pytest.fixture
 def weights_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(zoo, "ZOO", TINY_ZOO)
+    monkeypatch.setattr(measuring, "_MEASURED_SIDES", (64, 96))
+    monkeypatch.setattr(surroundings, "_TRIAL_SIZES", ((40, 30), (64, 64), (90, 60)))
     return write_weights(tmp_path / "weights")
 
 
 @pytest.fixture
-def engine(weights_dir: Path) -> TimedEngine:
+def engine(weights_dir: Path) -> Engine:
     config = WorkerConfig(
         weights_dir=weights_dir, device="torch-cpu", threads=1, cache_dir=weights_dir
     )
-    return TimedEngine(config, TINY_ZOO)
+    return Engine(config, TINY_ZOO)
 
 
 def recipe_of(*roles: tuple[Restore | Upscale, ...]) -> Recipe:
     return Recipe("test", tuple(Role(f"r{n}", steps, Output()) for n, steps in enumerate(roles)))
 
 
-def test_net_runs__follows_sizes_and_shares_what_roles_begin_with(engine: TimedEngine) -> None:
+def test_net_runs__follows_sizes_and_shares_what_roles_begin_with(engine: Engine) -> None:
     restored = Restore(always=True)
     recipe = recipe_of(
         (restored, Upscale(scale=2, **FAITHFUL)),
@@ -66,69 +71,109 @@ def test_net_runs__follows_sizes_and_shares_what_roles_begin_with(engine: TimedE
     assert result_pixels((60, 40), recipe) == 2 * 120 * 80
 
 
-def test_net_runs__knows_what_does_not_run(engine: TimedEngine) -> None:
+def test_net_runs__knows_what_does_not_run(engine: Engine) -> None:
     idle = recipe_of((Restore(strength=0), Upscale(to=50, **FAITHFUL)))
     assert list(net_runs(60, 40, idle, engine)) == []
 
 
-def test_net_runs__does_not_guess_foreign_networks(engine: TimedEngine) -> None:
+def test_net_runs__does_not_guess_foreign_networks(engine: Engine) -> None:
     foreign = Upscale(scale=2, network="x.safetensors", sha256="0" * 64)
     with pytest.raises(RecipeError, match=r"costs of the network 'x\.safetensors' are not known"):
         list(net_runs(60, 40, recipe_of((foreign,)), engine))
 
 
-def test_predict_job__adds_up_by_hand(engine: TimedEngine) -> None:
+def test_predict_job__adds_up_by_hand(engine: Engine) -> None:
     recipe = recipe_of((Upscale(scale=2, **FAITHFUL),))
     job = predict_job((60, 40), recipe, engine, {"upscale_x2_s": COST}, AROUND)
-    assert job.nets == ("upscale_x2_s",)
+    assert [net.name for net in job.nets] == ["upscale_x2_s"]
     assert job.seconds == pytest.approx(0.5 + 2400e-6 + 0.1 + 9600e-7)
     assert job.peak_bytes == pytest.approx(1e6 + 24_000 + 3 * 2400 * 5)
 
 
-def test_measure_surroundings__leaves_the_networks_out(
-    engine: TimedEngine, monkeypatch: pytest.MonkeyPatch
+def test_predict_job__needs_what_networks_keep_and_the_largest_moment(engine: Engine) -> None:
+    recipe = recipe_of((Restore(always=True), Upscale(scale=2, **FAITHFUL)))
+    tile = NetCost(Line(0, 0), Line(9e6, 0.0), Line(2e6, 0.0), warm_up_seconds=0.25)
+    costs = dict.fromkeys(("restore_s", "upscale_x2_s"), tile)
+    job = predict_job((60, 40), recipe, engine, costs, AROUND)
+    # Two networks keep 2 MB each; the larger moment is the upscaler's, with both pictures.
+    assert job.peak_bytes == 2 * 2e6 + 7e6 + 3 * 2400 * 5
+    assert job.warm_up_seconds == 0.5
+    large = Surroundings(AROUND.seconds, Plane(8e6, 0, 0))
+    assert predict_job((60, 40), recipe, engine, costs, large).peak_bytes == 2 * 2e6 + 8e6
+
+
+def test_fit_plane__goes_through_its_points() -> None:
+    plane = Plane(0.5, 1e-6, 2e-7)
+    pixels = [(2e4, 8e4), (4e5, 4e5), (1e6, 4e6), (1e6, 9e6)]
+    found = fit_plane(pixels, [plane.at(*one) for one in pixels])
+    for one in pixels:
+        assert found.at(*one) == pytest.approx(plane.at(*one), rel=1e-6)
+
+
+def test_fit_plane__never_predicts_negative_costs() -> None:
+    plane = fit_plane([(1e4, 1e4), (1e6, 1e6)], [3.0, 1.0])
+    assert min(plane.fixed, plane.per_source_pixel, plane.per_result_pixel) == 0
+    assert plane.at(1e8, 1e8) >= plane.at(0, 0) >= 0
+
+
+@pytest.mark.parametrize(
+    ("step", "largest"),
+    [(Restore(), (1280, 960)), (Upscale(scale=4), (707, 530)), (Upscale(to=9000), (1280, 960))],
+)
+def test_trial_sizes__are_smaller_where_results_are_large(
+    step: Restore | Upscale, largest: tuple[int, int]
 ) -> None:
-    recipe = recipe_of((Upscale(scale=2, **FAITHFUL),))
-    clock = [0.0]
-    monkeypatch.setattr(planning.time, "perf_counter", lambda: clock[0])
-
-    class Slow(TimedEngine):
-        def run(self, *args: object, **options: object) -> object:
-            result = super().run(*args, **options)
-            clock[0] += 1.0  # outside: of the surroundings
-            return result
-
-    net = engine.net("upscale", 2)
-
-    class SlowSession:
-        device, largest_batch = net.session.device, 1
-
-        def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-            clock[0] += 50.0
-            return net.session(batch)
-
-        def close(self) -> None:
-            net.session.close()
-
-    slow = Slow(engine._config, TINY_ZOO)
-    monkeypatch.setattr(slow, "net", lambda *_: replace(net, session=SlowSession()))
-    found = measure_surroundings(recipe, slow, Deadline(math.inf))
-    assert found.seconds.at(1e5) == pytest.approx(1.0)
-    assert slow.net_seconds == 50.0  # of the larger picture, in one tile
+    recipe = trial_recipe(recipe_of((step,)))
+    assert trial_sizes(recipe)[-1] == largest
+    assert result_pixels(largest, recipe) <= 6_000_000
 
 
-def test_best_tile__may_be_the_engines_own(engine: TimedEngine) -> None:
+def test_surroundings__are_measured_without_running_networks_and_kept(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("a network ran")
+
+    monkeypatch.setattr(Engine, "run", fail)
+    cache = tmp_path / "cache"
+    recipe = recipe_of((Restore(always=True), Upscale(scale=2, **FAITHFUL)))
+    found = surroundings_of(recipe, HollowEngine(engine), cache)
+    assert found.seconds.at(5400, 4 * 5400) > 0
+    assert surroundings_of(replace(recipe, name="other"), HollowEngine(engine), cache) == found
+    (path,) = cache.iterdir()
+    path.write_text('{"seconds": {}, "peak_bytes": {}}')
+    surroundings_of(recipe, HollowEngine(engine), cache)
+    assert "per_result_pixel" in path.read_text()
+
+
+def test_planner__measures_each_network_once(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[str] = []
+
+    def count(net: LoadedNet, *_: object) -> NetCost:
+        measured.append(net.name)
+        return COST
+
+    monkeypatch.setattr(planning, "cost_of", count)
+    planner = Planner(recipe_of((Restore(always=True), Upscale(scale=2, **FAITHFUL))), engine)
+    small, large = planner.predict((60, 40)), planner.predict((600, 400))
+    assert 2 * COST.seconds.at(2400) < small.seconds < large.seconds
+    assert measured == ["restore_s", "upscale_x2_s"]
+
+
+def test_best_tile__may_be_the_engines_own(engine: Engine) -> None:
     geometry = Geometry(1, 86, 4)
     net = replace(engine.net("restore", 1), geometry=geometry)
     by_tile = NetCost(Line(1.0, 0.0), Line(0, 0))
     best = best_tile(NetRun(net, 2000, 2000), by_tile, engine, math.inf)
-    assert best.tile_size == engine.tile_size(geometry) == 2112
+    assert best.tile_size == engine.tile_size(geometry) == 1056
 
 
 def test_plan__prints_a_table_and_measures_once(
     tmp_path: Path, weights_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan_command, "TimedEngine", lambda config: TimedEngine(config, TINY_ZOO))
+    monkeypatch.setattr(plan_command, "Engine", lambda config: Engine(config, TINY_ZOO))
     picture = tmp_path / "picture.png"
     Image.new("RGB", (90, 70)).save(picture)
     environment = {
@@ -138,21 +183,46 @@ def test_plan__prints_a_table_and_measures_once(
     }
     done = CliRunner().invoke(plan_command.plan, ["64x48", str(picture)], env=environment)
     assert done.exit_code == 0, done.output
-    lines = done.output.splitlines()
+    lines = done.stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["size", "64x48", "90x70"]
-    assert "restore_s: 1 of 192 px, best 192 px" in lines[1]
+    assert "restore_s on cpu (torch fp32): 1 of 192 px, 1 at once, best 192 px" in lines[1]
     kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
     assert kept
     again = CliRunner().invoke(plan_command.plan, ["64x48"], env=environment)
     assert again.exit_code == 0, again.output
     after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
     assert after == kept
+    anew = CliRunner().invoke(plan_command.plan, ["64x48", "--again"], env=environment)
+    assert anew.exit_code == 0, anew.output
+    after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
+    assert after.keys() == kept.keys()
+    assert all(after[name] > kept[name] for name in kept)
+
+
+@pytest.mark.parametrize(("load", "warned"), [(0.0, False), (1e3, True)])
+def test_plan__says_that_the_machine_is_busy(
+    tmp_path: Path,
+    weights_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    load: float,
+    warned: bool,
+) -> None:
+    monkeypatch.setattr(plan_command, "Engine", lambda config: Engine(config, TINY_ZOO))
+    monkeypatch.setattr(plan_command.os, "getloadavg", lambda: (load, 0.0, 0.0))
+    environment = {
+        "ENHANCER_WEIGHTS_DIR": str(weights_dir),
+        "ENHANCER_CACHE_DIR": str(tmp_path / "cache"),
+        "ENHANCER_DEVICE": "torch-cpu",
+    }
+    done = CliRunner().invoke(plan_command.plan, ["64x48"], env=environment)
+    assert done.exit_code == 0, done.output
+    assert ("The machine is busy (load 1000.0 on" in done.stderr) == warned
 
 
 def test_plan__predicts_the_recipe_of_a_file(
     tmp_path: Path, weights_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan_command, "TimedEngine", lambda config: TimedEngine(config, TINY_ZOO))
+    monkeypatch.setattr(plan_command, "Engine", lambda config: Engine(config, TINY_ZOO))
     steps = [{"step": "upscale", "scale": 3, "flavour": "faithful"}]
     (tmp_path / "mine.json").write_text(json.dumps({"thrice": {"main": {"steps": steps}}}))
     environment = {
@@ -163,7 +233,7 @@ def test_plan__predicts_the_recipe_of_a_file(
     options = ["--recipes", str(tmp_path / "mine.json"), "--recipe"]
     done = CliRunner().invoke(plan_command.plan, ["64x48", *options, "thrice"], env=environment)
     assert done.exit_code == 0, done.output
-    assert "upscale_x3_s: 1 of" in done.output
+    assert "upscale_x3_s on cpu (torch fp32): 1 of" in done.output
     assert "restore_s" not in done.output
     absent = CliRunner().invoke(plan_command.plan, ["64x48", *options, "twice"], env=environment)
     assert absent.exit_code == 2

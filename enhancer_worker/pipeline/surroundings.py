@@ -1,0 +1,203 @@
+"""Measures what a job costs outside the networks, and keeps the figures, too."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.optimize import nnls
+
+from enhancer_worker.engine.engine import Engine
+from enhancer_worker.engine.files import write_whole
+from enhancer_worker.engine.measuring import (
+    KEPT_AS,
+    machine_facts,
+    peak_bytes,
+    start_peak,
+    timed_runs,
+)
+from enhancer_worker.engine.runner import TiledRun
+from enhancer_worker.engine.session import LoadedNet
+from enhancer_worker.pipeline.run import run_recipe
+from shopimg.contract import Deadline, Recipe, Step, Upscale
+
+_TRIAL_SIZES = ((160, 120), (640, 640), (960, 480), (1280, 960))
+"""Width and height, pixels; smaller where the results would be large."""
+_MOST_TRIAL_PIXELS = 6_000_000
+_LONGEST_TRIAL_PIXELS = 1600
+_NOISE = 6.0
+_LEAST_SHARE = 0.25
+_NO_LIMIT = Deadline(math.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """A cost that grows with the pixels of the upload and with those of its results."""
+
+    fixed: float
+    """Cost of the smallest job; not negative."""
+    per_source_pixel: float
+    """Cost of one more pixel of the upload; not negative."""
+    per_result_pixel: float
+    """Cost of one more pixel of all results; not negative."""
+
+    def at(self, source_pixels: float, result_pixels: float) -> float:
+        """Cost of a job."""
+        upload = self.per_source_pixel * source_pixels
+        return self.fixed + upload + self.per_result_pixel * result_pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a job costs outside the networks."""
+
+    seconds: Plane
+    """Decoding, assessment, guards, colours, text, resampling, encoding."""
+    peak_bytes: Plane
+    """Memory of the whole job beyond the idle process."""
+
+
+class HollowEngine(Engine):
+    """Another engine's networks, which take no time here: they only repeat pixels."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Take the engine whose networks are asked for."""
+        self._engine = engine
+
+    def scales(self, kind: str) -> tuple[int, ...]:
+        """See ``Engine.scales``."""
+        return self._engine.scales(kind)
+
+    def ships(self, kind: str) -> bool:
+        """See ``Engine.ships``."""
+        return self._engine.ships(kind)
+
+    def net(self, kind: str, scale: int, flavour: str = "faithful") -> LoadedNet:
+        """See ``Engine.net``."""
+        return self._engine.net(kind, scale, flavour)
+
+    def run(self, net: LoadedNet, pixels: NDArray[np.uint8], *_: object, **__: object) -> TiledRun:
+        """Return the picture as large as the network would."""
+        scale, (height, width) = net.geometry.scale, pixels.shape[:2]
+        result = np.empty((height, scale, width, scale, 3), np.uint8)
+        result[...] = pixels[:, None, :, None]
+        return TiledRun(result.reshape(height * scale, width * scale, 3), 1, (height, width))
+
+
+def result_pixels(size: tuple[int, int], recipe: Recipe) -> int:
+    """Pixels of all results together."""
+    sizes = [role.result_size(*size) for role in recipe.roles]
+    return sum(width * height for width, height in sizes)
+
+
+def surroundings_of(recipe: Recipe, engine: HollowEngine, cache_dir: Path) -> Surroundings:
+    """Return what surrounds the networks of a recipe, measuring it where that was not done before.
+
+    Args:
+        recipe: its name does not count.
+        engine: has the networks that the recipe runs.
+        cache_dir: made if it is missing; where it cannot be written, nothing is kept.
+    """
+    facts = json.dumps([*machine_facts(), recipe.to_table(), _TRIAL_SIZES])
+    path = cache_dir / f"{KEPT_AS[1]}{hashlib.sha256(facts.encode()).hexdigest()[:16]}.json"
+    with contextlib.suppress(OSError, ValueError):
+        return _from_table(json.loads(path.read_text()))
+    found = measure_surroundings(recipe, engine)
+    with contextlib.suppress(OSError):
+        write_whole(path, json.dumps(asdict(found)).encode())
+    return found
+
+
+def measure_surroundings(recipe: Recipe, engine: HollowEngine) -> Surroundings:
+    """Run a recipe without its networks on pictures of a few sizes; medians, as of networks."""
+    recipe = trial_recipe(recipe)
+    sizes = trial_sizes(recipe)
+    seconds, memory = list[float](), list[float]()
+    # What the first job loads and keeps is not its own: the process is idle after that.
+    run_recipe(trial_jpeg(sizes[0]), recipe, engine=engine, deadline=_NO_LIMIT)
+    for size in sizes:
+        run = functools.partial(
+            run_recipe, trial_jpeg(size), recipe, engine=engine, deadline=_NO_LIMIT
+        )
+        idle = start_peak()
+        seconds.append(statistics.median(timed_runs(run)[1:]))
+        memory.append(float(max(0, peak_bytes() - idle)))
+    pixels = [(width * height, result_pixels((width, height), recipe)) for width, height in sizes]
+    return Surroundings(fit_plane(pixels, seconds), fit_plane(pixels, memory))
+
+
+def trial_recipe(recipe: Recipe) -> Recipe:
+    """Let what enlarges to a fixed size stop earlier: costs are told by pixels."""
+
+    def shortened(step: Step) -> Step:
+        if isinstance(step, Upscale) and step.to:
+            return replace(step, to=min(step.to, _LONGEST_TRIAL_PIXELS))
+        return step
+
+    roles = (replace(role, steps=tuple(map(shortened, role.steps))) for role in recipe.roles)
+    return replace(recipe, roles=tuple(roles))
+
+
+def trial_sizes(recipe: Recipe) -> list[tuple[int, int]]:
+    """Choose the pictures that are tried: width and height, pixels."""
+    largest = result_pixels(_TRIAL_SIZES[-1], recipe)
+    share = min(1.0, math.sqrt(_MOST_TRIAL_PIXELS / largest))
+    return [(round(width * share), round(height * share)) for width, height in _TRIAL_SIZES]
+
+
+def trial_jpeg(size: tuple[int, int]) -> bytes:
+    """A picture with soft shapes and so much noise that it is worth restoring, as a JPEG file.
+
+    Args:
+        size: width and height, pixels.
+    """
+    width, height = size
+    rng = np.random.default_rng(width)
+    coarse = rng.integers(0, 256, (height // 24 + 2, width // 24 + 2, 3), np.uint8)
+    shapes = np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC))
+    noisy = shapes + rng.normal(0, _NOISE, shapes.shape)
+    buffer = BytesIO()
+    Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def fit_plane(pixels: Sequence[tuple[float, float]], costs: Sequence[float]) -> Plane:
+    """Lay the best plane of no negative coefficient through measurements, by relative error.
+
+    Args:
+        pixels: of the upload and of all results, per measurement; at least one.
+        costs: what was measured.
+
+    >>> plane = fit_plane([(1e6, 4e6), (2e6, 4e6), (1e6, 8e6)], [3.5, 4.5, 5.5])
+    >>> round(plane.fixed, 6), round(plane.per_source_pixel * 1e6, 6)
+    (0.5, 1.0)
+    """
+    scale = 1e6
+    least = max(max(costs) * _LEAST_SHARE, 1e-9)
+    rows = np.array([[1.0, source / scale, result / scale] for source, result in pixels])
+    weights = 1 / np.maximum(np.array(costs), least)
+    fixed, per_source, per_result = nnls(rows * weights[:, None], costs * weights)[0]
+    return Plane(float(fixed), float(per_source) / scale, float(per_result) / scale)
+
+
+def _from_table(table: Any) -> Surroundings:
+    try:
+        planes = [Plane(**table[name]) for name in ("seconds", "peak_bytes")]
+        values = [value for plane in planes for value in asdict(plane).values()]
+        if any(not 0 <= value < math.inf for value in values):
+            raise ValueError("negative or not finite")
+    except (TypeError, KeyError) as err:
+        raise ValueError(f"not the costs of surroundings: {err}") from err
+    return Surroundings(*planes)
