@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from celery import Celery, bootsteps
+from celery.concurrency import prefork
 from celery.schedules import crontab
 from django.db import DatabaseError, connections
 from kombu import Queue
@@ -77,10 +79,9 @@ class Heartbeat(bootsteps.StartStopStep):
 
         name = parent.hostname
         queues = ",".join(sorted(parent.app.amqp.queues.consume_from))
-        self._beat(workers.beat, name, queues, starting=True)
-        self._entry = parent.timer.call_repeatedly(
-            settings.HEARTBEAT_SECONDS, self._beat, (workers.beat, name, queues)
-        )
+        beat = partial(workers.beat, name, queues, processes=_processes(parent.pool))
+        self._beat(beat, starting=True)
+        self._entry = parent.timer.call_repeatedly(settings.HEARTBEAT_SECONDS, self._beat, (beat,))
         parent.app.send_task(
             "shopimg.tasks.sweep_jobs",
             queue=settings.UPKEEP_QUEUE,
@@ -107,6 +108,11 @@ class Heartbeat(bootsteps.StartStopStep):
             logger.warning("could not write the worker's sign of life", exc_info=True)
         finally:
             connections.close_all()
+
+
+def _processes(pool: Any) -> int:
+    """Count what works on jobs side by side; threads of one process take turns at its enhancer."""
+    return int(pool.num_processes) if isinstance(pool, prefork.TaskPool) else 1
 
 
 def _defaults() -> dict[str, Any]:

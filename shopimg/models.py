@@ -282,6 +282,7 @@ class WorkerHeartbeat(models.Model):
 
     name = models.CharField(_("worker"), max_length=255, primary_key=True)
     queues = models.CharField(_("queues"), max_length=255)
+    processes = models.PositiveSmallIntegerField(_("jobs at once"), default=1)
     started_at = models.DateTimeField(_("started"), default=timezone.now)
     seen_at = models.DateTimeField(_("last seen"), default=timezone.now)
 
@@ -294,6 +295,21 @@ class WorkerHeartbeat(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class CostQuestion(models.Model):
+    """Asks a worker what jobs would cost on its machine; the row carries question and answer."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    recipe = models.CharField(max_length=64)
+    recipe_table = models.JSONField()
+    sizes = models.JSONField()
+    answer = models.JSONField(null=True)
+    problem = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.recipe
 
 
 class IdempotencyKey(models.Model):

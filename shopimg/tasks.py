@@ -7,7 +7,7 @@ from uuid import UUID
 from celery import shared_task
 
 from shopimg.models import EnhancedVariant
-from shopimg.services import cleaning, publishing, queueing, running, sweeping
+from shopimg.services import cleaning, forecasts, publishing, queueing, running, sweeping
 
 
 @shared_task(ignore_result=True)
@@ -34,6 +34,12 @@ def clean_up() -> None:
 def queue_bulk_run(run_id: str) -> None:
     """Queue the images of a run that was asked for over HTTP, for a while."""
     queueing.advance(UUID(run_id))
+
+
+@shared_task(ignore_result=True)
+def answer_cost_question(question_id: str) -> None:
+    """Say what jobs would cost on this machine; whoever asks waits for the row."""
+    forecasts.answer(question_id)
 
 
 @shared_task(ignore_result=True)

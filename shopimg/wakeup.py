@@ -69,6 +69,11 @@ def send_bulk_run(run_id: uuid.UUID) -> bool:
     return _send("shopimg.tasks.queue_bulk_run", run_id, settings.BULK_QUEUE)
 
 
+def send_cost_question(question_id: uuid.UUID, queue: str, *, expires: float) -> bool:
+    """Ask a worker of a queue what jobs would cost; after so many seconds nobody listens."""
+    return _send("shopimg.tasks.answer_cost_question", question_id, queue, expires=expires)
+
+
 def waiting(queue: str) -> int | None:
     """Return how many messages wait in a queue, or None where the broker does not answer."""
     try:
@@ -82,13 +87,14 @@ def waiting(queue: str) -> int | None:
         return None
 
 
-def _send(task: str, argument: uuid.UUID, queue: str) -> bool:
+def _send(task: str, argument: uuid.UUID, queue: str, expires: float | None = None) -> bool:
     try:
         with producers[_connection()].acquire(block=True, timeout=1) as producer:
             current_app.send_task(
                 task,
                 args=[str(argument)],
                 queue=queue,
+                expires=expires,
                 ignore_result=True,
                 producer=producer,
                 retry_policy=_RETRY_ONCE,

@@ -179,20 +179,40 @@ def progress(run: BulkRun) -> dict[JobState, int]:
     return {JobState(state): number for state, number in counts.order_by()}
 
 
+def to_queue(selection: Selection) -> Iterator[tuple[sources.Source, models.QuerySet[Any]]]:
+    """Yield the images of each model for which the run would queue a job."""
+    for source, rows in _chosen(selection):
+        if selection.force:
+            yield source, rows
+        else:
+            yield source, rows.exclude(pk__in=_settled_rows(source, rows, selection).values("pk"))
+
+
 def _count_up_to_date(selection: Selection) -> int:
     """Count the images that the run would leave as they are: one query for each model."""
     if selection.force:
         return 0
-    left, total = selection.limit, 0
+    chosen = _chosen(selection)
+    return sum(_settled_rows(source, rows, selection).count() for source, rows in chosen)
+
+
+def _chosen(selection: Selection) -> Iterator[tuple[sources.Source, models.QuerySet[Any]]]:
+    """Yield the images of each model that a selection holds, its limit included."""
+    left = selection.limit
     for source in _selected_sources(selection):
         rows = images(source, selection)
         if left is not None:
             rows = rows[: max(left, 0)]
             left -= rows.count()
-        chosen = source.with_file().filter(pk__in=rows.values("pk"))
-        chosen = chosen.alias(shopimg_id=key_as_text(chosen))
-        total += chosen.filter(_settled(source, selection)).count()
-    return total
+        yield source, source.with_file().filter(pk__in=rows.values("pk"))
+
+
+def _settled_rows(
+    source: sources.Source, rows: models.QuerySet[Any], selection: Selection
+) -> models.QuerySet[Any]:
+    """Match those of the images that the run would leave as they are."""
+    named: models.QuerySet[Any] = rows.alias(shopimg_id=key_as_text(rows))
+    return named.filter(_settled(source, selection))
 
 
 def _settled(source: sources.Source, selection: Selection) -> models.Exists:

@@ -7,10 +7,10 @@ from django.utils import timezone
 from shopimg.models import WorkerHeartbeat
 
 
-def beat(name: str, queues: str, *, starting: bool = False) -> None:
-    """Record that a worker consumes from its queues."""
+def beat(name: str, queues: str, *, processes: int = 1, starting: bool = False) -> None:
+    """Record that a worker consumes from its queues, with so many processes for jobs."""
     now = timezone.now()
-    values = {"queues": queues, "seen_at": now}
+    values = {"queues": queues, "processes": processes, "seen_at": now}
     if starting:
         values["started_at"] = now
     WorkerHeartbeat.objects.update_or_create(

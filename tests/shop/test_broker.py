@@ -104,6 +104,7 @@ def test_beat__writes_one_row_and_keeps_the_start() -> None:
     first = WorkerHeartbeat.objects.get()
     workers.beat("w@host", "shopimg")
     second = WorkerHeartbeat.objects.get()
+    assert second.processes == 1
     assert second.started_at == first.started_at
     assert second.seen_at > first.seen_at
     assert WorkerHeartbeat.objects.alive().get() == second

@@ -78,8 +78,11 @@ def test_reprocess__estimates_in_a_unit_that_says_something(capsys) -> None:
         state="succeeded", started_at=end - timedelta(seconds=4), finished_at=end
     )
     call_command("shopimg_reprocess", "--estimate")
-    said = capsys.readouterr().out.splitlines()
-    assert said[1] == "About 8 seconds for one worker process (4.00 s per image)."
+    said = capsys.readouterr()
+    assert said.out.splitlines()[1] == (
+        "About 8 seconds for one worker process, by the mean of past jobs (4.00 s per image)."
+    )
+    assert "No prediction: no worker for jobs is running." in said.err
 
 
 @pytest.mark.django_db

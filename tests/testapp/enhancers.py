@@ -11,7 +11,7 @@ from pathlib import Path
 from django.conf import settings
 
 from shopimg.backends.echo import EchoEnhancer
-from shopimg.contract import Deadline, EnhancedImage, Recipe
+from shopimg.contract import Deadline, EnhancedImage, Forecast, JobCost, Recipe
 
 
 class HaltingEnhancer(EchoEnhancer):
@@ -26,6 +26,14 @@ class HaltingEnhancer(EchoEnhancer):
             deadline.check()
             time.sleep(0.02)
         return super().enhance(source, recipe, deadline=deadline)
+
+
+class ForecastingEnhancer(EchoEnhancer):
+    """Predicts a microsecond and four bytes per pixel, and a second to warm up."""
+
+    def forecast(self, sizes: Sequence[tuple[int, int]], recipe: Recipe) -> Forecast:
+        pixels = [width * height for width, height in sizes]
+        return Forecast([JobCost(number * 1e-6, 1.0, number * 4.0) for number in pixels], 2)
 
 
 class PoisonedEnhancer(EchoEnhancer):

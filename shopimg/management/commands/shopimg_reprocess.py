@@ -17,7 +17,7 @@ from shopimg.contract import EnhancementError, RecipeError
 from shopimg.management.interruption import Interruption, interruptible
 from shopimg.management.moments import moment
 from shopimg.models import BulkRun
-from shopimg.services import bulk, queueing
+from shopimg.services import bulk, forecasts, queueing
 from shopimg.states import OPEN_JOBS, JobState
 
 POLL_SECONDS = 1.0
@@ -56,7 +56,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--dry-run", action="store_true", help="count by the names of files, change nothing"
         )
-        parser.add_argument("--estimate", action="store_true", help="predict time, change nothing")
+        parser.add_argument(
+            "--estimate",
+            action="store_true",
+            help="let a worker predict time and memory; change nothing",
+        )
         parser.add_argument("--rate", type=_rate, help="most images per second, such as 20/s")
         parser.add_argument("--batch-size", type=_positive, default=1000)
         parser.add_argument("--wait", action="store_true", help="until all jobs are over")
@@ -69,7 +73,7 @@ class Command(BaseCommand):
         try:
             if options["dry_run"] or options["estimate"]:
                 _refuse_with_resume(options)
-                self._predict(_selection(options))
+                self._predict(_selection(options), ask=options["estimate"])
                 return
             run = _resumed(options) or bulk.start(_selection(options))
         except (LookupError, RecipeError, ValueError) as err:
@@ -95,18 +99,45 @@ class Command(BaseCommand):
         if options["wait"]:
             self._wait(run, interruption)
 
-    def _predict(self, selection: bulk.Selection) -> None:
+    def _predict(self, selection: bulk.Selection, *, ask: bool) -> None:
         estimate = bulk.estimate(selection)
         self.stdout.write(
             f"{estimate.images} images: {estimate.to_queue} would be queued, "
             f"{estimate.up_to_date} are up to date."
         )
+        if not (ask and self._forecast(selection)):
+            self._recall(estimate)
+
+    def _forecast(self, selection: bulk.Selection) -> bool:
+        """Let a worker predict; False where none can."""
+        self.stderr.write("Asking a worker, which may first have to measure its machine...")
+        try:
+            found = forecasts.forecast(selection)
+        except forecasts.NoForecastError as err:
+            self.stderr.write(f"No prediction: {err}.")
+            return False
+        if found is None:
+            return True
+        width, height = found.largest
+        jobs = "one job at a time" if found.processes == 1 else f"{found.processes} jobs at once"
+        self.stdout.write(
+            f"A worker predicts about {_duration(found.seconds)} of computing, "
+            f"{_duration(found.wall_seconds)} with the workers there are ({jobs})."
+        )
+        self.stdout.write(
+            f"The largest job, of {width}x{height} pixels, needs about "
+            f"{found.peak_bytes / 1e6:.0f} MB beyond an idle worker. Sizes of {found.looked_at} "
+            "images are known, and every upload is taken to need restoring."
+        )
+        return True
+
+    def _recall(self, estimate: bulk.Estimate) -> None:
         if estimate.seconds is None:
             self.stdout.write("No estimate: no job of this recipe has succeeded yet.")
         else:
             self.stdout.write(
-                f"About {_duration(estimate.seconds)} for one worker process "
-                f"({estimate.seconds_per_image:.2f} s per image)."
+                f"About {_duration(estimate.seconds)} for one worker process, by the mean of past "
+                f"jobs ({estimate.seconds_per_image:.2f} s per image)."
             )
 
     def _queue(self, run: BulkRun, options: dict[str, Any], interruption: Interruption) -> None:
