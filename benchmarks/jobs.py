@@ -7,7 +7,7 @@ import io
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from PIL import Image
@@ -92,9 +92,11 @@ class TimedSession:
         """Run the network."""
         return self._timed(self._session, *arguments, **options)
 
-    def run_pixels(self, *arguments: Any, **options: Any) -> Any:
-        """Run the network over pixels."""
-        return self._timed(self._session.run_pixels, *arguments, **options)
+    def run_levels(self, batches: Any) -> Iterator[Any]:
+        """Run the network over batches of pixels."""
+        results = self._session.run_levels(batches)
+        while (levels := self._timed(next, results, None)) is not None:
+            yield levels
 
     def _timed(self, run: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         started = time.perf_counter()

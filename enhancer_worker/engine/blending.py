@@ -145,7 +145,7 @@ def _run(
         del band, part, levels  # before the next band takes as much
     first_row, first_column = rows[0], columns[0]
     tile = (first_row.stop - first_row.start, first_column.stop - first_column.start)
-    return TiledRun(out, len(rows) * len(columns), tile)
+    return TiledRun(out, len(rows) * len(columns), tile, net.session.device)
 
 
 def _rising(length: int) -> NDArray[np.float32]:

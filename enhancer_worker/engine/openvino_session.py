@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import OrderedDict
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -50,9 +51,16 @@ class OpenVinoSession:
         """See ``Session``."""
         return cast(NDArray[np.float32], self._run(batch))
 
-    def run_pixels(self, batch: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """See ``PixelSession``."""
-        return cast(NDArray[np.uint8], self._run(batch))
+    def batch_for(self, height: int, width: int) -> int:
+        """See ``LevelSession``; more tiles at once gain nothing on a CPU."""
+        return self.largest_batch
+
+    def run_levels(
+        self, batches: Iterable[Sequence[NDArray[np.uint8]]]
+    ) -> Generator[NDArray[np.uint8], None, None]:
+        """See ``LevelSession``."""
+        for tiles in batches:
+            yield cast(NDArray[np.uint8], self._run(np.stack(tiles)))
 
     def close(self) -> None:
         """See ``Session``."""

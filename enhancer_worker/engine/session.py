@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -49,21 +50,35 @@ class Session(Protocol):
 
 
 @runtime_checkable
-class PixelSession(Session, Protocol):
-    """A session that converts pixels itself."""
+class LevelSession(Session, Protocol):
+    """A session that scales and rounds on its device, so that only bytes go there and back."""
 
-    def run_pixels(self, batch: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Run the network.
+    def batch_for(self, height: int, width: int) -> int:
+        """Tiles of a size that are worth running at once, at least 1, a power of two.
 
         Args:
-            batch: (B, H, W, 3), uint8, RGB; H and W suit the network's geometry.
-
-        Returns:
-            (B, scale * H, scale * W, 3), uint8, RGB: clipped and rounded to the nearest level.
-            Valid until the next call.
+            height: of a tile, source pixels.
+            width: likewise.
 
         Raises:
-            DeviceMemoryError: the batch does not fit.
+            DeviceMemoryError: there is no room even to find out.
+        """
+        ...
+
+    def run_levels(
+        self, batches: Iterable[Sequence[NDArray[np.uint8]]]
+    ) -> Generator[NDArray[np.uint8], None, None]:
+        """Run batches; one may be read and another written while the device computes a third.
+
+        Args:
+            batches: of tiles, (H, W, 3), uint8, RGB; all tiles of a batch have one size.
+
+        Yields:
+            The results of each batch, in order: (B, scale * H, scale * W, 3), uint8, RGB, as
+            rounded from what calling the session gives. Valid until the next is asked for.
+
+        Raises:
+            DeviceMemoryError: a batch does not fit; results that were yielded are right.
         """
         ...
 

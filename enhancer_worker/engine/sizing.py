@@ -32,19 +32,6 @@ def read_tile(pixels: NDArray[np.uint8], tile: Tile) -> NDArray[np.uint8]:
     return part
 
 
-def read_pixels(pixels: NDArray[np.uint8], tiles: Sequence[Tile]) -> NDArray[np.uint8]:
-    """Read tiles for a session that converts pixels itself.
-
-    Args:
-        pixels: (H, W, 3), uint8, RGB.
-        tiles: of equal size.
-
-    Returns:
-        (B, rows, columns, 3), uint8, contiguous.
-    """
-    return np.stack([read_tile(pixels, tile) for tile in tiles])
-
-
 def read_batch(pixels: NDArray[np.uint8], tiles: Sequence[Tile]) -> NDArray[np.float32]:
     """Read tiles as a net wants them.
 
@@ -70,13 +57,13 @@ def write_tile(out: NDArray[np.uint8], tile: Tile, result: NDArray[np.float32], 
         result: (3, scale * rows, scale * columns), float32, about [0, 1].
         scale: output pixels per source pixel.
     """
-    place, part = _kept(out, tile, scale)
-    levels = np.clip(result.transpose(1, 2, 0)[part], 0.0, 1.0)
+    place, (rows, columns) = _kept(out, tile, scale)
+    levels = np.clip(result[:, rows, columns].transpose(1, 2, 0), 0.0, 1.0)
     levels *= 255.0
     out[place] = np.rint(levels, out=levels)
 
 
-def write_pixels(out: NDArray[np.uint8], tile: Tile, result: NDArray[np.uint8], scale: int) -> None:
+def write_levels(out: NDArray[np.uint8], tile: Tile, result: NDArray[np.uint8], scale: int) -> None:
     """Copy the kept part of one result into the finished picture.
 
     Args:
@@ -85,18 +72,18 @@ def write_pixels(out: NDArray[np.uint8], tile: Tile, result: NDArray[np.uint8], 
         result: (scale * rows, scale * columns, 3), uint8.
         scale: output pixels per source pixel.
     """
-    place, part = _kept(out, tile, scale)
-    out[place] = result[part]
+    place, kept = _kept(out, tile, scale)
+    out[place] = result[kept]
 
 
 def _kept(
     out: NDArray[np.uint8], tile: Tile, scale: int
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return where the kept part of a tile lies, in the finished picture and in the result."""
+    """Where the kept part of a result lies in the picture, and where in the result."""
     rows, columns = tile.rows, tile.columns
     top, left = rows.keep_start * scale, columns.keep_start * scale
     bottom = min(rows.keep_stop * scale, out.shape[0])
     right = min(columns.keep_stop * scale, out.shape[1])
     y, x = rows.start * scale, columns.start * scale
-    place = slice(top, bottom), slice(left, right)
+    place = (slice(top, bottom), slice(left, right))
     return place, (slice(top - y, bottom - y), slice(left - x, right - x))

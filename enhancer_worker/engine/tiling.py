@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _SIZE_STEP = 32
+_LEAST_FILLED = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,18 +142,25 @@ def plan_axis(length: int, geometry: Geometry, tile_size: int) -> tuple[Span, ..
 
 
 def group_tiles(tiles: Sequence[Tile], largest_batch: int) -> Iterator[Sequence[Tile]]:
-    """Split tiles into batches whose sizes are powers of two, so that few shapes are compiled.
+    """Split tiles into batches that fill at least three quarters of a power of two.
+
+    A session pads a batch up to that power, so that it meets few shapes. What it pads with costs
+    as much as tiles do, a batch more costs a launch: a quarter is where neither gets out of hand.
 
     Args:
         tiles: equal tiles.
-        largest_batch: upper limit of a batch, at least 1.
+        largest_batch: upper limit of a batch and of the power it is padded to, at least 1.
 
     >>> [len(batch) for batch in group_tiles(range(11), 4)]
-    [4, 4, 2, 1]
+    [4, 4, 3]
+    >>> [len(batch) for batch in group_tiles(range(21), 32)]
+    [16, 4, 1]
     """
     position = 0
     while position < len(tiles):
-        room = min(largest_batch, len(tiles) - position)
-        size = 1 << (room.bit_length() - 1)
+        size = min(largest_batch, len(tiles) - position)
+        bucket = 1 << (size - 1).bit_length()
+        if bucket > largest_batch or size < _LEAST_FILLED * bucket:
+            size = bucket // 2
         yield tiles[position : position + size]
         position += size

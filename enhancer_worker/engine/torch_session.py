@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from enhancer_worker.engine.buckets import BUCKETS, largest_bucket
+from enhancer_worker.engine.device_memory import DeviceMemory
+from enhancer_worker.engine.planner import Line, fit_line
 from enhancer_worker.engine.session import DeviceMemoryError
+from enhancer_worker.engine.staging import Staging
 from enhancer_worker.errors import is_out_of_memory
 
-Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_LARGEST_CUDA_BATCH = 8
+_LARGEST_FLOAT_BATCH = 8
+_MOST_STAGED_BYTES = 128 << 20
+_UNDER_WAY = 2
+_PROBED_SIDES = (128, 256)
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 
 class TorchSession:
-    """A network as PyTorch module, channels-last, without gradients."""
+    """A network as PyTorch module, channels-last, without gradients; see ``LevelSession``."""
 
     def __init__(
-        self, net: torch.nn.Module, *, device: str, precision: str = "fp32", threads: int = 0
+        self,
+        net: torch.nn.Module,
+        *,
+        device: str,
+        precision: str = "fp32",
+        threads: int = 0,
+        memory: DeviceMemory | None = None,
     ) -> None:
         """Move the network to its device.
 
@@ -30,24 +49,71 @@ class TorchSession:
             device: ``cpu`` or ``cuda:N``.
             precision: fp32, bf16 or fp16.
             threads: see ``use_threads``.
+            memory: of the device, which decides how many tiles run at once; without it one does,
+                as on a CPU, where more gain nothing.
         """
         use_threads(device, threads)
         self._device = torch.device(device)
-        self._dtype = _DTYPES[precision]
+        self._dtype = DTYPES[precision]
+        self._memory = memory
+        self._needs: tuple[Line, float] | None = None
         net = net.eval().to(self._device, self._dtype)
         self._net = net.to(memory_format=torch.channels_last)
+        self._staging = Staging(self._levels, self._device)
         self.device = f"{device} (torch {precision})"
-        self.largest_batch = _LARGEST_CUDA_BATCH if self._device.type == "cuda" else 1
+        self.largest_batch = 1 if memory is None else _LARGEST_FLOAT_BATCH
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """See ``Session``."""
         return run_within_memory(self._run, batch)
 
+    def batch_for(self, height: int, width: int) -> int:
+        """See ``LevelSession``; on the first call two small tiles run, to learn what they need."""
+        if self._memory is None:
+            return BUCKETS[0]
+        if self._needs is None:
+            self._needs = run_within_memory(self._probe, self._memory)
+        tile_bytes, staged_bytes = self._needs
+        return largest_bucket(
+            height * width,
+            tile_bytes,
+            staged_bytes,
+            free_bytes=self._memory.free_bytes(),
+            most_staged=_MOST_STAGED_BYTES,
+        )
+
+    def run_levels(
+        self, batches: Iterable[Sequence[NDArray[np.uint8]]]
+    ) -> Generator[NDArray[np.uint8], None, None]:
+        """See ``LevelSession``."""
+        pending: deque[Callable[[], NDArray[np.uint8]]] = deque()
+        try:
+            for batch in batches:
+                pending.append(run_within_memory(self._staging.submit, batch))
+                if len(pending) == _UNDER_WAY:
+                    yield pending.popleft()()
+            while pending:
+                yield pending.popleft()()
+        except DeviceMemoryError:
+            self._staging.release()
+            raise
+        finally:
+            self._staging.settle()
+
     def close(self) -> None:
         """See ``Session``."""
+        self._staging.release()
         self._net.to("cpu")
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
+
+    def _levels(self, tiles: Tensor) -> Tensor:
+        """Scale, run and round: (B, H, W, 3), uint8, in; (B, scale * H, scale * W, 3) out."""
+        # Seen with the channels in front, such a tensor is channels-last already.
+        batch = tiles.permute(0, 3, 1, 2).float().div_(255).to(self._dtype)
+        result = self._net(batch).float().clamp_(0, 1).mul_(255).round_()
+        levels: Tensor = result.to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+        return levels
 
     @torch.inference_mode()
     def _run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -55,6 +121,19 @@ class TorchSession:
         result = self._net(tensor.contiguous(memory_format=torch.channels_last))
         array: NDArray[np.float32] = result.float().cpu().contiguous().numpy()
         return array
+
+    @torch.inference_mode()
+    def _probe(self, memory: DeviceMemory) -> tuple[Line, float]:
+        """Measure bytes per tile, by pixels, and bytes in and out for each source pixel."""
+        points, staged = [], 0.0
+        for side in _PROBED_SIDES:
+            tile = torch.zeros(1, side, side, 3, dtype=torch.uint8, device=self._device)
+            result = self._levels(tile)
+            staged = (tile.numel() + result.numel()) / side**2
+            del result
+            run = functools.partial(self._levels, tile)
+            points.append((float(side**2), memory.peak_bytes(run)))
+        return fit_line(points), staged
 
 
 def use_threads(device: str, threads: int) -> None:
@@ -68,7 +147,7 @@ def use_threads(device: str, threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def run_within_memory(run: Run, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+def run_within_memory(run: Callable[[_In], _Out], batch: _In) -> _Out:
     """Run a network; the memory of a failed run is free again when its error arrives.
 
     Raises:

@@ -24,7 +24,7 @@ from enhancer_worker.engine.measuring import (
     peak_bytes,
 )
 from enhancer_worker.engine.planner import Line, NetCost
-from enhancer_worker.engine.sizing import write_tile
+from enhancer_worker.engine.sizing import write_levels
 from shopimg.contract import Deadline
 from tests.worker.tiny_nets import loaded, restorer, upscaler
 
@@ -60,10 +60,10 @@ def test_measure__counts_what_tiles_cost_outside_the_network(
 
     def write(*args: object) -> None:
         clock[0] += 2.0
-        write_tile(*args)
+        write_levels(*args)
 
     monkeypatch.setattr(measuring.time, "perf_counter", lambda: clock[0])
-    monkeypatch.setattr(runner, "write_tile", write)
+    monkeypatch.setattr(runner, "write_levels", write)
     cost = measure(loaded(upscaler()))
     assert (cost.seconds, cost.warm_up_seconds) == (Line(2.0, 0.0), 0.0)
 

@@ -56,7 +56,7 @@ def test_openvino_session__rounds_pixels_as_floats_are_rounded(name: str) -> Non
         pixels = np.random.default_rng(1).integers(0, 256, (*shape, 3), np.uint8)
         floats = pixels.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
         exact = session(np.ascontiguousarray(floats)).clip(0, 1).transpose(0, 2, 3, 1) * 255
-        result = session.run_pixels(pixels)
+        result = next(session.run_levels([pixels]))
         assert result.dtype == np.uint8
         assert result.shape == exact.shape
         # Half a level of rounding, and what float32 leaves open.
@@ -69,7 +69,7 @@ def test_openvino_session__clips_pixels() -> None:
     session = OpenVinoSession(ov.Model([stretched], [level]), threads=1)
     pixels = np.array([0, 84, 85, 86, 170, 171, 255], np.uint8)[None, None, :, None].repeat(3, 3)
     expected = [0, 0, 0, 3, 255, 255, 255]
-    assert session.run_pixels(pixels)[0, 0].tolist() == [[value] * 3 for value in expected]
+    assert next(session.run_levels([pixels]))[0, 0].tolist() == [[value] * 3 for value in expected]
 
 
 def test_openvino_session__keeps_few_compiled_shapes() -> None:

@@ -84,7 +84,7 @@ def test_plan_tiles__covers_both_axes_row_by_row() -> None:
 
 @pytest.mark.parametrize(
     ("count", "limit", "sizes"),
-    [(0, 8, []), (1, 8, [1]), (8, 8, [8]), (13, 8, [8, 4, 1]), (7, 6, [4, 2, 1]), (3, 1, [1] * 3)],
+    [(0, 8, []), (1, 8, [1]), (8, 8, [8]), (13, 8, [8, 4, 1]), (7, 6, [4, 3]), (3, 1, [1] * 3)],
 )
 def test_group_tiles__uses_few_batch_sizes(count: int, limit: int, sizes: list[int]) -> None:
     tiles = plan_tiles(32 * 16, 32, Geometry(1, 0, 32), 32).tiles[:count]

@@ -39,9 +39,10 @@ class StepOutcome:
 
 def engine_details(net: LoadedNet, run: TiledRun) -> dict[str, Any]:
     """Describe one run of a network for a report."""
-    return {
+    details = {
         "network": net.name,
-        "device": net.session.device,
+        "device": run.device,
         "tiles": run.tile_count,
         "tile_size": list(run.tile_size),
     }
+    return details | ({"memory_short": list(run.shortages)} if run.shortages else {})
