@@ -14,9 +14,10 @@ from torch import Tensor
 
 from enhancer_worker.engine.buckets import BUCKETS, largest_bucket
 from enhancer_worker.engine.device_memory import DeviceMemory
+from enhancer_worker.engine.graphs import GraphCache
 from enhancer_worker.engine.planner import Line, fit_line
 from enhancer_worker.engine.session import DeviceMemoryError
-from enhancer_worker.engine.staging import Staging
+from enhancer_worker.engine.staging import Program, Staging
 from enhancer_worker.errors import is_out_of_memory
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -41,6 +42,7 @@ class TorchSession:
         precision: str = "fp32",
         threads: int = 0,
         memory: DeviceMemory | None = None,
+        graphs: Callable[[Program], GraphCache] | None = None,
     ) -> None:
         """Move the network to its device.
 
@@ -51,6 +53,7 @@ class TorchSession:
             threads: see ``use_threads``.
             memory: of the device, which decides how many tiles run at once; without it one does,
                 as on a CPU, where more gain nothing.
+            graphs: makes a cache of graphs for what runs on batches of bytes.
         """
         use_threads(device, threads)
         self._device = torch.device(device)
@@ -59,7 +62,8 @@ class TorchSession:
         self._needs: tuple[Line, float] | None = None
         net = net.eval().to(self._device, self._dtype)
         self._net = net.to(memory_format=torch.channels_last)
-        self._staging = Staging(self._levels, self._device)
+        self._graphs = graphs(self._levels) if graphs else None
+        self._staging = Staging(self._graphs or self._levels, self._device)
         self.device = f"{device} (torch {precision})"
         self.largest_batch = 1 if memory is None else _LARGEST_FLOAT_BATCH
 
@@ -95,17 +99,22 @@ class TorchSession:
             while pending:
                 yield pending.popleft()()
         except DeviceMemoryError:
-            self._staging.release()
+            self._release()
             raise
         finally:
             self._staging.settle()
 
     def close(self) -> None:
         """See ``Session``."""
-        self._staging.release()
         self._net.to("cpu")
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        self._release()
+
+    def _release(self) -> None:
+        """Give everything back but the network itself."""
+        self._staging.release()
+        if self._graphs is not None:
+            self._graphs.clear()
+        torch.cuda.empty_cache()
 
     def _levels(self, tiles: Tensor) -> Tensor:
         """Scale, run and round: (B, H, W, 3), uint8, in; (B, scale * H, scale * W, 3) out."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -168,17 +168,18 @@ def test_run_levels__after_too_large_a_batch_go_on_with_new_buffers() -> None:
 
 
 def test_batch_for__follows_the_memory_and_is_one_where_nobody_knows_it() -> None:
-    net = upscaler(2)
+    net = torch.nn.Identity()
     assert TorchSession(net, device="cpu").batch_for(64, 64) == 1
     for room, batch in ((100, 32), (5, 4), (0, 1)):
         session = TorchSession(net, device="cpu", memory=RoomFor(room))
         assert session.batch_for(64, 64) == batch
-    # 5 bytes a pixel and channel in and out: what is staged stays below 128 MiB.
-    assert TorchSession(net, device="cpu", memory=RoomFor(1000)).batch_for(1024, 1024) == 8
+    # 3 bytes a pixel go in and 3 come out: what is staged stays below 128 MiB.
+    assert TorchSession(net, device="cpu", memory=RoomFor(1000)).batch_for(1024, 1024) == 16
 
 
-@settings(max_examples=6, deadline=None)
-@given(st.integers(1, 99), st.integers(1, 99), st.sampled_from([1, 4, 32]))
+@pytest.mark.parametrize(
+    ("height", "width", "room"), [(1, 1, 1), (61, 99, 1), (77, 50, 4), (99, 70, 32)]
+)
 def test_run_tiled__gives_the_same_pixels_in_bytes_and_in_floats(
     height: int, width: int, room: int
 ) -> None:
