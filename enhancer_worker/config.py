@@ -34,9 +34,10 @@ class WorkerConfig:
     """``ENHANCER_DEVICE``: auto (CUDA where there is one, else CPU), cpu (OpenVINO), cuda, cuda:N
     or torch-cpu (PyTorch on the CPU, for comparisons)."""
     precision: str = "auto"
-    """``ENHANCER_PRECISION``: auto, int8, fp32, bf16 or fp16. auto is bf16 on CUDA. On CPUs it is
-    int8 where the network loses 0.05 dB at most, or bf16, where the CPU has the units and a race
-    proves the gain (1.2 times as fast for int8, 1.5 for bf16); else fp32."""
+    """``ENHANCER_PRECISION``: auto, int8, fp32, bf16 or fp16. auto on CUDA is the fastest whose
+    results are within 50 dB of fp32's, tried once for each network. On CPUs it is int8 where the
+    network loses 0.05 dB at most, or bf16, where the CPU has the units and a race proves the gain
+    (1.2 times as fast for int8, 1.5 for bf16); else fp32."""
     tier: str = "auto"
     """``ENHANCER_TIER``: size of the networks, s or m; auto is m on CUDA, s on CPUs. Where a size
     does not ship for a network, the other one runs."""
@@ -56,6 +57,9 @@ class WorkerConfig:
     allow_pickled_networks: bool = False
     """``ENHANCER_ALLOW_PICKLED_NETWORKS``: 1 to read checkpoints other than .safetensors too; a
     pickled file can run code of whoever made it."""
+    gpu_memory_share: float = 1.0
+    """``ENHANCER_GPU_MEMORY_SHARE``: share of a GPU's memory that one process may take, above 0, at
+    most 1; give each of several processes on one GPU its share."""
     cache_dir: Path = field(default_factory=_user_cache)
     """``ENHANCER_CACHE_DIR``: folder for what was measured on this machine; the user's cache folder
     by default."""
@@ -75,6 +79,10 @@ class WorkerConfig:
             raise WorkerError(detail=f"ENHANCER_THREADS={self.threads}: must not be negative")
         if self.tile_size and self.tile_size < 64:
             raise WorkerError(detail=f"ENHANCER_TILE_SIZE={self.tile_size}: 0, or at least 64")
+        if not 0 < self.gpu_memory_share <= 1:
+            raise WorkerError(
+                detail=f"ENHANCER_GPU_MEMORY_SHARE={self.gpu_memory_share}: above 0, at most 1"
+            )
         if self.weights_url and not self.weights_url.startswith("https://"):
             raise WorkerError(detail="ENHANCER_WEIGHTS_URL: must start with https://")
 
@@ -95,6 +103,7 @@ class WorkerConfig:
             tier=values.get("ENHANCER_TIER", "auto"),
             threads=_integer(values, "ENHANCER_THREADS"),
             tile_size=_integer(values, "ENHANCER_TILE_SIZE"),
+            gpu_memory_share=_share(values, "ENHANCER_GPU_MEMORY_SHARE"),
             weights_dir=Path(values.get("ENHANCER_WEIGHTS_DIR", "") or SHIPPED_WEIGHTS),
             cache_dir=Path(values.get("ENHANCER_CACHE_DIR", "") or _user_cache()),
             weights_url=values.get("ENHANCER_WEIGHTS_URL", ""),
@@ -126,6 +135,14 @@ def _integer(values: Mapping[str, str], name: str) -> int:
         return int(text)
     except ValueError as err:
         raise WorkerError(detail=f"{name}={text!r}: must be a whole number") from err
+
+
+def _share(values: Mapping[str, str], name: str) -> float:
+    text = values.get(name, "1")
+    try:
+        return float(text)
+    except ValueError as err:
+        raise WorkerError(detail=f"{name}={text!r}: must be a number") from err
 
 
 def _folder(values: Mapping[str, str], name: str) -> Path | None:

@@ -46,7 +46,7 @@ def choose_placement(device: str, precision: str) -> Placement:
             "can use; use auto or cpu, or install the driver and a CUDA build of PyTorch"
         )
     _refuse_int8(precision)
-    return Placement("torch", f"cuda:{index}", "bf16" if precision == "auto" else precision)
+    return Placement("torch", f"cuda:{index}", precision)
 
 
 def has_nvidia_driver() -> bool:

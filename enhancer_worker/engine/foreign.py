@@ -147,11 +147,14 @@ def _describe(path: Path) -> ImageModelDescriptor[Any]:
 
 
 def _precision(descriptor: ImageModelDescriptor[Any], placement: Placement) -> str:
-    """Choose fp32 on CPUs; else the precision that was asked for, if the network survives it."""
+    """Choose fp32 on CPUs; else the precision that was asked for, if the network survives it.
+
+    Left to us, that is bfloat16: half precision overflows in most transformers.
+    """
     supported: Mapping[str, bool] = {
         "bf16": descriptor.supports_bfloat16,
         "fp16": descriptor.supports_half,
     }
-    wanted = placement.precision
+    wanted = "bf16" if placement.precision == "auto" else placement.precision
     on_cpu = placement.device == "cpu"
     return wanted if not on_cpu and supported.get(wanted, False) else "fp32"

@@ -47,7 +47,7 @@ def load(entry: ZooEntry, placement: Placement, config: WorkerConfig) -> LoadedN
 
     Args:
         entry: which one.
-        placement: engine, device and precision; what judges uploads runs in fp32 at all times.
+        placement: engine, device and precision; what judges uploads always runs on the CPU in fp32.
         config: threads, and where the weights are.
 
     Raises:
@@ -55,8 +55,9 @@ def load(entry: ZooEntry, placement: Placement, config: WorkerConfig) -> LoadedN
             are of another network than this version runs; or int8 was asked for and there is none.
     """
     if entry.kind == "estimate":
-        # Its answers meet thresholds, and it takes no time: there is nothing to gain.
-        placement = replace(placement, precision="fp32")
+        # Its answers meet thresholds, and it takes no time: there is nothing to gain. Nor should
+        # it fail because a GPU is full.
+        placement = replace(placement, device="cpu", precision="fp32")
     record = read_record(entry.name, config.weights_dir)
     _check_net(entry, record)
     if placement.engine == "torch":
@@ -115,16 +116,14 @@ def _kept_log_level() -> Iterator[None]:
 
 
 def _load_torch(record: WeightsRecord, placement: Placement, config: WorkerConfig) -> Session:
-    from enhancer_worker.engine.torch_session import TorchSession  # noqa: PLC0415 - needs torch
+    from enhancer_worker.engine.torch_loading import torch_session  # noqa: PLC0415 - needs torch
 
     fetch_missing(config.weights_dir / record.file, record.sha256, config.weights_url)
-    net = load_net(record.name, config.weights_dir)
-    return TorchSession(
-        net,
-        device=placement.device,
-        precision=placement.precision,
-        threads=config.threads,
-    )
+
+    def build() -> nn.Module:
+        return load_net(record.name, config.weights_dir)
+
+    return torch_session(build, record.sha256, placement, config)
 
 
 def _load_openvino(

@@ -36,19 +36,20 @@ _STATUS = Path("/proc/self/status")
 _CLEAR_PEAK = Path("/proc/self/clear_refs")
 
 
-def machine_key(net: LoadedNet, threads: int) -> str:
+def machine_key(device: str, digest: str, threads: int) -> str:
     """Tell apart what makes old figures worthless: machine, versions, weights, precision.
 
     Args:
-        net: ready to run.
+        device: a session's words, such as ``cuda:0 (torch fp16)``.
+        digest: sha256 of the weights.
         threads: of the engine; 0 for all.
 
     Returns:
         16 hexadecimal digits.
     """
     facts = [
-        *(*machine_facts(), threads, net.session.device, net.digest),
-        *(_gpu_model(net.session.device), _MEASURED_SIDES),
+        *(*machine_facts(), threads, device, digest),
+        *(_gpu_model(device), _MEASURED_SIDES),
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
@@ -170,7 +171,8 @@ def _gpu_model(device: str) -> str:
 
 
 def _path(net: LoadedNet, threads: int, cache_dir: Path) -> Path:
-    return cache_dir / f"{KEPT_AS[0]}{machine_key(net, threads)}.json"
+    key = machine_key(net.session.device, net.digest, threads)
+    return cache_dir / f"{KEPT_AS[0]}{key}.json"
 
 
 def _usable(side: int, net: LoadedNet) -> int:

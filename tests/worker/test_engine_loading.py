@@ -79,6 +79,10 @@ def test_config__has_defaults_for_everything() -> None:
         ("ENHANCER_THREADS", "many"),
         ("ENHANCER_THREADS", "-1"),
         ("ENHANCER_TILE_SIZE", "16"),
+        ("ENHANCER_GPU_MEMORY_SHARE", "half"),
+        ("ENHANCER_GPU_MEMORY_SHARE", "0"),
+        ("ENHANCER_GPU_MEMORY_SHARE", "1.5"),
+        ("ENHANCER_GPU_MEMORY_SHARE", "nan"),
         ("ENHANCER_WEIGHTS_URL", "http://example.org"),
     ],
 )
@@ -91,11 +95,11 @@ def test_config__names_the_variable_that_is_wrong(name: str, value: str) -> None
     ("wanted", "cuda_devices", "placement"),
     [
         ("auto", 0, Placement("openvino", "cpu", "auto")),
-        ("auto", 2, Placement("torch", "cuda:0", "bf16")),
+        ("auto", 2, Placement("torch", "cuda:0", "auto")),
         ("cpu", 2, Placement("openvino", "cpu", "auto")),
         ("torch-cpu", 2, Placement("torch", "cpu", "fp32")),
-        ("cuda", 1, Placement("torch", "cuda:0", "bf16")),
-        ("cuda:1", 2, Placement("torch", "cuda:1", "bf16")),
+        ("cuda", 1, Placement("torch", "cuda:0", "auto")),
+        ("cuda:1", 2, Placement("torch", "cuda:1", "auto")),
     ],
 )
 def test_choose_placement__decides(
