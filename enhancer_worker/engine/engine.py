@@ -22,14 +22,16 @@ from enhancer_worker.engine.planner import TILE_SIDES, NetCost, choose_tile
 from enhancer_worker.engine.runner import Finish, TiledRun, run_tiled
 from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.engine.tiling import Geometry, round_up
+from enhancer_worker.errors import is_out_of_memory
 from enhancer_worker.nets.manifest import read_manifest
 from enhancer_worker.nets.zoo import ZOO, ZooEntry
-from shopimg.contract import Deadline, RecipeError
+from shopimg.contract import CapacityError, Deadline, RecipeError
 
 logger = logging.getLogger(__name__)
 _SMALLEST_TILE = 512
 # A CPU has memory for one large tile, a GPU runs several at once.
 _MARGINS_PER_TILE = {"cpu": 24, "cuda": 12}
+_ON_CPU = Placement("openvino", "cpu", "auto")
 _TILE_STEP = 32
 _MOST_FOREIGN = 2
 
@@ -51,9 +53,14 @@ class Engine:
         self._zoo = zoo
         self._chosen: dict[Purpose, ZooEntry] = {}
         self._nets: dict[str, LoadedNet] = {}
-        self._costs: dict[str, NetCost | None] = {}
+        self._costs: dict[tuple[str, str], NetCost | None] = {}
+        self._spares: dict[str, LoadedNet] = {}
         self._foreign: OrderedDict[tuple[str, str], LoadedNet] = OrderedDict()
         self.placement: Placement = choose_placement(config.device, config.precision)
+        if self.placement.device.startswith("cuda"):
+            from enhancer_worker.engine.device_memory import limit_memory  # noqa: PLC0415 - torch
+
+            limit_memory(self.placement.device, config.gpu_memory_share)
 
     @property
     def config(self) -> WorkerConfig:
@@ -143,13 +150,31 @@ class Engine:
         deadline: Deadline,
         finish: Finish | None = None,
     ) -> TiledRun:
-        """Run a network over a picture of any size; see ``run_tiled`` and ``run_faded``."""
-        size = self.tile_for(net, pixels.shape[0], pixels.shape[1])
-        if net.overlap is None:
-            return run_tiled(net, pixels, tile_size=size, deadline=deadline, finish=finish)
-        return run_faded(
-            net, pixels, tile_size=size, overlap=net.overlap, deadline=deadline, finish=finish
+        """Run a network over a picture of any size; see ``run_tiled`` and ``run_faded``.
+
+        A picture for which PyTorch has no memory at all is done by OpenVINO on the CPU, where the
+        network is one of ours.
+        """
+        height, width = pixels.shape[:2]
+        size = self.tile_for(net, height, width)
+        if net.overlap is not None:
+            return run_faded(
+                net, pixels, tile_size=size, overlap=net.overlap, deadline=deadline, finish=finish
+            )
+        shortages: list[str] = []
+        run = functools.partial(
+            run_tiled, pixels=pixels, deadline=deadline, finish=finish, shortages=shortages
         )
+        try:
+            return run(net, tile_size=size)
+        except CapacityError as err:
+            failure = err
+        spare = self._spare(net.name)
+        if spare is None:
+            raise failure
+        shortages.append(spare.session.device)
+        logger.warning("%s: no memory on %s; now %s", net.name, net.session.device, shortages[-1])
+        return run(spare, tile_size=self.tile_for(spare, height, width))
 
     def tile_size(self, geometry: Geometry) -> int:
         """Choose a tile so large that its margins cost little, and no larger.
@@ -160,8 +185,7 @@ class Engine:
         Returns:
             Source pixels along the longest side, halo included.
         """
-        margins = _MARGINS_PER_TILE[self.placement.device.partition(":")[0]]
-        return max(_SMALLEST_TILE, round_up(margins * geometry.margin, _TILE_STEP))
+        return _usual_tile(geometry, self.placement.device)
 
     def tile_for(self, net: LoadedNet, height: int, width: int) -> int:
         """Choose the tile for one run: what the settings say, else what was measured as fastest.
@@ -176,10 +200,12 @@ class Engine:
         """
         if self._config.tile_size or net.tile_size:
             return self._config.tile_size or net.tile_size
-        if net.name not in self._costs:
+        # One of ours may be here twice, on the GPU and for want of its memory on the CPU.
+        device = net.session.device
+        if (net.name, device) not in self._costs:
             config = self._config
-            self._costs[net.name] = known_cost(net, config.threads, config.cache_dir)
-        usual, cost = self.tile_size(net.geometry), self._costs[net.name]
+            self._costs[net.name, device] = known_cost(net, config.threads, config.cache_dir)
+        usual, cost = _usual_tile(net.geometry, device), self._costs[net.name, device]
         if cost is None:
             return usual
         sides = (*TILE_SIDES, usual)
@@ -187,9 +213,10 @@ class Engine:
 
     def close(self) -> None:
         """Unload all networks."""
-        for net in (*self._nets.values(), *self._foreign.values()):
+        for net in (*self._nets.values(), *self._spares.values(), *self._foreign.values()):
             net.session.close()
         self._nets.clear()
+        self._spares.clear()
         self._foreign.clear()
 
     @functools.cached_property
@@ -218,6 +245,34 @@ class Engine:
         return ", ".join(self._shipped) or "none at all"
 
     def _loaded(self, entry: ZooEntry) -> LoadedNet:
-        if entry.name not in self._nets:
+        if entry.name in self._nets:
+            return self._nets[entry.name]
+        try:
             self._nets[entry.name] = load(entry, self.placement, self._config)
-        return self._nets[entry.name]
+            return self._nets[entry.name]
+        except (MemoryError, RuntimeError) as err:
+            if not isinstance(err, MemoryError) and not is_out_of_memory(err):
+                raise
+            failure = err
+        # The next job tries again.
+        spare = self._spare(entry.name)
+        if spare is None:
+            raise failure
+        logger.warning("%s: no memory to load it; now %s", entry.name, spare.session.device)
+        return spare
+
+    def _spare(self, name: str) -> LoadedNet | None:
+        """Return the network on the CPU, where memory is another one; None where it is there."""
+        if self.placement.engine == "openvino" or name not in self._zoo:
+            return None
+        if name not in self._spares:
+            try:
+                self._spares[name] = load(self._zoo[name], _ON_CPU, self._config)
+            except ImportError:  # a GPU worker may do without OpenVINO
+                return None
+        return self._spares[name]
+
+
+def _usual_tile(geometry: Geometry, device: str) -> int:
+    margins = _MARGINS_PER_TILE["cuda" if device.startswith("cuda") else "cpu"]
+    return max(_SMALLEST_TILE, round_up(margins * geometry.margin, _TILE_STEP))

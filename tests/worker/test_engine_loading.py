@@ -20,7 +20,7 @@ from enhancer_worker.engine import device, download
 from enhancer_worker.engine.device import Placement, choose_placement
 from enhancer_worker.engine.download import fetch_missing
 from enhancer_worker.engine.engine import Engine
-from enhancer_worker.engine.loading import convert
+from enhancer_worker.engine.loading import convert, load
 from enhancer_worker.engine.tiling import Geometry
 from enhancer_worker.nets import zoo
 from enhancer_worker.nets.manifest import file_digest
@@ -170,6 +170,13 @@ def test_engine__prefers_the_exported_file(weights_dir: Path) -> None:
     path.with_suffix(".bin").write_bytes(b"altered")
     with pytest.raises(WorkerError, match=r"upscale_x2_s\.bin has sha256 .* expected"):
         tiny_engine(weights_dir).net("upscale", 2)
+
+
+def test_load__judges_uploads_on_the_cpu_whatever_the_device() -> None:
+    # There is no such GPU: asking for it would fail.
+    placement = Placement("torch", "cuda:99", "auto")
+    net = load(zoo.ZOO["estimate_s"], placement, WorkerConfig(threads=1))
+    assert net.session.device == "cpu (torch fp32)"
 
 
 @pytest.mark.parametrize("wanted", ["cpu", "torch-cpu"])

@@ -1,0 +1,209 @@
+"""When memory is short: smaller batches, smaller tiles, then the CPU, and the report says so."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from enhancer_worker.config import WorkerConfig
+from enhancer_worker.engine import device_memory
+from enhancer_worker.engine.device_memory import CudaMemory
+from enhancer_worker.engine.engine import Engine
+from enhancer_worker.engine.loading import convert
+from enhancer_worker.engine.runner import run_tiled
+from enhancer_worker.engine.session import LoadedNet
+from enhancer_worker.engine.tiling import Geometry
+from enhancer_worker.engine.torch_session import TorchSession
+from enhancer_worker.nets import zoo
+from enhancer_worker.nets.manifest import file_digest
+from enhancer_worker.pipeline.steps.outcome import engine_details
+from shopimg.contract import CapacityError, Deadline, WorkerError
+from tests.worker.tiny_nets import TINY_ZOO, geometry_of, loaded, upscaler, write_weights
+
+NO_LIMIT = Deadline(math.inf)
+NAME = "upscale_x2_s"
+PIXELS = np.random.default_rng(5).integers(0, 256, (150, 130, 3), np.uint8)
+
+
+class Plenty:
+    """Memory that seems to have room for everything."""
+
+    def free_bytes(self) -> float:
+        return 1e12
+
+    def peak_bytes(self, run: object) -> float:
+        run()
+        return 1.0
+
+
+def refuse(net: torch.nn.Module, above: int) -> torch.nn.Module:
+    """Make a real network fail as PyTorch does, for batches of more pixels than that."""
+
+    def check(_net: torch.nn.Module, batches: tuple[torch.Tensor]) -> None:
+        count, _, height, width = batches[0].shape
+        if count * height * width > above:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+
+    net.register_forward_pre_hook(check)
+    return net
+
+
+def session_with_room(above: int) -> TorchSession:
+    session = TorchSession(upscaler(2), device="cpu", memory=Plenty())
+    session.batch_for(64, 64)  # learns what a tile needs before memory gets short
+    refuse(session._net, above)
+    return session
+
+
+def run(session: TorchSession, tile_size: int = 64, finish: object = None) -> object:
+    net = LoadedNet("tiny", "", geometry_of(upscaler(2)), session)
+    return run_tiled(net, PIXELS, tile_size=tile_size, deadline=NO_LIMIT, finish=finish)
+
+
+def whole() -> NDArray[np.uint8]:
+    return run_tiled(loaded(upscaler(2)), PIXELS, tile_size=64, deadline=NO_LIMIT).pixels
+
+
+def keep(_batch: NDArray[np.float32], results: NDArray[np.float32]) -> NDArray[np.float32]:
+    return results
+
+
+@pytest.mark.parametrize(
+    ("tiles", "shortages"),
+    [
+        (16, ()),
+        (4, ("batches of 4",)),
+        (1, ("batches of 4", "batches of 2", "batches of 1")),
+        (0.5, ("batches of 4", "batches of 2", "batches of 1", "tiles of 32")),
+    ],
+)
+def test_run_tiled__takes_smaller_batches_then_smaller_tiles(
+    tiles: float, shortages: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    found = run(session_with_room(int(tiles * 64 * 64)))
+    assert found.shortages == shortages
+    assert np.array_equal(found.pixels, whole())
+    assert [message.partition("now ")[2] for message in caplog.messages] == list(shortages)
+
+
+def test_run_tiled__takes_smaller_batches_of_floats_too() -> None:
+    found = run(session_with_room(2 * 64 * 64), finish=keep)
+    assert found.shortages == ("batches of 4", "batches of 2")
+    assert np.array_equal(found.pixels, whole())
+
+
+def test_run_tiled__says_what_was_tried_when_it_gives_up() -> None:
+    shortages: list[str] = []
+    net = LoadedNet("tiny", "", Geometry(2, 4, 1), session_with_room(0))
+    with pytest.raises(CapacityError, match="tiny does not fit into memory"):
+        run_tiled(net, PIXELS, tile_size=64, deadline=NO_LIMIT, shortages=shortages)
+    assert shortages == [*(f"batches of {n}" for n in (4, 2, 1)), "tiles of 32", "tiles of 16"]
+
+
+@pytest.fixture
+def exported_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return weights of one tiny net that OpenVINO need not convert."""
+    monkeypatch.setattr(zoo, "ZOO", TINY_ZOO)
+    folder = write_weights(tmp_path / "weights", [NAME])
+    files = [folder / f"{NAME}.xml", folder / f"{NAME}.bin"]
+    ov.save_model(convert(TINY_ZOO[NAME].build(), 1), files[0], compress_to_fp16=False)
+    manifest = json.loads((folder / "weights.json").read_text())
+    digests = {file.name: file_digest(file) for file in files}
+    manifest["weights"][NAME]["openvino_sha256"] = digests
+    (folder / "weights.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_engine__goes_down_to_the_cpu_for_one_picture(
+    exported_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = WorkerConfig(
+        device="torch-cpu", threads=1, weights_dir=exported_dir, cache_dir=tmp_path, tile_size=64
+    )
+    engine = Engine(config, TINY_ZOO)
+    net = engine.net("upscale", 2)
+    room = refuse(net.session._net, above=0)
+    with caplog.at_level(logging.WARNING):
+        found = engine.run(net, PIXELS, NO_LIMIT)
+    assert engine_details(net, found) == {
+        "network": NAME,
+        "device": "cpu (openvino fp32)",
+        "tiles": found.tile_count,
+        "tile_size": list(found.tile_size),
+        "memory_short": ["tiles of 32", "tiles of 16", "cpu (openvino fp32)"],
+    }
+    assert caplog.messages[-1] == (
+        f"{NAME}: no memory on cpu (torch fp32); now cpu (openvino fp32)"
+    )
+    assert np.abs(found.pixels.astype(int) - whole()).max() <= 1
+    room._forward_pre_hooks.clear()
+    again = engine.run(net, PIXELS, NO_LIMIT)
+    assert (again.device, again.shortages) == ("cpu (torch fp32)", ())
+    engine.close()
+
+
+def test_engine__loads_on_the_cpu_what_the_gpu_has_no_room_for(
+    exported_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill_up(*_args: object, **_options: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    config = WorkerConfig(device="torch-cpu", weights_dir=exported_dir, cache_dir=tmp_path)
+    engine = Engine(config, TINY_ZOO)
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.nn.Module, "to", fill_up)
+        assert engine.net("upscale", 2).session.device == "cpu (openvino fp32)"
+    assert engine.net("upscale", 2).session.device == "cpu (torch fp32)"
+    (exported_dir / f"{NAME}.safetensors").unlink()
+    with pytest.raises(WorkerError, match="is missing"):
+        Engine(config, TINY_ZOO).net("upscale", 2)
+
+
+def test_engine__on_the_cpu_has_nowhere_else_to_go(exported_dir: Path) -> None:
+    engine = Engine(WorkerConfig(device="cpu", threads=1, weights_dir=exported_dir), TINY_ZOO)
+    full = LoadedNet(NAME, "", geometry_of(upscaler(2)), session_with_room(0))
+    with pytest.raises(CapacityError):
+        engine.run(full, PIXELS, NO_LIMIT)
+
+
+def test_cuda_memory__counts_the_share_and_what_the_allocator_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    figures = {"mem_get_info": (60, 100), "memory_reserved": 20, "memory_allocated": 5}
+    for name, figure in figures.items():
+        monkeypatch.setattr(device_memory.torch.cuda, name, lambda _device, found=figure: found)
+    device = torch.device("cuda:0")
+    found = [CudaMemory(device, share).free_bytes() for share in (1.0, 0.5, 0.2, 0.1)]
+    assert found == [75.0, 45.0, 15.0, 15.0]
+
+
+@pytest.mark.gpu
+def test_cuda_memory__measures_what_a_run_takes() -> None:
+    memory = CudaMemory(torch.device("cuda:0"), 1.0)
+    assert memory.peak_bytes(lambda: torch.zeros(1 << 24, device="cuda:0")) >= 1 << 26
+    assert 0 < memory.free_bytes() <= torch.cuda.mem_get_info("cuda:0")[1]
+
+
+@pytest.mark.gpu
+def test_engine__goes_down_to_the_cpu_when_the_gpu_is_full(tmp_path: Path) -> None:
+    config = WorkerConfig(device="cuda:0", cache_dir=tmp_path)
+    engine = Engine(config)
+    net = engine.net("upscale", 2)
+    expected = engine.run(net, PIXELS, NO_LIMIT).pixels.astype(int)
+    torch.cuda.set_per_process_memory_fraction(1e-6, "cuda:0")
+    try:
+        net.session._release()
+        found = engine.run(net, PIXELS, NO_LIMIT)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, "cuda:0")
+        engine.close()
+    assert found.device.startswith("cpu (openvino")
+    assert np.abs(found.pixels - expected).max() <= 8
