@@ -32,7 +32,10 @@ _Out = TypeVar("_Out")
 
 
 class TorchSession:
-    """A network as PyTorch module, channels-last, without gradients; see ``LevelSession``."""
+    """A network as PyTorch module, channels-last, without gradients; see ``LevelSession``.
+
+    ``program`` is what it runs on a batch of bytes that is on the device already.
+    """
 
     def __init__(
         self,
@@ -63,7 +66,8 @@ class TorchSession:
         net = net.eval().to(self._device, self._dtype)
         self._net = net.to(memory_format=torch.channels_last)
         self._graphs = graphs(self._levels) if graphs else None
-        self._staging = Staging(self._graphs or self._levels, self._device)
+        self.program: Program = self._graphs or self._levels
+        self._staging = Staging(self.program, self._device)
         self.device = f"{device} (torch {precision})"
         self.largest_batch = 1 if memory is None else _LARGEST_FLOAT_BATCH
 

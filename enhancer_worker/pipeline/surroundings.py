@@ -93,7 +93,8 @@ class HollowEngine(Engine):
         scale, (height, width) = net.geometry.scale, pixels.shape[:2]
         result = np.empty((height, scale, width, scale, 3), np.uint8)
         result[...] = pixels[:, None, :, None]
-        return TiledRun(result.reshape(height * scale, width * scale, 3), 1, (height, width))
+        whole = result.reshape(height * scale, width * scale, 3)
+        return TiledRun(whole, 1, (height, width), net.session.device)
 
 
 def result_pixels(size: tuple[int, int], recipe: Recipe) -> int:
