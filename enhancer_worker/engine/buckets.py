@@ -7,8 +7,9 @@ from enhancer_worker.engine.planner import Line
 BUCKETS = (1, 2, 4, 8, 16, 32)
 """Sizes that batches are padded up to, so that few shapes need graphs and buffers."""
 
-_USABLE_SHARE = 0.8
-"""Of the free memory; the rest is left to what the allocator cannot use and to other processes."""
+_USABLE_SHARE = 0.4
+"""Of the free memory. A recorded graph needs as much again as the first run; the rest is left to
+what the allocator cannot use, to buffers and to other processes."""
 
 
 def bucket_of(count: int) -> int:
@@ -38,8 +39,8 @@ def largest_bucket(
     Returns:
         A bucket; the smallest where not even that is expected to fit, as trying costs little.
 
-    >>> largest_bucket(100, Line(0, 50), 15, free_bytes=100_000, most_staged=1e9)
-    8
+    >>> largest_bucket(100, Line(0, 50), 15, free_bytes=200_000, most_staged=1e9)
+    16
     """
     room = min(
         _USABLE_SHARE * free_bytes / max(tile_bytes.at(pixels), 1.0),

@@ -95,7 +95,8 @@ class GraphCache:
 
 
 def _compare(found: Tensor, expected: Tensor) -> None:
-    if not torch.equal(found, expected):
+    # Another algorithm of the same accuracy may round a half level the other way.
+    if (found.to(torch.int16) - expected.to(torch.int16)).abs().max() > 1:
         raise RecordingError("its result differs from the network's own")
 
 
