@@ -57,7 +57,7 @@ bench: install servers ## measure quality, speed, queue, plans, colours and scal
 	$(BIN)/python benchmarks/engine.py --data "$(DATA)"
 	$(BIN)/python benchmarks/worker.py
 	$(BIN)/python benchmarks/planner.py
-	$(BIN)/python benchmarks/quality.py --data "$(DATA)"
+	$(BIN)/python benchmarks/quality.py --data "$(DATA)" --remember var/quality-figures.json
 	$(BIN)/python benchmarks/colour.py --data "$(DATA)"
 	$(BIN)/python benchmarks/scale.py --images 10000
 	$(BIN)/python benchmarks/review.py

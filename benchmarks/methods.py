@@ -17,7 +17,7 @@ from enhancer_worker.config import PRECISIONS, WorkerConfig
 from enhancer_worker.engine.device import choose_placement
 from enhancer_worker.engine.loading import load
 from enhancer_worker.engine.session import Session
-from enhancer_worker.nets.manifest import read_manifest
+from enhancer_worker.nets.manifest import read_manifest, read_record
 from enhancer_worker.nets.zoo import ZOO, ZooEntry, load_net
 from enhancer_worker.training.protocols import Case, Sample, run_padded
 from shopimg.contract import WorkerError
@@ -38,6 +38,8 @@ class Method:
     """Input to result, (1, 3, H, W), float32, about [0, 1]."""
     is_slow: bool = False
     """Whether it is run on a few pictures only."""
+    version: str = ""
+    """What its results depend on beside the code here: digests of weights."""
 
 
 def methods_for(case: Case) -> Iterator[Method]:
@@ -53,9 +55,11 @@ def methods_for(case: Case) -> Iterator[Method]:
         if has_bm3d():
             yield Method("BM3D (sigma known)", lambda sample: bm3d(sample.lq, sigma), is_slow=True)
     for entry in sorted(shipped(case.scale), key=lambda entry: not entry.is_reference):
-        yield Method(label(entry), functools.partial(_run_net, entry))
+        version = read_record(entry.name).sha256
+        yield Method(label(entry), functools.partial(_run_net, entry), version=version)
         if has_int8(entry):
-            yield Method(f"{label(entry)} int8", functools.partial(_run_int8, entry))
+            run = functools.partial(_run_int8, entry)
+            yield Method(f"{label(entry)} int8", run, version=_int8_version(entry))
 
 
 def shipped(scale: int) -> list[ZooEntry]:
@@ -133,6 +137,11 @@ def has_int8(entry: ZooEntry) -> bool:
         return "int8" in session(entry.name, "int8").device
     except WorkerError:
         return False
+
+
+def _int8_version(entry: ZooEntry) -> str:
+    record = read_record(entry.name).int8
+    return " ".join(record.sha256.values()) if record else ""
 
 
 @functools.cache

@@ -8,6 +8,7 @@ and the figures to `quality.json`.
 from __future__ import annotations
 
 import argparse
+import functools
 import math
 import sys
 import time
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from benchmarks import goals, page, prior
 from benchmarks.methods import Method, has_bm3d, label, methods_for, shipped
+from benchmarks.remembered import Remembered
 from enhancer_worker.pipeline.colour import ciede2000, srgb_to_lab
 from enhancer_worker.training.benchmarks import BenchmarkSet, UnknownBenchmarkError, parse_sets
 from enhancer_worker.training.degradations import shrink
@@ -48,10 +50,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     try:
         sets = parse_sets(arguments.set or SETS, arguments.data)
-        started = time.monotonic()
+        started, known = time.monotonic(), Remembered(arguments.remember)
         measured = {one.name: {} for one in sets}
         for one in sets:
-            measured[one.name] |= measure_set(one, arguments.limit, arguments.slow_images)
+            measured[one.name] |= measure_set(one, arguments.limit, arguments.slow_images, known)
+            known.write()
         beside_prior = measure_prior(arguments) if arguments.prior else {}
     except UnknownBenchmarkError as err:
         sys.stderr.write(f"{err}\n")
@@ -77,13 +80,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if figures["protocol_deviations"] else 0
 
 
-def measure_set(one: BenchmarkSet, limit: int, slow_images: int) -> dict[str, PerImage]:
+def measure_set(
+    one: BenchmarkSet, limit: int, slow_images: int, known: Remembered
+) -> dict[str, PerImage]:
     """Judge every method on a set.
 
     Args:
         one: pictures and protocol.
         limit: pictures at most; 0: all.
         slow_images: pictures at most for slow methods.
+        known: figures that need not be measured again.
 
     Returns:
         Figures by case and method.
@@ -99,7 +105,8 @@ def measure_set(one: BenchmarkSet, limit: int, slow_images: int) -> dict[str, Pe
             for method in methods[case.name]:
                 if not method.is_slow or position < slow_images:
                     rows = found[case.name].setdefault(method.label, [])
-                    rows.append(measure(case, method, sample))
+                    run = functools.partial(measure, case, method, sample)
+                    rows.append(known.get(case, method, sample, run))
     return found
 
 
@@ -265,6 +272,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--prior-channels", type=int, default=prior.PriorArgs.channels, help="of its net"
     )
     parser.add_argument("--quick", action="store_true", help="two pictures per set, no BM3D")
+    parser.add_argument(
+        "--remember", type=Path, help="JSON file: what it knows is not measured again"
+    )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all")
     parser.add_argument("--results", type=Path, default=page.RESULTS, help="folder to write to")
     found = parser.parse_args(argv)

@@ -25,7 +25,7 @@ from enhancer_worker.training.benchmarks import (
 from enhancer_worker.training.protocols import Case, Figures, judge
 from shopimg.contract import WorkerError
 
-DEFAULT_SETS = "set5,b100,set5:photo,b100:photo,cbsd68,live1,classic5,cbsd68:blur,cbsd68:clean"
+DEFAULT_SETS = "set5,b100,set5:photo,cbsd68,live1,classic5,cbsd68:blur,cbsd68:clean"
 TIERS = ("s", "m")
 FLAVOURS = ("faithful", "photo")
 BICUBIC_PSNR_Y = {

@@ -9,9 +9,11 @@ from torch import Tensor
 
 from benchmarks import goals, page, quality
 from benchmarks.methods import Method, label, lanczos, methods_for, nlm
+from benchmarks.remembered import Remembered
 from enhancer_worker.nets.zoo import ZOO
 from enhancer_worker.training.metrics import psnr
 from enhancer_worker.training.protocols import (
+    Case,
     clean_case,
     denoising_case,
     jpeg_case,
@@ -45,6 +47,30 @@ def test_quality__writes_figures_and_tables(tmp_path: Path) -> None:
     assert "a trial, not a result" in shown
     assert "## Do no harm: cbsd68, 1 pictures" in shown
     assert f"| ours S | {ours['psnr_y']:.2f} / {ours['ssim_y']:.4f}, dE" in shown
+
+
+def test_remembered__measures_what_has_changed_alone(picture: Path, tmp_path: Path) -> None:
+    asked = []
+
+    def measure(case: Case, method: Method, name: str) -> float:
+        known = Remembered(tmp_path / "known" / "figures.json")
+
+        def run() -> dict[str, float]:
+            asked.append(name)
+            return {"psnr_y": float(len(asked))}
+
+        figures = known.get(case, method, case.prepare(picture), run)
+        known.write()
+        return figures["psnr_y"]
+
+    old, new = (Method("ours", lambda one: one.gt, version=version) for version in ("1", "2"))
+    double, triple = upscaling_case(2), upscaling_case(3)
+    cases = [(double, old, "first"), (double, old, "again"), (double, new, "weights")]
+    found = [measure(*one) for one in [*cases, (triple, old, "case"), (double, old, "still")]]
+    assert asked == ["first", "weights", "case"]
+    assert found == [1, 1, 2, 3, 1]
+    write_picture(picture, 8, 50)
+    assert measure(double, old, "picture") == 4
 
 
 def test_quality__shows_deep_image_prior_beside_the_others(tmp_path: Path) -> None:
