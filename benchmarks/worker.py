@@ -27,6 +27,7 @@ SETUPS = (
     Setup("prefork", 1),
     Setup("prefork", 2),
     Setup("prefork", 2, threads=1),
+    Setup("prefork", 4, threads=1),
     Setup("threads", 1),
     Setup("threads", 2),
     Setup("solo", 1),
