@@ -56,7 +56,7 @@ class TrainingArgs:
     last_part: float = 0.2
     """Length of the last part, fraction of the run."""
     loss: str = "l1"
-    """Pixel loss: l1, charbonnier, l2 or fft_l1."""
+    """Pixel loss: l1, charbonnier, l2, log_l2 or fft_l1."""
     last_loss: str = "l2"
     """Pixel loss of the last part of the run; the squared one is what PSNR measures."""
     optimizer: str = "adam"
@@ -160,7 +160,7 @@ class RestorerArgs(TrainingArgs, RestorationMix):
     last_part: float = 0.35
     """Length of the last part, fraction of the run."""
     loss: str = "charbonnier"
-    """Pixel loss: l1, charbonnier, l2 or fft_l1."""
+    """Pixel loss: l1, charbonnier, l2, log_l2 or fft_l1."""
     learning_rate: float = 5e-4
     """Highest Adam step size, unitless."""
     last_learning_rate: float = 4e-6
@@ -212,7 +212,7 @@ class FinetuneArgs(TrainingArgs):
     last_part: float = -1.0
     """Length of the last part, fraction of the run; -1: as its kind of network is trained."""
     loss: str = ""
-    """Pixel loss: l1, charbonnier, l2 or fft_l1; by default that of its kind of network."""
+    """Pixel loss: l1, charbonnier, l2, log_l2 or fft_l1; by default that of its kind of network."""
     learning_rate: float = 2e-4
     """Highest Adam step size, unitless."""
     last_learning_rate: float = 2e-6

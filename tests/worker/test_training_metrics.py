@@ -1,9 +1,11 @@
 """Losses and metrics: exact values on tensors that can be checked by hand."""
 
+import math
+
 import pytest
 import torch
 
-from enhancer_worker.training.losses import charbonnier, fft_l1, l1
+from enhancer_worker.training.losses import charbonnier, fft_l1, l1, log_l2
 from enhancer_worker.training.metrics import (
     as_eight_bits,
     crop,
@@ -33,7 +35,14 @@ def test_fft_l1__sees_a_constant_difference_in_one_coefficient() -> None:
     assert fft_l1(torch.ones(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)).item() == pytest.approx(4 / 24)
 
 
-@pytest.mark.parametrize("loss", [l1, charbonnier, fft_l1])
+def test_log_l2__is_minus_the_mean_psnr_in_bels() -> None:
+    result = torch.stack([torch.full((3, 4, 4), value) for value in (0.1, 0.01)])
+    # 20 dB and 40 dB.
+    assert log_l2(result, torch.zeros_like(result), least=0).item() == pytest.approx(-3)
+    assert log_l2(result, result).item() == pytest.approx(math.log10(5e-5))
+
+
+@pytest.mark.parametrize("loss", [l1, charbonnier, fft_l1, log_l2])
 def test_losses__have_correct_gradients(loss: object) -> None:
     torch.manual_seed(0)
     result = torch.rand(1, 1, 4, 4, dtype=torch.float64, requires_grad=True)

@@ -179,7 +179,7 @@ def test_weight_decay__shrinks_kernels(tmp_path: Path) -> None:
         ({"weight_decay": 0.1, "l2": 0.1}, "not both"),
         ({"patience": 1}, "patience needs a figure"),
         ({"devices": 2}, "several devices validate together"),
-        ({"loss": "l3"}, "no loss 'l3'; there are l1, l2, charbonnier, fft_l1"),
+        ({"loss": "l3"}, "no loss 'l3'; there are l1, l2, log_l2, charbonnier, fft_l1"),
         ({"last_loss": "l3"}, "no loss 'l3'"),
     ],
 )
