@@ -34,7 +34,7 @@ class ZooEntry:
     """Size: "s" for CPUs, "m" for GPUs and for who can wait."""
     flavour: str = "faithful"
     """What it was trained for: "faithful" to undamaged pictures, or "photo" for uploads."""
-    net: Mapping[str, Any] = field(default_factory=dict)
+    net: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """What `weights.json` must say about the network, as `describe` puts it, so that the halo is
     that of the weights; empty where nothing depends on it."""
     is_reference: bool = False

@@ -150,3 +150,7 @@ def test_manifest__quality_meets_the_bars() -> None:
     assert x4["set5"]["x4"]["min_gain_over_bicubic"] > 0
     assert restore["cbsd68"]["sigma25"]["psnr_rgb"] >= 29.5
     assert restore["live1"]["q20"]["gain"] >= 0.7
+
+
+def test_zoo__entries_can_be_keys() -> None:
+    assert len(set(ZOO.values())) == len(ZOO)
