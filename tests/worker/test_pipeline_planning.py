@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from enhancer_worker import plan_command
+from enhancer_worker import backend, plan_command
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine import measuring
 from enhancer_worker.engine.engine import Engine
@@ -32,7 +32,17 @@ from enhancer_worker.pipeline.surroundings import (
     trial_recipe,
     trial_sizes,
 )
-from shopimg.contract import Output, Recipe, RecipeError, Restore, Role, Upscale
+from shopimg.contract import (
+    Forecast,
+    Forecaster,
+    JobCost,
+    Output,
+    Recipe,
+    RecipeError,
+    Restore,
+    Role,
+    Upscale,
+)
 from tests.worker.tiny_nets import TINY_ZOO, write_weights
 
 COST = NetCost(Line(0.5, 1e-6), Line(1e6, 10.0))
@@ -168,6 +178,23 @@ def test_best_tile__may_be_the_engines_own(engine: Engine) -> None:
     by_tile = NetCost(Line(1.0, 0.0), Line(0, 0))
     best = best_tile(NetRun(net, 2000, 2000), by_tile, engine, math.inf)
     assert best.tile_size == engine.tile_size(geometry) == 1056
+
+
+def test_forecast__of_the_neural_enhancer_is_what_the_planner_predicts(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "Engine", lambda config: Engine(config, TINY_ZOO))
+    enhancer, sizes = backend.NeuralEnhancer(engine.config), [(90, 70), (60, 40)]
+    assert isinstance(enhancer, Forecaster)
+    recipe = recipe_of((Restore(always=True), Upscale(scale=2, **FAITHFUL)))
+    found = enhancer.forecast(sizes, recipe)
+    enhancer.close()
+    # The planner finds the figures that the enhancer has measured and kept.
+    planner = Planner(recipe, engine)
+    jobs = [planner.predict(size) for size in sizes]
+    costs = [JobCost(job.seconds, job.warm_up_seconds, job.peak_bytes) for job in jobs]
+    assert found == Forecast(costs, engine.jobs_at_once)
+    assert min(cost.seconds for cost in costs) > 0
 
 
 def test_plan__prints_a_table_and_measures_once(
