@@ -107,7 +107,7 @@ def test_engine__takes_the_tiles_that_were_measured_to_be_fastest(
 ) -> None:
     monkeypatch.setattr(measuring, "measure", lambda net: NetCost(Line(1, 0), Line(0, 0)))
     config = WorkerConfig(device="torch-cpu", threads=1, cache_dir=tmp_path)
-    net, pixels = loaded(upscaler()), np.zeros((300, 300, 3), np.uint8)
+    net, pixels = loaded(upscaler()), np.zeros((600, 600, 3), np.uint8)
     assert Engine(config).run(net, pixels, Deadline(math.inf)).tile_count == 4
     cost_of(net, 1, tmp_path)
     assert Engine(config).run(net, pixels, Deadline(math.inf)).tile_count == 1

@@ -177,7 +177,7 @@ def test_best_tile__may_be_the_engines_own(engine: Engine) -> None:
     net = replace(engine.net("restore", 1), geometry=geometry)
     by_tile = NetCost(Line(1.0, 0.0), Line(0, 0))
     best = best_tile(NetRun(net, 2000, 2000), by_tile, engine, math.inf)
-    assert best.tile_size == engine.tile_size(geometry) == 1056
+    assert best.tile_size == engine.tile_size(geometry) == 2112
 
 
 def test_forecast__of_the_neural_enhancer_is_what_the_planner_predicts(
