@@ -1,0 +1,42 @@
+"""Recipes over small pictures, for tests of the whole pipeline."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from enhancer_worker.engine.engine import Engine
+from enhancer_worker.pipeline.run import run_recipe
+from shopimg.contract import Deadline, EnhancedImage, Output, Recipe, Role, Step
+
+NO_LIMIT = Deadline(math.inf)
+PNG = Output("png")
+
+
+def photo(width: int = 48, height: int = 40) -> NDArray[np.uint8]:
+    return np.random.default_rng(5).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def png(pixels: NDArray[np.uint8], **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
+def pixels_of(image: EnhancedImage) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(image.content)))
+
+
+def recipe_of(*steps: Step, output: Output = PNG) -> Recipe:
+    return Recipe("test", (Role("main", steps, output),))
+
+
+def run_one(engine: Engine, content: bytes, *steps: Step, output: Output = PNG) -> EnhancedImage:
+    (image,) = run_recipe(
+        content, recipe_of(*steps, output=output), engine=engine, deadline=NO_LIMIT
+    )
+    return image
