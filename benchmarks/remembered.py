@@ -12,10 +12,14 @@ from enhancer_worker.training.protocols import Case, Figures, Sample
 
 ROOT = Path(__file__).parents[1]
 SOURCES = (
-    *("benchmarks/methods.py", "benchmarks/quality.py", "enhancer_worker/pipeline/colour.py"),
-    *("enhancer_worker/training/metrics.py", "enhancer_worker/training/protocols.py"),
+    "benchmarks/methods.py",
+    "benchmarks/quality.py",
+    "enhancer_worker/nets",
+    "enhancer_worker/pipeline/colour.py",
+    "enhancer_worker/training/metrics.py",
+    "enhancer_worker/training/protocols.py",
 )
-"""Code that figures depend on; a change in any of it forgets them all."""
+"""Files and folders of code that figures depend on; a change in any forgets them all."""
 
 
 class Remembered:
@@ -28,9 +32,7 @@ class Remembered:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._figures: dict[str, Figures] = {}
-        self._sources = hashlib.sha256()
-        for source in SOURCES:
-            self._sources.update((ROOT / source).read_bytes())
+        self._sources = _digest_of_sources()
         if path is not None and path.exists():
             self._figures = json.loads(path.read_text())
 
@@ -54,3 +56,11 @@ class Remembered:
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.write_text(json.dumps(self._figures))
+
+
+def _digest_of_sources() -> hashlib._Hash:
+    digest = hashlib.sha256()
+    for source in (ROOT / name for name in SOURCES):
+        for file in sorted(source.rglob("*.py")) if source.is_dir() else (source,):
+            digest.update(file.read_bytes())
+    return digest
