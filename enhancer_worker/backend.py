@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.errors import working
 from enhancer_worker.pipeline.run import run_recipe
-from shopimg.contract import Deadline, EnhancedImage, Forecast, JobCost, Recipe
+from shopimg.contract import NO_MASKS, Deadline, EnhancedImage, Forecast, JobCost, Recipe
 
 
 class NeuralEnhancer:
@@ -30,11 +30,17 @@ class NeuralEnhancer:
         self._lock = threading.Lock()
 
     def enhance(
-        self, source: bytes, recipe: Recipe, *, deadline: Deadline
+        self,
+        source: bytes,
+        recipe: Recipe,
+        *,
+        deadline: Deadline,
+        masks: Mapping[str, bytes] = NO_MASKS,
     ) -> Sequence[EnhancedImage]:
         """See ``shopimg.contract.Enhancer``."""
         with self._lock, working():
-            return run_recipe(source, recipe, engine=self._loaded(), deadline=deadline)
+            engine = self._loaded()
+            return run_recipe(source, recipe, engine=engine, deadline=deadline, masks=masks)
 
     def forecast(self, sizes: Sequence[tuple[int, int]], recipe: Recipe) -> Forecast:
         """See ``shopimg.contract.Forecaster``."""

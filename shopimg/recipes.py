@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shopimg import enhancers
 from shopimg.conf import settings
-from shopimg.contract import CLEAN, Network, Recipe, RecipeError
+from shopimg.contract import BUILT_IN, Network, Recipe, RecipeError
 
 
 def all_networks() -> dict[str, Network]:
@@ -24,7 +24,7 @@ def all_recipes() -> dict[str, Recipe]:
     """
     networks = all_networks()
     own = {name: Recipe.parse(name, table, networks) for name, table in settings.RECIPES.items()}
-    return {CLEAN.name: CLEAN, **own}
+    return {**BUILT_IN, **own}
 
 
 def get_recipe(name: str) -> Recipe:

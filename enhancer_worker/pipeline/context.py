@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopimg.contract import StepReport
+from shopimg.contract.provenance import UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +48,11 @@ class Context:
     """Figures that steps have measured, by name."""
     pixels_changed: bool = False
     """Whether any step changed the picture."""
+    judged: bool = False
+    """Whether colours and text have been compared with the upload; figures are in ``quality``."""
+    mask: NDArray[np.uint8] | None = None
+    """(H, W), uint8, 255 where the product is: as it was cut out, before it was framed."""
+    product: Picture | None = None
+    """What was set before the backdrop: as large as ``picture``, with transparency."""
+    composed: str = UNKNOWN
+    """What the backdrop makes of the result's origin: an IPTC URI."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from enhancer_worker.pipeline.context import Picture
@@ -61,6 +62,21 @@ def encode(picture: Picture, output: Output, xmp: bytes) -> EncodedFile:
     # Of what is not written as it comes, Pillow keeps one or two bytes for each pixel: noise
     # takes more.
     return EncodedFile(_save(image, kind, {**options, **_WRITTEN_AS_IT_COMES}), kind)
+
+
+def encode_mask(mask: NDArray[np.uint8], size: tuple[int, int]) -> bytes:
+    """Write a mask as a PNG of one channel.
+
+    Args:
+        mask: (H, W), uint8.
+        size: width and height of the file, pixels.
+    """
+    buffer = io.BytesIO()
+    image = Image.fromarray(mask)
+    if image.size != size:
+        image = image.resize(size, Image.Resampling.BOX)
+    image.save(buffer, "PNG", compress_level=6)
+    return buffer.getvalue()
 
 
 def _save(image: Image.Image, kind: str, options: Mapping[str, Any]) -> bytes:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from enhancer_worker.engine.engine import Engine
-from enhancer_worker.pipeline.colour_gate import Colours, unmoved
 from enhancer_worker.pipeline.context import Context, Picture
 from enhancer_worker.pipeline.decode import OpenedSource, decode, open_source
-from enhancer_worker.pipeline.encode import encode
+from enhancer_worker.pipeline.encode import encode, encode_mask
 from enhancer_worker.pipeline.guards import keep_neutral, lock_white
+from enhancer_worker.pipeline.judging import Judge
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools
 from enhancer_worker.pipeline.steps.restore import restore
 from enhancer_worker.pipeline.steps.upscale import upscale
-from enhancer_worker.pipeline.text_guard import text_figures
-from enhancer_worker.pipeline.text_regions import Box, find_text
 from enhancer_worker.pipeline.transparency import fill_transparent
 from shopimg.contract import (
+    NO_MASKS,
     Deadline,
     EnhancedImage,
     Recipe,
@@ -35,28 +33,38 @@ from shopimg.contract.limits import check_output_size
 from shopimg.contract.provenance import source_type_after, xmp_packet
 
 StepFunction = Callable[[Picture, Any, Tools], StepOutcome]
+_Contexts = dict[tuple[Step, ...], Context]
 
 STEP_FUNCTIONS: Mapping[type[Step], StepFunction] = {
     Restore: restore,
     Upscale: upscale,
 }
 """What carries out each operation of the contract."""
+PHOTO_STEPS = (Restore, Upscale)
+"""Operations after which the picture still shows what the upload shows."""
 
 
 def run_recipe(
-    content: bytes, recipe: Recipe, *, engine: Engine, deadline: Deadline
+    content: bytes,
+    recipe: Recipe,
+    *,
+    engine: Engine,
+    deadline: Deadline,
+    masks: Mapping[str, bytes] = NO_MASKS,
 ) -> list[EnhancedImage]:
-    """Make every role of a recipe out of one upload.
+    """Make every candidate of every role of a recipe out of one upload.
 
     Args:
         content: the uploaded file.
         recipe: what to make.
         engine: runs networks.
         deadline: asked between steps and between tiles.
+        masks: the corrected masks that the recipe names, by digest.
 
     Raises:
         SourceError: the file cannot be used, or would become too large.
         RecipeError: a step or an output format that this worker does not know.
+        PixelLockError: a step would have changed the product.
         CapacityError: not enough memory.
         DeadlineExceededError: the time is over.
     """
@@ -65,46 +73,63 @@ def run_recipe(
     source = open_source(content)
     for role in recipe.roles:
         check_output_size(*role.result_size(*source.size))
-    return _RecipeRun(source, recipe, Tools(engine, deadline)).images()
+    return _RecipeRun(source, recipe, Tools(engine, deadline, masks)).images()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Wanted:
+    """One image to make."""
+
+    role: Role
+    candidate: int
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return self.role.steps_of(self.candidate)
 
 
 class _RecipeRun:
-    """One upload on its way through all roles; roles that begin alike share the work."""
+    """One upload on its way through all roles; those that begin alike share the work."""
 
     def __init__(self, source: OpenedSource, recipe: Recipe, tools: Tools) -> None:
-        self._recipe = recipe
+        self._wanted = [
+            _Wanted(role, candidate)
+            for role in recipe.roles
+            for candidate in range(role.candidates)
+        ]
         self._tools = tools
         self._declared = source.declared_source_type
+        self._size = source.size
         started = time.perf_counter()
         picture, facts = decode(source)
         report = StepReport("decode", time.perf_counter() - started, facts)
-        self._original = _fill(picture)
-        start = Context(self._original, (report,))
-        self._done: dict[tuple[Step, ...], Context] = {(): start}
+        original = _fill(picture)
+        self._judge = Judge(original)
+        self._done: _Contexts = {(): Context(original, (report,))}
+        # Apart: roles that enlarge further go on from what was not corrected yet.
+        self._judgements: _Contexts = {}
 
     def images(self) -> list[EnhancedImage]:
-        """Finish the roles in the recipe's order."""
+        """Finish all in the recipe's order."""
         images = []
-        for position, role in enumerate(self._recipe.roles):
-            images.append(self._finish(role))
-            self._forget(self._recipe.roles[position + 1 :])
+        for position, wanted in enumerate(self._wanted, 1):
+            images.append(self._finish(wanted))
+            self._forget(self._wanted[position:])
         return images
 
-    def _finish(self, role: Role) -> EnhancedImage:
-        context = self._follow(role.steps)
-        deadline = self._tools.deadline
-        deadline.check()
-        context, quality = self._pass_colour_gate(context)
-        context, text = self._compare_text(context)
-        deadline.check()
-        source_type = source_type_after(self._declared, pixels_changed=context.pixels_changed)
+    def _finish(self, wanted: _Wanted) -> EnhancedImage:
+        context = self._judged(wanted.steps, self._follow(wanted.steps))
+        self._tools.deadline.check()
+        source_type = source_type_after(
+            self._declared, pixels_changed=context.pixels_changed, composed=context.composed
+        )
         started = time.perf_counter()
-        encoded = encode(context.picture, role.output, xmp_packet(source_type))
+        encoded = encode(context.picture, wanted.role.output, xmp_packet(source_type))
         details = {"format": encoded.format, "bytes": len(encoded.content)}
         report = StepReport("encode", time.perf_counter() - started, details)
-        deadline.check()
+        self._tools.deadline.check()
         return EnhancedImage(
-            role=role.name,
+            role=wanted.role.name,
             content=encoded.content,
             mime_type=encoded.mime_type,
             width=context.picture.width,
@@ -112,7 +137,9 @@ class _RecipeRun:
             steps=(*context.reports, report),
             digital_source_type=source_type,
             weights=context.weights,
-            quality={**context.quality, **quality, **text},
+            quality=context.quality,
+            candidate=wanted.candidate,
+            mask=b"" if context.mask is None else encode_mask(context.mask, self._size),
         )
 
     def _follow(self, steps: tuple[Step, ...]) -> Context:
@@ -120,47 +147,27 @@ class _RecipeRun:
         context = self._done[steps[:shared]]
         for count in range(shared + 1, len(steps) + 1):
             self._tools.deadline.check()
-            context = _take_step(context, steps[count - 1], self._tools)
+            step = steps[count - 1]
+            if not isinstance(step, PHOTO_STEPS):
+                context = self._judged(steps[: count - 1], context)
+            context = _take_step(context, step, self._tools)
             self._done[steps[:count]] = context
         return context
 
-    def _pass_colour_gate(self, context: Context) -> tuple[Context, Mapping[str, float]]:
-        if not context.pixels_changed:
-            return context, unmoved(context.picture).figures()
-        started = time.perf_counter()
-        verdict = self._colours.judge(context.picture)
-        if verdict is None:
-            return context, {}
-        details = {"corrected": verdict.corrected}
-        report = StepReport("colour_gate", time.perf_counter() - started, details)
-        context = dataclasses.replace(
-            context, picture=verdict.picture, reports=(*context.reports, report)
-        )
-        return context, verdict.figures()
+    def _judged(self, steps: tuple[Step, ...], context: Context) -> Context:
+        """Compare with the upload: once for all that end here or cut the product out of this."""
+        if context.judged:
+            return context
+        if steps not in self._judgements:
+            self._tools.deadline.check()
+            self._judgements[steps] = self._judge(context)
+        return self._judgements[steps]
 
-    def _compare_text(self, context: Context) -> tuple[Context, Mapping[str, float]]:
-        if not context.pixels_changed:
-            return context, {}
-        started = time.perf_counter()
-        runs = [run for report in context.reports for run in report.details.get("runs", ())]
-        figures = text_figures(self._original.pixels, context.picture.pixels, self._text, runs)
-        report = StepReport("text_guard", time.perf_counter() - started)
-        return dataclasses.replace(context, reports=(*context.reports, report)), figures
-
-    @functools.cached_property
-    def _colours(self) -> Colours:
-        return Colours.of(self._original)
-
-    @functools.cached_property
-    def _text(self) -> tuple[Box, ...]:
-        return find_text(self._original.pixels)
-
-    def _forget(self, roles: Sequence[Role]) -> None:
-        """Keep only what later roles begin with; for them that work costs no time."""
-        wanted = {role.steps[:n] for role in roles for n in range(len(role.steps) + 1)}
-        self._done = {
-            steps: _at_no_cost(context) for steps, context in self._done.items() if steps in wanted
-        }
+    def _forget(self, later: Sequence[_Wanted]) -> None:
+        """Keep only what later images begin with; for them that work costs no time."""
+        begun = {wanted.steps[:n] for wanted in later for n in range(len(wanted.steps) + 1)}
+        self._done = _kept(self._done, begun)
+        self._judgements = _kept(self._judgements, begun)
 
 
 def _take_step(context: Context, step: Step, tools: Tools) -> Context:
@@ -169,7 +176,7 @@ def _take_step(context: Context, step: Step, tools: Tools) -> Context:
     outcome = STEP_FUNCTIONS[type(step)](before, step, tools)
     after = outcome.picture
     changed = after is not before
-    if changed:
+    if changed and isinstance(step, PHOTO_STEPS):
         lock_white(before.pixels, after.pixels)
         if after.grey:
             keep_neutral(after.pixels)
@@ -179,8 +186,16 @@ def _take_step(context: Context, step: Step, tools: Tools) -> Context:
         (*context.reports, report),
         {**context.weights, **outcome.weights},
         {**context.quality, **outcome.quality},
-        context.pixels_changed or changed,
+        pixels_changed=context.pixels_changed or changed,
+        judged=context.judged,
+        mask=context.mask if outcome.mask is None else outcome.mask,
+        product=before if outcome.composed else context.product,
+        composed=outcome.composed or context.composed,
     )
+
+
+def _kept(contexts: _Contexts, begun: Set[tuple[Step, ...]]) -> _Contexts:
+    return {steps: _at_no_cost(contexts[steps]) for steps in contexts if steps in begun}
 
 
 def _at_no_cost(context: Context) -> Context:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from shopimg.backends.uploads import read_upload
-from shopimg.contract import MIME_TYPES, Deadline, EnhancedImage, Recipe, StepReport
+from shopimg.contract import MIME_TYPES, NO_MASKS, Deadline, EnhancedImage, Recipe, StepReport
 from shopimg.contract.formats import sniff
 
 
@@ -17,9 +17,14 @@ class EchoEnhancer:
     """
 
     def enhance(
-        self, source: bytes, recipe: Recipe, *, deadline: Deadline
+        self,
+        source: bytes,
+        recipe: Recipe,
+        *,
+        deadline: Deadline,
+        masks: Mapping[str, bytes] = NO_MASKS,
     ) -> Sequence[EnhancedImage]:
-        """Return the upload once per role."""
+        """Return the upload once per candidate of each role."""
         deadline.check()
         started = time.perf_counter()
         image, statement = read_upload(source)
@@ -33,6 +38,8 @@ class EchoEnhancer:
                 height=image.height,
                 steps=(report,),
                 digital_source_type=statement,
+                candidate=candidate,
             )
             for role in recipe.roles
+            for candidate in range(role.candidates)
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PIL import Image, ImageFilter
@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 from shopimg.backends.uploads import read_upload
 from shopimg.contract import (
     MIME_TYPES,
+    NO_MASKS,
     Deadline,
     EnhancedImage,
     Output,
@@ -38,7 +39,12 @@ class PillowEnhancer:
     """
 
     def enhance(
-        self, source: bytes, recipe: Recipe, *, deadline: Deadline
+        self,
+        source: bytes,
+        recipe: Recipe,
+        *,
+        deadline: Deadline,
+        masks: Mapping[str, bytes] = NO_MASKS,
     ) -> Sequence[EnhancedImage]:
         """See ``shopimg.contract.Enhancer``."""
         deadline.check()

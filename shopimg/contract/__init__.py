@@ -1,11 +1,13 @@
 """What the shop and its workers agree on: recipes, images, errors. Standard library only."""
 
+from shopimg.contract.builtin import BUILT_IN, CATALOGUE, CLEAN, SCENE, WHITE
 from shopimg.contract.errors import (
     CapacityError,
     DeadlineExceededError,
     EnhancementError,
     InvalidTransitionError,
     JobSupersededError,
+    PixelLockError,
     RecipeError,
     SourceError,
     SourceMissingError,
@@ -15,8 +17,8 @@ from shopimg.contract.errors import (
     WorkerError,
 )
 from shopimg.contract.networks import Network
+from shopimg.contract.options import OPTIONS, with_options
 from shopimg.contract.recipe import (
-    CLEAN,
     MIME_TYPES,
     Output,
     Recipe,
@@ -24,12 +26,16 @@ from shopimg.contract.recipe import (
 )
 from shopimg.contract.steps import (
     STEP_TYPES,
+    Backdrop,
+    Cutout,
+    Frame,
     Restore,
     Step,
     Upscale,
 )
 from shopimg.contract.weights import FLAVOURS, WeightName
 from shopimg.contract.work import (
+    NO_MASKS,
     Deadline,
     EnhancedImage,
     Enhancer,
@@ -40,11 +46,19 @@ from shopimg.contract.work import (
 )
 
 __all__ = [
+    "BUILT_IN",
+    "CATALOGUE",
     "CLEAN",
     "FLAVOURS",
     "MIME_TYPES",
+    "NO_MASKS",
+    "OPTIONS",
+    "SCENE",
     "STEP_TYPES",
+    "WHITE",
+    "Backdrop",
     "CapacityError",
+    "Cutout",
     "Deadline",
     "DeadlineExceededError",
     "EnhancedImage",
@@ -52,11 +66,13 @@ __all__ = [
     "Enhancer",
     "Forecast",
     "Forecaster",
+    "Frame",
     "InvalidTransitionError",
     "JobCost",
     "JobSupersededError",
     "Network",
     "Output",
+    "PixelLockError",
     "Recipe",
     "RecipeError",
     "Restore",
@@ -71,4 +87,5 @@ __all__ = [
     "Upscale",
     "WeightName",
     "WorkerError",
+    "with_options",
 ]

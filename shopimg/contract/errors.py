@@ -59,6 +59,12 @@ class RecipeError(EnhancementError):
     code = "recipe_invalid"
 
 
+class PixelLockError(EnhancementError):
+    """The product did not come out exactly as it was. Nothing was kept."""
+
+    code = "pixel_lock_failed"
+
+
 class CapacityError(EnhancementError):
     """The workers are busy. The job runs again by itself."""
 

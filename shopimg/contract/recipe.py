@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from shopimg.contract.errors import RecipeError
 from shopimg.contract.networks import Network
-from shopimg.contract.steps import STEP_TYPES, Restore, Step, Upscale
+from shopimg.contract.steps import STEP_TYPES, Backdrop, Cutout, Step
+from shopimg.contract.steps.values import check_integer
 
 _T = TypeVar("_T")
-
+MOST_CANDIDATES = 8
 
 MIME_TYPES: Mapping[str, str] = {
     "jpeg": "image/jpeg",
@@ -48,6 +49,27 @@ class Role:
     name: str
     steps: tuple[Step, ...]
     output: Output = Output()
+    candidates: int = 1
+    """How many versions are made for somebody to choose from, 1 to 8; they differ in the seed of
+    their backdrop."""
+
+    def __post_init__(self) -> None:
+        where = f"Role {self.name!r}: candidates"
+        check_integer(where, self.candidates, 1, MOST_CANDIDATES)
+        scenic = any(isinstance(step, Backdrop) for step in self.steps)
+        if self.candidates > 1 and not scenic:
+            raise RecipeError(f"{where} need a backdrop: all would be the same.")
+        _check_order(self.name, self.steps)
+
+    def steps_of(self, candidate: int) -> tuple[Step, ...]:
+        """Return the steps that make one of the candidates.
+
+        Args:
+            candidate: number, from 0.
+        """
+        return tuple(
+            step.candidate(candidate) if isinstance(step, Backdrop) else step for step in self.steps
+        )
 
     def result_size(self, width: int, height: int) -> tuple[int, int]:
         """Tell the size of the result without making it.
@@ -56,12 +78,12 @@ class Role:
             width: pixels of the upright upload.
             height: likewise.
 
+        >>> from shopimg.contract.steps import Restore, Upscale
         >>> Role("main", (Restore(), Upscale(scale=3))).result_size(400, 300)
         (1200, 900)
         """
         for step in self.steps:
-            if isinstance(step, Upscale):
-                width, height = step.result_size(width, height)
+            width, height = step.result_size(width, height)
         return width, height
 
 
@@ -81,7 +103,8 @@ class Recipe:
         Args:
             name: the recipe's name.
             table: role name -> ``{"steps": [{"step": "restore", "strength": 0.8}, ...],
-                "output": {"format": "jpeg", "quality": 92}}``; ``output`` may be left out.
+                "output": {"format": "jpeg", "quality": 92}, "candidates": 3}``; ``output`` and
+                ``candidates`` may be left out.
             networks: those from elsewhere that steps may name without a digest.
 
         Raises:
@@ -103,6 +126,8 @@ class Recipe:
             role.name: {
                 "steps": [{"step": step.name, **step.options()} for step in role.steps],
                 "output": dataclasses.asdict(role.output),
+                # Only where it says something: fingerprints of older recipes stay what they are.
+                **({"candidates": role.candidates} if role.candidates > 1 else {}),
             }
             for role in self.roles
         }
@@ -116,6 +141,12 @@ class Recipe:
         names = frozenset(shipped)
         steps = (step for role in self.roles for step in role.steps)
         return frozenset[str]().union(*(step.weights(names) for step in steps))
+
+    @property
+    def masks(self) -> frozenset[str]:
+        """Digests of the corrected masks that its steps name."""
+        steps = (step for role in self.roles for step in role.steps)
+        return frozenset(step.mask for step in steps if isinstance(step, Cutout) and step.mask)
 
     def fingerprint(self, weights: Mapping[str, str]) -> str:
         """Identity of the recipe's steps, their options and the weights behind them.
@@ -131,15 +162,27 @@ class Recipe:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _check_order(role: str, steps: Sequence[Step]) -> None:
+    """What follows a backdrop would change the product, and what is not cut out would hide it."""
+    kinds = [type(step) for step in steps]
+    if Backdrop not in kinds:
+        return
+    if kinds.index(Backdrop) != len(kinds) - 1:
+        raise RecipeError(f"Role {role!r}: nothing can follow the backdrop.")
+    if Cutout not in kinds:
+        raise RecipeError(f"Role {role!r}: a backdrop needs a cutout before it.")
+
+
 def _parse_role(recipe: str, name: str, table: Any, networks: Mapping[str, Network]) -> Role:
     if not isinstance(table, Mapping) or not table.get("steps"):
         raise RecipeError(f"Role {name!r} of recipe {recipe!r} needs a list of steps.")
-    unknown = set(table) - {"steps", "output"}
+    unknown = set(table) - {"steps", "output", "candidates"}
     if unknown:
         raise RecipeError(f"Role {name!r} of recipe {recipe!r} has unknown keys {sorted(unknown)}.")
     where = f"{recipe}.{name}"
     steps = tuple(_parse_step(where, step, networks) for step in table["steps"])
-    return Role(name, steps, _construct(Output, table.get("output", {}), f"{where}.output"))
+    output = _construct(Output, table.get("output", {}), f"{where}.output")
+    return Role(name, steps, output, table.get("candidates", 1))
 
 
 def _parse_step(where: str, table: Any, networks: Mapping[str, Network]) -> Step:
@@ -171,13 +214,3 @@ def _construct(cls: type[_T], options: Mapping[str, Any], where: str) -> _T:
         return cls(**options)
     except TypeError as err:
         raise RecipeError(f"{where}: {err}") from err
-
-
-CLEAN = Recipe(
-    "clean",
-    (Role("main", (Restore(), Upscale(scale=2))),),
-)
-"""The recipe that is always there: remove noise and artefacts, then double the size.
-
-It enlarges in the photo flavour: what uploads need.
-"""

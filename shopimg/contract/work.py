@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
 from shopimg.contract.errors import DeadlineExceededError
 from shopimg.contract.recipe import Recipe
+
+NO_MASKS: Mapping[str, bytes] = MappingProxyType({})
+"""Nobody has corrected anything."""
 
 
 class Deadline:
@@ -82,6 +86,11 @@ class EnhancedImage:
     """Weight name -> sha256 of every network that ran."""
     quality: Mapping[str, float] = field(default_factory=dict)
     """Measured figures of the result, by name."""
+    candidate: int = 0
+    """Which of the role's candidates this is, from 0."""
+    mask: bytes = b""
+    """What was taken for the product, white on black: a PNG of one channel, as large as the upright
+    upload; empty without a cut-out."""
 
 
 @runtime_checkable
@@ -89,18 +98,27 @@ class Enhancer(Protocol):
     """Turns one uploaded file into the outputs of a recipe. Named by ``SHOPIMG["ENHANCER"]``."""
 
     def enhance(
-        self, source: bytes, recipe: Recipe, *, deadline: Deadline
+        self,
+        source: bytes,
+        recipe: Recipe,
+        *,
+        deadline: Deadline,
+        masks: Mapping[str, bytes] = NO_MASKS,
     ) -> Sequence[EnhancedImage]:
-        """Return one image per role of the recipe, in the recipe's order.
+        """Return one image per candidate of each role, in the recipe's order.
 
         Args:
             source: the uploaded file as it is in the storage.
             recipe: what to make.
             deadline: asked between steps and between tiles.
+            masks: the corrected masks that the recipe names, by digest: pictures of the upload's
+                shape in which the product is white. An enhancer is given the argument only where
+                there are any.
 
         Raises:
             SourceError: the file cannot be used.
             RecipeError: the recipe names something that this enhancer cannot do.
+            PixelLockError: a step would have changed the product.
             CapacityError: not enough memory now; try again later.
             DeadlineExceededError: the time is over.
             WorkerError: anything else that failed in the worker.

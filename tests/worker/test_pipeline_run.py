@@ -261,7 +261,7 @@ def test_run_recipe__shares_work_between_roles(
     assert seconds == [
         [True, True, True, True, True, True],
         [False, False, True, True, True],
-        [False, False, False, True, True, True],
+        [False, False, False, False, False, True],
         [False, True, True, True, True],
     ]
     alone = run_one(engine, png(photo()), Restore())
@@ -295,3 +295,12 @@ def test_run_recipe__refuses_unknown_steps_before_it_opens_the_upload(engine: En
 
     with pytest.raises(RecipeError, match="does not know the step 'sharpen'"):
         run_one(engine, b"", Sharpen())
+
+
+def test_run_recipe__goes_on_from_what_was_not_judged_yet(engine: Engine) -> None:
+    """The role that ends early must not change what the longer one makes."""
+    short, long = Role("short", (Restore(),), PNG), Role("long", (Restore(), Upscale(scale=2)), PNG)
+    alone, *_ = run_recipe(png(photo()), Recipe("a", (long,)), engine=engine, deadline=NO_LIMIT)
+    both = run_recipe(png(photo()), Recipe("b", (short, long)), engine=engine, deadline=NO_LIMIT)
+    assert both[1].content == alone.content
+    assert [report.name for report in both[1].steps] == [report.name for report in alone.steps]

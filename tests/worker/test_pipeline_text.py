@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from enhancer_worker.engine.engine import Engine
-from enhancer_worker.pipeline import run as run_module
+from enhancer_worker.pipeline import judging
 from enhancer_worker.pipeline.colour_gate import Colours
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.run import run_recipe
@@ -74,8 +74,8 @@ def test_upload__is_judged_once_for_all_roles(
         judged.append("text")
         return find_text(pixels)
 
-    monkeypatch.setattr(run_module, "Colours", SimpleNamespace(of=colours))
-    monkeypatch.setattr(run_module, "find_text", text)
+    monkeypatch.setattr(judging, "Colours", SimpleNamespace(of=colours))
+    monkeypatch.setattr(judging, "find_text", text)
     changing = tuple(Role(f"x{n}", (Upscale(scale=n),), PNG) for n in (2, 3))
     idle = (Role("as it is", (Restore(0),), PNG),)
     for roles, expected in ((idle, []), (idle + changing, ["colours", "text"])):

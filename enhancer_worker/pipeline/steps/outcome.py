@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.runner import TiledRun
 from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.pipeline.context import Picture
 from shopimg.contract import Deadline
+from shopimg.contract.provenance import UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,8 @@ class Tools:
     """Runs networks."""
     deadline: Deadline
     """Asked between tiles."""
+    masks: Mapping[str, bytes] = field(default_factory=dict)
+    """Corrected masks by digest: encoded pictures in which the product is white."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,10 @@ class StepOutcome:
     """Weight name -> sha256 of the networks that ran."""
     quality: Mapping[str, float] = field(default_factory=dict)
     """Figures for the variant, by name."""
+    mask: NDArray[np.uint8] | None = None
+    """(H, W), uint8, 255 where the product is: only of the step that has cut it out."""
+    composed: str = UNKNOWN
+    """An IPTC URI: only of the step that has set the product before a backdrop."""
 
 
 def engine_details(net: LoadedNet, run: TiledRun) -> dict[str, Any]:

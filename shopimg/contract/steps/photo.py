@@ -1,38 +1,14 @@
-"""The operations that a recipe may name: options, their limits, and what they make of a size."""
+"""Operations on the photograph itself, which keep what it shows."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from shopimg.contract.errors import RecipeError
-from shopimg.contract.networks import check_digest, check_file
+from shopimg.contract.steps.base import Step
+from shopimg.contract.steps.values import check_network, check_strength, is_integer
 from shopimg.contract.weights import FLAVOURS, WeightName
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One operation of a recipe; subclasses validate their options on construction."""
-
-    name: ClassVar[str] = ""
-
-    def options(self) -> dict[str, Any]:
-        """Return the options as JSON-serialisable values."""
-        return dataclasses.asdict(self)
-
-    def weights(self, shipped: Iterable[str]) -> frozenset[str]:
-        """Tell which weights the step may run, whatever the picture and the machine.
-
-        Args:
-            shipped: names of the weights that are there.
-        """
-        parsed = {name: WeightName.parse(name) for name in shipped}
-        return frozenset(name for name, parts in parsed.items() if parts and self._may_run(parts))
-
-    def _may_run(self, weight: WeightName) -> bool:
-        return weight.step == self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +27,10 @@ class Restore(Step):
     always runs."""
 
     def __post_init__(self) -> None:
-        _check_strength(self.name, self.strength)
+        check_strength(self.name, self.strength)
         if not isinstance(self.always, bool):
             raise RecipeError(f"restore.always must be true or false, not {self.always!r}.")
-        _check_network(self.name, self.network, self.sha256)
+        check_network(self.name, self.network, self.sha256)
 
     def _may_run(self, weight: WeightName) -> bool:
         if self.strength == 0 or self.network:
@@ -87,14 +63,14 @@ class Upscale(Step):
     def __post_init__(self) -> None:
         if (self.scale is None) == (self.to is None):
             raise RecipeError("upscale needs either scale or to.")
-        if self.scale is not None and not (_is_integer(self.scale) and self.scale in self.SCALES):
+        if self.scale is not None and not (is_integer(self.scale) and self.scale in self.SCALES):
             raise RecipeError(f"upscale.scale must be 2, 3 or 4, not {self.scale!r}.")
-        if self.to is not None and (not _is_integer(self.to) or not 16 <= self.to <= 12_000):
+        if self.to is not None and (not is_integer(self.to) or not 16 <= self.to <= 12_000):
             raise RecipeError(f"upscale.to must be 16 to 12000 pixels, not {self.to!r}.")
         if self.flavour not in FLAVOURS:
             raise RecipeError(f"upscale.flavour must be photo or faithful, not {self.flavour!r}.")
-        _check_strength(self.name, self.strength)
-        _check_network(self.name, self.network, self.sha256)
+        check_strength(self.name, self.strength)
+        check_network(self.name, self.network, self.sha256)
 
     def result_size(self, width: int, height: int) -> tuple[int, int]:
         """Tell the size of the result, which every enhancer reaches exactly.
@@ -129,29 +105,3 @@ class Upscale(Step):
             return weight.flavour == "faithful"
         scales = (self.scale,) if self.scale else self.SCALES
         return weight.scale in scales and weight.flavour in (self.flavour, "faithful")
-
-
-STEP_TYPES: Mapping[str, type[Step]] = {step.name: step for step in (Restore, Upscale)}
-"""Every operation a recipe may name."""
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, float) or _is_integer(value)
-
-
-def _check_strength(step: str, strength: object) -> None:
-    if not _is_number(strength) or not 0 <= strength <= 1:  # type: ignore[operator]
-        raise RecipeError(f"{step}.strength must be between 0 and 1, not {strength!r}.")
-
-
-def _check_network(step: str, network: object, sha256: object) -> None:
-    if not network and not sha256:
-        return
-    if not network or not sha256:
-        raise RecipeError(f"{step} needs both network and sha256, or neither.")
-    check_file(f"{step}.network", network)
-    check_digest(f"{step}.sha256", sha256)

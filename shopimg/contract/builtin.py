@@ -1,0 +1,38 @@
+"""The recipes that are always there."""
+
+from __future__ import annotations
+
+from shopimg.contract.recipe import Output, Recipe, Role
+from shopimg.contract.steps import Backdrop, Cutout, Frame, Restore, Upscale
+from shopimg.contract.steps.scene import PLAIN
+
+_SIDE = 2000
+_ENLARGED = (Restore(), Upscale(to=_SIDE))
+_WHITE = (
+    Frame(width=_SIDE, height=_SIDE, fill=0.88),
+    Backdrop(generator=PLAIN, shadow_mode="none"),
+)
+_SCENE = (
+    Frame(width=_SIDE, height=_SIDE, fill=0.62, padding=0.12, align="bottom"),
+    Backdrop(),
+)
+# The background is to be exactly 255 up to the product: a coarser file rings around it.
+_MAIN_IMAGE = Output(quality=95)
+
+CLEAN = Recipe("clean", (Role("main", (Restore(), Upscale(scale=2))),))
+"""Removes noise and artefacts, then doubles the size, in the photo flavour: what uploads need."""
+
+WHITE = Recipe("white", (Role("white", (*_ENLARGED, Cutout(), *_WHITE), _MAIN_IMAGE),))
+"""The main image of marketplaces: the product alone, large, before pure white."""
+
+SCENE = Recipe("scene", (Role("scene", (*_ENLARGED, Cutout(), *_SCENE), candidates=3),))
+"""The product on a generated backdrop with its shadow, three times to choose from."""
+
+CATALOGUE = Recipe(
+    "catalogue",
+    (Role("main", _ENLARGED), *WHITE.roles, *SCENE.roles),
+)
+"""All three; what they have in common is done once."""
+
+BUILT_IN = {recipe.name: recipe for recipe in (CLEAN, WHITE, SCENE, CATALOGUE)}
+"""By name."""
