@@ -63,3 +63,14 @@ def develop(light: Array, exposure: float) -> Image.Image:
         value <= 0.0031308, value * 12.92, 1.055 * np.maximum(value, 0) ** (1 / 2.4) - 0.055
     )
     return Image.fromarray(np.round(np.clip(srgb, 0, 1) * 255).astype(np.uint8))
+
+
+def coverage(scene: Any, samples: int, *, seed: int) -> Image.Image:
+    """Render the scene of ``Studio.load_mask``: how much of each pixel the product covers.
+
+    Returns:
+        A picture of one channel, 255 where nothing else is to be seen.
+    """
+    render: Any = mi.render  # its annotations are those of one variant only
+    seen = np.asarray(render(scene, spp=samples, seed=seed))[..., 0].astype(float)
+    return Image.fromarray(np.round(np.clip(seen, 0, 1) * 255).astype(np.uint8))

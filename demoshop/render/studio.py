@@ -64,6 +64,11 @@ def embossed(material: Material, height: Array, depth: float) -> Material:
     return {"type": "twosided", "inside": relief}
 
 
+def _matt(reflectance: float) -> Material:
+    colour = {"type": "rgb", "value": [reflectance] * 3}
+    return {"type": "twosided", "inside": {"type": "diffuse", "reflectance": colour}}
+
+
 def metal(name: str, roughness: float) -> Material:
     """A real metal by Mitsuba's name: Al, Au, Cu, Cr, ..."""
     inside = {"type": "roughconductor", "material": name, "alpha": roughness}
@@ -118,6 +123,8 @@ class Studio:
     exposure: float = 1.0
     """Factor on the automatic exposure."""
     scene: dict[str, Any] = field(default_factory=dict)
+    surroundings: set[str] = field(default_factory=set)
+    """Names of the things that do not belong to the product."""
 
     def put(self, mesh: Mesh, material: Material) -> None:
         """Place a thing."""
@@ -125,6 +132,11 @@ class Studio:
         path = self.folder / f"{name}.ply"
         mesh.save(path)
         self.scene[name] = {"type": "ply", "filename": str(path), "material": material}
+
+    def stage(self, mesh: Mesh, material: Material) -> None:
+        """Place a thing that the product stands on or before."""
+        self.put(mesh, material)
+        self.surroundings.add(next(reversed(self.scene)))
 
     def glow(self, mesh: Mesh, colour: Colour, power: float) -> None:
         """Place a thing that shines by itself."""
@@ -173,15 +185,15 @@ class Studio:
         positions = np.empty((len(x), len(line), 3))
         positions[..., 0], positions[..., 1:] = x[:, None], line
         uvs = positions[..., :2] / 100
-        self.put(grid(positions, uvs), material)
+        self.stage(grid(positions, uvs), material)
 
     def table(self, material: Material) -> None:
         """Set a table top under the product, 120 cm wide, its edge behind the product."""
-        self.put(plate(120, 120).moved((0, -22, 0)), material)
+        self.stage(plate(120, 120).moved((0, -22, 0)), material)
 
     def wall(self, material: Material, *, back: float = 75) -> None:
         """Put a wall behind the table."""
-        self.put(plate(500, 400).moved((0, back, 0), turn_x=90), material)
+        self.stage(plate(500, 400).moved((0, back, 0), turn_x=90), material)
 
     def daylight(self, *, key: float = 9.0, fill: float = 2.2, rim: float = 5.0) -> None:
         """The house light: a large key from the left, a weak fill, a strip from behind."""
@@ -192,6 +204,31 @@ class Studio:
 
     def load(self, size: tuple[int, int]) -> Any:
         """Build the scene for a picture of (width, height) pixels."""
+        integrator = {
+            "type": "aov",
+            "aovs": "albedo:albedo,normal:sh_normal",
+            "path": {"type": "path", "max_depth": 14, "rr_depth": 6},
+        }
+        return self._build(size, integrator, self.scene)
+
+    def load_mask(self, size: tuple[int, int]) -> Any:
+        """Build the scene in which the product is white, everything else black, and light nothing.
+
+        The mean colour that the camera sees is how much of each pixel the product covers, blur of
+        the lens included; glass counts as solid.
+        """
+        things = {
+            name: {
+                "type": "ply",
+                "filename": thing["filename"],
+                "material": _matt(0.0 if name in self.surroundings else 1.0),
+            }
+            for name, thing in self.scene.items()
+            if thing["type"] == "ply"
+        }
+        return self._build(size, {"type": "aov", "aovs": "albedo:albedo"}, things)
+
+    def _build(self, size: tuple[int, int], integrator: Any, things: dict[str, Any]) -> Any:
         film = {
             "type": "hdrfilm",
             "width": size[0],
@@ -214,11 +251,4 @@ class Studio:
             "film": film,
             "sampler": {"type": "multijitter", "sample_count": 16},
         }
-        integrator = {
-            "type": "aov",
-            "aovs": "albedo:albedo,normal:sh_normal",
-            "path": {"type": "path", "max_depth": 14, "rr_depth": 6},
-        }
-        return mi.load_dict(
-            {"type": "scene", "integrator": integrator, "sensor": sensor, **self.scene}
-        )
+        return mi.load_dict({"type": "scene", "integrator": integrator, "sensor": sensor, **things})

@@ -110,8 +110,7 @@ def net_runs(width: int, height: int, recipe: Recipe, engine: Engine) -> Iterato
             for run in _step_runs(*size, step, engine):
                 if not shared:
                     yield run
-            if isinstance(step, Upscale):
-                size = step.result_size(*size)
+            size = step.result_size(*size)
 
 
 def predict_job(

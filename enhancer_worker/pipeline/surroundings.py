@@ -64,7 +64,7 @@ class Surroundings:
     """What a job costs outside the networks."""
 
     seconds: Plane
-    """Decoding, assessment, guards, colours, text, resampling, encoding."""
+    """Decoding, assessment, cut-out, backdrops, guards, colours, text, resampling, encoding."""
     peak_bytes: Plane
     """Memory of the whole job beyond the idle process."""
 
@@ -99,8 +99,7 @@ class HollowEngine(Engine):
 
 def result_pixels(size: tuple[int, int], recipe: Recipe) -> int:
     """Pixels of all results together."""
-    sizes = [role.result_size(*size) for role in recipe.roles]
-    return sum(width * height for width, height in sizes)
+    return sum(role.candidates * math.prod(role.result_size(*size)) for role in recipe.roles)
 
 
 def surroundings_of(recipe: Recipe, engine: HollowEngine, cache_dir: Path) -> Surroundings:

@@ -33,6 +33,7 @@ from enhancer_worker.pipeline.surroundings import (
     trial_sizes,
 )
 from shopimg.contract import (
+    SCENE,
     Forecast,
     Forecaster,
     JobCost,
@@ -79,6 +80,7 @@ def test_net_runs__follows_sizes_and_shares_what_roles_begin_with(engine: Engine
     runs = [(run.net.name, run.width, run.height) for run in net_runs(60, 40, recipe, engine)]
     assert runs == [("restore_s", 60, 40), ("upscale_x2_s", 60, 40), ("restore_s", 120, 80)]
     assert result_pixels((60, 40), recipe) == 2 * 120 * 80
+    assert result_pixels((60, 40), SCENE) == 3 * 2000 * 2000
 
 
 def test_net_runs__knows_what_does_not_run(engine: Engine) -> None:

@@ -34,7 +34,7 @@ def watch(folder: Path) -> Studio:
     studio = Studio(folder, Camera((0.3, -25, 46), (0, 0, 0.5), 13.2, aperture=0.1))
     stone = textures.clouds((1400, 1400), 3, 7, 14)
     slate = textures.blend((0.70, 0.67, 0.62), (0.56, 0.535, 0.49), stone * 0.3 + 0.5)
-    studio.put(plate(120, 120), embossed(solid(slate, 0.55), stone * 0.1 + 0.5, 0.05))
+    studio.stage(plate(120, 120), embossed(solid(slate, 0.55), stone * 0.1 + 0.5, 0.05))
     studio.softbox((-45, 20, 60), (0, 0, 0), (50, 50), 8.5, (1, 0.98, 0.95))
     studio.softbox((50, -10, 40), (0, 0, 0), (25, 60), 4.0, (0.95, 0.98, 1))
     studio.softbox((0, -60, 30), (0, 0, 0), (60, 20), 1.5)
