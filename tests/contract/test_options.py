@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shopimg.contract import BUILT_IN, CATALOGUE, CLEAN, OPTIONS, SCENE, WHITE, RecipeError
 from shopimg.contract.options import with_options
-from shopimg.contract.steps import Backdrop, Cutout, Frame
+from shopimg.contract.steps import STEP_TYPES, Backdrop, Cutout, Frame
+from shopimg.contract.steps.scene import STYLES
 
 DIGEST = "ab" * 32
 
@@ -91,3 +94,10 @@ def test_with_options__refuses_what_the_recipe_cannot_take(
     with pytest.raises(RecipeError) as caught:
         with_options(recipe, options)
     assert caught.value.public_message.startswith(message)
+
+
+def test_documents__name_every_recipe_step_and_option() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "recipes.md").read_text()
+    words = {*BUILT_IN, *STEP_TYPES, *OPTIONS, *STYLES} - {"mask"}
+    words |= {field.name for step in STEP_TYPES.values() for field in dataclasses.fields(step)}
+    assert {word for word in words if f"`{word}`" not in page} == set()
