@@ -39,6 +39,14 @@ def get_recipe(name: str) -> Recipe:
     return recipes[name]
 
 
+def main_role(name: str) -> str:
+    """Return the first role of a recipe, which storefronts show; empty where there is no such."""
+    try:
+        return get_recipe(name).roles[0].name
+    except RecipeError:
+        return ""
+
+
 def fingerprint(recipe: Recipe) -> str:
     """Return the identity of a recipe with those of the installed weights that it may run."""
     return recipe.fingerprint(enhancers.weights_for(recipe))

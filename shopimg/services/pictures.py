@@ -68,7 +68,7 @@ def pictures_of(instances: Iterable[Model], role: str | None = None) -> list[Pic
 
     Args:
         instances: rows of watched models.
-        role: role of the recipe; by default the one that was published last.
+        role: role of the recipe; see ``images_to_show``.
     """
     instances = list(instances)
     shown = publishing.images_to_show(instances, role)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
@@ -14,7 +14,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from shopimg import renditions, signals, sources, storage, wakeup
+from shopimg import recipes, renditions, signals, sources, storage, wakeup
 from shopimg.contract import CapacityError, InvalidTransitionError
 from shopimg.models import EnhancedVariant, ReviewDecision
 from shopimg.querysets import source_key
@@ -192,14 +192,19 @@ def images_to_show(instances: Iterable[models.Model], role: str | None = None) -
 
     Args:
         instances: rows of watched models.
-        role: role of the recipe; by default the one that was published last.
+        role: role of the recipe; by default the first one of the watched model's recipe, or
+            where that is not published, the one that was published last.
     """
     instances = list(instances)
     published = EnhancedVariant.objects.for_sources(instances).published()
     if role is not None:
         published = published.filter(role=role)
-    by_source = {(v.source_type_id, v.source_id): v for v in published.order_by("published_at")}
-    return [_shown(instance, by_source) for instance in instances]
+    by_source: dict[tuple[int, str], dict[str, EnhancedVariant]] = {}
+    for variant in published.order_by("published_at"):
+        key = (variant.source_type_id, variant.source_id)
+        by_source.setdefault(key, {})[variant.role] = variant
+    main_role = cache(recipes.main_role)
+    return [_shown(instance, by_source, main_role) for instance in instances]
 
 
 def make_renditions(variant: EnhancedVariant) -> None:
@@ -249,14 +254,20 @@ def delete_public_files(variant: EnhancedVariant) -> None:
     )
 
 
-def _shown(instance: models.Model, by_source: dict[tuple[int, str], EnhancedVariant]) -> Shown:
+def _shown(
+    instance: models.Model,
+    by_source: dict[tuple[int, str], dict[str, EnhancedVariant]],
+    main_role: Callable[[str], str],
+) -> Shown:
     source = sources.source_for(type(instance))
     key = source_key(instance)
     file = source.file_of(instance)
+    by_role = by_source.get((key["source_type"].pk, key["source_id"]), {})
+    last = next(reversed(by_role.values()), None)
     return Shown(
         original_url=file.url if file else "",
         alt=source.alt_of(instance),
-        variant=by_source.get((key["source_type"].pk, key["source_id"])),
+        variant=by_role.get(main_role(source.recipe), last),
     )
 
 

@@ -26,7 +26,8 @@ def product_picture(
 
     Args:
         image: a row of a watched model; nothing is shown for None.
-        role: role of the recipe; by default the one that was published last.
+        role: role of the recipe; by default the first of the watched model's recipe, else the one
+            that was published last.
         sizes: how wide the picture is laid out, as in HTML.
         alt: text for people who cannot see the picture; the host's own by default.
         attributes: further attributes of ``<img>``, such as ``class`` and ``loading``.

@@ -241,3 +241,16 @@ def test_images_to_show__role_chooses(rosa: User) -> None:
         reviews.approve(variant, by=rosa)
     roles = [publishing.image_to_show(photo, role).variant for role in ("a", "b", "c", None)]
     assert [variant and variant.role for variant in roles] == ["a", "b", None, "b"]
+
+
+def test_images_to_show__first_role_of_the_recipe_wins(rosa: User) -> None:
+    photo = builders.photo()
+    roles = ("main", "a", "b")
+    builders.finished(
+        photo, [builders.enhanced(role=role, colour=(9, i, 9)) for i, role in enumerate(roles)]
+    )
+    for role in roles:
+        reviews.approve(EnhancedVariant.objects.get(role=role), by=rosa)
+    shown = publishing.image_to_show(photo).variant
+    assert shown
+    assert shown.role == "main"

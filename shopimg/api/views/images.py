@@ -33,7 +33,9 @@ _MODEL = OpenApiParameter(
     "model", str, OpenApiParameter.PATH, description="`app_label.model`, in any case."
 )
 _ROLE = OpenApiParameter(
-    "role", str, description="Role of the recipe; by default the one that was published last."
+    "role",
+    str,
+    description="Role of the recipe; by default its first, else the one that was published last.",
 )
 
 
