@@ -164,6 +164,7 @@ class EnhancedVariant(SourceRow):
 
     job = models.ForeignKey(EnhancementJob, on_delete=models.CASCADE, related_name="variants")
     role = models.CharField(_("role"), max_length=64)
+    candidate = models.PositiveSmallIntegerField(_("candidate"), default=0)
     state = models.CharField(
         _("state"), max_length=16, choices=ReviewState, default=ReviewState.AWAITING_REVIEW
     )
@@ -171,6 +172,8 @@ class EnhancedVariant(SourceRow):
     # settings error becomes a system check instead of a failing import.
     draft_name = models.CharField(_("draft"), max_length=255)
     published_name = models.CharField(_("published file"), max_length=255, blank=True)
+    # What was taken for the product; empty without a cut-out.
+    mask_name = models.CharField(_("mask"), max_length=255, blank=True)
     digest = models.CharField(_("sha256"), max_length=64)
     size_bytes = models.PositiveBigIntegerField(_("bytes"))
     width = models.PositiveIntegerField(_("width"))
@@ -204,9 +207,9 @@ class EnhancedVariant(SourceRow):
                 name="shopimg_one_published_per_role",
             ),
             models.UniqueConstraint(
-                fields=["job", "role"],
+                fields=["job", "role", "candidate"],
                 condition=Q(state=ReviewState.AWAITING_REVIEW),
-                name="shopimg_one_draft_per_job_role",
+                name="shopimg_one_draft_per_candidate",
             ),
             models.CheckConstraint(
                 condition=~Q(state__in=[ReviewState.APPROVED, ReviewState.PUBLISHED])
@@ -229,6 +232,16 @@ class EnhancedVariant(SourceRow):
 
     def __str__(self) -> str:
         return f"{self.role} · {self.width}×{self.height}"
+
+    def candidates(self) -> list[EnhancedVariant]:
+        """Return the candidates that were made beside this one, itself among them, in order.
+
+        Where a job has run several times, of each number the newest.
+        """
+        made = sorted(self.job.variants.all(), key=lambda variant: variant.created_at)
+        newest = {v.candidate: v for v in made if v.role == self.role}
+        newest[self.candidate] = self
+        return [newest[number] for number in sorted(newest)]
 
     @property
     def published_url(self) -> str | None:

@@ -135,11 +135,22 @@ class EnhancedVariantQuerySet(models.QuerySet["EnhancedVariant"]):
             source_type=variant.source_type_id, source_id=variant.source_id, role=variant.role
         )
 
+    def beside(self, variant: EnhancedVariant) -> Self:
+        """Other candidates of the same job and role."""
+        same_choice = self.filter(job=variant.job_id, role=variant.role)
+        return same_choice.exclude(candidate=variant.candidate)
+
+    def lock(self) -> list[Any]:
+        """Keep these variants from being changed until the transaction ends, and return their keys.
+
+        They are locked in one order everywhere, so that no two writers wait for each other in a
+        circle.
+        """
+        return list(self.select_for_update().order_by("pk").values_list("pk", flat=True))
+
     def supersede(self) -> int:
         """Let these variants give way; what was published before keeps its date for a rollback."""
-        # Locked in one order everywhere, so that no two writers wait for each other in a circle.
-        locked = list(self.select_for_update().order_by("pk").values_list("pk", flat=True))
-        return self.filter(pk__in=locked).update(
+        return self.filter(pk__in=self.lock()).update(
             state=ReviewState.SUPERSEDED, version=F("version") + 1, updated_at=timezone.now()
         )
 

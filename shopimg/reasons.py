@@ -15,6 +15,9 @@ class ReviewReason(models.TextChoices):
 
     COLOUR = "colour", _("Look at the colours")
     TEXT = "text", _("Look at the text and logos")
+    CUTOUT = "cutout", _("Look at the edge of the product")
+    PRODUCT = "product", _("Look at the product: it has changed")
+    WHITE = "white", _("Look at the background: it is not all white")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Limit:
     """Larger values are beyond; None for no such limit."""
     smallest: float | None = None
     """Smaller values are beyond; None for no such limit."""
+    digits: int = 2
+    """How many decimals tell a good value from a bad one."""
 
     def holds(self, value: float) -> bool:
         """Tell whether a value is within the limit."""
@@ -45,7 +50,8 @@ COLOUR_MEANING = _("CIEDE2000 between upload and result")
 # One unit of CIEDE2000 is about the smallest difference that people see side by side. The worker
 # corrects colours down to these figures; what is left over could not be corrected. Text is judged
 # where its strokes agree least with those of the upload: sharper or denoised text stays above 0.85,
-# smeared or exchanged letters fall below 0.5.
+# smeared or exchanged letters fall below 0.5. Before another backdrop the product is to be the very
+# pixels that it was, but for what writing the file as JPEG does to them.
 LIMITS: Mapping[str, Limit] = {
     "colour_shift_mean": Limit(
         _("Colour shift, mean"), COLOUR_MEANING, ReviewReason.COLOUR, largest=0.3
@@ -58,6 +64,25 @@ LIMITS: Mapping[str, Limit] = {
         _("Correlation of the edges of letters and logos"),
         ReviewReason.TEXT,
         smallest=0.75,
+    ),
+    "cutout_confidence": Limit(
+        _("Cut-out confidence"),
+        _("How sure the network is of what the product is, from 0 to 1"),
+        ReviewReason.CUTOUT,
+        smallest=0.8,
+    ),
+    "pixel_lock_p95": Limit(
+        _("Product changed by the backdrop, p95"),
+        _("CIEDE2000 inside the product, measured on the file"),
+        ReviewReason.PRODUCT,
+        largest=1.0,
+    ),
+    "white_share": Limit(
+        _("Background that is exactly white"),
+        _("Share of the pixels around the product, measured on the file"),
+        ReviewReason.WHITE,
+        smallest=1.0,
+        digits=4,
     ),
 }
 """Figure of ``EnhancedVariant.quality`` -> how it is judged."""

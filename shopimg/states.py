@@ -49,6 +49,7 @@ class RejectReason(models.TextChoices):
     ARTEFACTS = "artefacts", _("Artefacts or plastic look")
     BLURRY = "blurry", _("Still blurry or noisy")
     SHAPE = "shape", _("Product changed")
+    CUTOUT = "cutout", _("Cut-out or background wrong")
     OTHER = "other", _("Other")
 
 

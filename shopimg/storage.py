@@ -22,6 +22,9 @@ from shopimg.contract import MIME_TYPES
 
 logger = logging.getLogger(__name__)
 
+MASKS = "masks"
+"""Folder of the masks, in the storage of the drafts."""
+
 _SUFFIXES = {mime_type: name.replace("jpeg", "jpg") for name, mime_type in MIME_TYPES.items()}
 
 
@@ -85,6 +88,50 @@ def save_draft(content: bytes, mime_type: str) -> str:
     name = f"drafts/{get_random_string(40).lower()}.{_SUFFIXES[mime_type]}"
     with failures():
         return _write(drafts(), name, content)
+
+
+def mask_name(digest: str) -> str:
+    """Return the name of the mask with a sha256, in the storage of the drafts."""
+    return f"{MASKS}/{digest}.png"
+
+
+def save_mask(content: bytes) -> str:
+    """Write a mask among the drafts under a name made of its content, and return the name.
+
+    Writing it twice gives the same name and writes nothing.
+
+    Args:
+        content: a PNG.
+
+    Raises:
+        OSError: the storage failed, or reading back gave other bytes.
+    """
+    digest = hashlib.sha256(content).hexdigest()
+    name = mask_name(digest)
+    with failures():
+        if drafts().exists(name):
+            if _holds(drafts(), name, digest):
+                return name
+            drafts().delete(name)
+        return _write(drafts(), name, content)
+
+
+def read_mask(name: str) -> bytes:
+    """Return a mask.
+
+    Args:
+        name: from ``mask_name`` or ``save_mask``.
+
+    Raises:
+        FileNotFoundError: there is none.
+        StorageVerificationError: it holds other bytes than it should.
+        OSError: the storage failed.
+    """
+    with failures(), drafts().open(name) as file:
+        content: bytes = file.read()
+    if name != mask_name(hashlib.sha256(content).hexdigest()):
+        raise StorageVerificationError(f"{name} does not hold the bytes that its name promises.")
+    return content
 
 
 def publish_copy(draft_name: str, digest: str, mime_type: str) -> str:

@@ -14,6 +14,7 @@ from PIL import Image
 from shopimg.contract import EnhancedImage, StepReport
 from shopimg.models import EnhancedVariant, EnhancementJob
 from shopimg.services import jobs
+from shopimg.services.requests import Order, request_enhancement
 from tests.testapp.models import Photo
 
 GREY = (120, 120, 120)
@@ -48,11 +49,23 @@ def job_of(image: Model) -> EnhancementJob:
     return EnhancementJob.objects.for_source(image).latest("created_at")
 
 
+def mask(
+    size: tuple[int, int] = (64, 48), box: tuple[int, int, int, int] = (16, 12, 48, 36)
+) -> bytes:
+    """Return a mask whose product is a box: left, upper, right, lower."""
+    image = Image.new("L", size)
+    image.paste(255, box)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def enhanced(
-    size: tuple[int, int] = (128, 96), colour: Any = GREY, role: str = "main"
+    size: tuple[int, int] = (128, 96), colour: Any = GREY, role: str = "main", **others: Any
 ) -> EnhancedImage:
     """Return a result as an enhancer would."""
     return EnhancedImage(
+        **others,
         role=role,
         content=picture(size, colour),
         mime_type="image/jpeg",
@@ -78,6 +91,18 @@ def finished(image: Model, results: Sequence[EnhancedImage] | None = None) -> li
 def draft(image: Model | None = None, colour: Any = GREY) -> EnhancedVariant:
     """Return a draft that waits for review, of a new photograph by default."""
     return finished(image or photo(), [enhanced(colour=colour)])[0]
+
+
+def scenes(image: Model | None = None, number: int = 3) -> list[EnhancedVariant]:
+    """Return drafts to choose from, of a new photograph by default."""
+    image = image or photo()
+    request_enhancement(image, Order(recipe="scene"))
+    shades = [(90 + 40 * candidate, 120, 140) for candidate in range(number)]
+    results = [
+        enhanced(colour=shade, role="scene", candidate=candidate, mask=mask())
+        for candidate, shade in enumerate(shades)
+    ]
+    return finished(image, results)
 
 
 def reviewer(name: str = "rosa", *permissions: str) -> User:

@@ -38,6 +38,8 @@ class Fact:
 FIGURE_LABELS: Mapping[str, Any] = {
     "colour_shift_mean_uncorrected": gettext_lazy("Colour shift, mean, before the correction"),
     "colour_shift_p95_uncorrected": gettext_lazy("Colour shift, p95, before the correction"),
+    "pixel_lock_max": gettext_lazy("Product changed by the backdrop, most, levels of 255"),
+    "pixel_lock_p50": gettext_lazy("Product changed by the backdrop, median"),
 }
 """Figures that nobody judges, but that have better names than their own."""
 
@@ -52,6 +54,9 @@ STEP_LABELS: Mapping[str, Any] = {
     "decode": gettext_lazy("Read"),
     "restore": gettext_lazy("Remove noise and artefacts"),
     "upscale": gettext_lazy("Enlarge"),
+    "cutout": gettext_lazy("Cut the product out"),
+    "frame": gettext_lazy("Place it in its frame"),
+    "backdrop": gettext_lazy("Set it before a backdrop"),
     "colour_gate": gettext_lazy("Compare the colours"),
     "text_guard": gettext_lazy("Compare text and logos"),
     "encode": gettext_lazy("Write"),
@@ -64,6 +69,7 @@ FLAVOUR_LABELS: Mapping[str, Any] = {
 
 SOURCE_TYPE_LABELS: Mapping[str, Any] = {
     "algorithmicallyEnhanced": gettext_lazy("Enhanced by an algorithm"),
+    "composite": gettext_lazy("Put together from several pictures"),
     "compositeWithTrainedAlgorithmicMedia": gettext_lazy("Partly generated"),
     "trainedAlgorithmicMedia": gettext_lazy("Generated"),
     "digitalCapture": gettext_lazy("Taken by a camera"),
@@ -155,10 +161,10 @@ def _measured(name: str, value: float) -> Fact:
     limit = LIMITS.get(name)
     if limit is None:
         label = FIGURE_LABELS.get(name, name.replace("_", " ").capitalize())
-        detail = str(COLOUR_MEANING) if name in FIGURE_LABELS else ""
+        detail = str(COLOUR_MEANING) if name.startswith("colour_shift") else ""
         return Fact(str(label), number_format(round(value, 3)), detail=detail)
     level = "ok" if limit.holds(value) else "warn"
-    return Fact(str(limit.label), number_format(round(value, 2)), level, _meaning(limit))
+    return Fact(str(limit.label), _number(limit, value), level, _meaning(limit))
 
 
 def _meaning(limit: Limit) -> str:
@@ -168,7 +174,11 @@ def _meaning(limit: Limit) -> str:
 
 
 def _figure(limit: Limit, value: float) -> str:
-    return f"{limit.label}: {number_format(round(value, 2))}"
+    return f"{limit.label}: {_number(limit, value)}"
+
+
+def _number(limit: Limit, value: float) -> str:
+    return str(number_format(round(value, limit.digits)))
 
 
 def _step_label(operation: Mapping[str, Any]) -> str:

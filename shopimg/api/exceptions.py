@@ -19,6 +19,7 @@ from shopimg.contract import (
     CapacityError,
     EnhancementError,
     InvalidTransitionError,
+    MaskError,
     RecipeError,
     SourceError,
 )
@@ -34,6 +35,7 @@ RETRY_SECONDS = 30
 _STATUSES: Mapping[type[EnhancementError], int] = {
     SourceError: 422,
     RecipeError: 400,
+    MaskError: 422,
     InvalidTransitionError: 409,
     CapacityError: 503,
 }

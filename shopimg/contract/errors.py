@@ -59,6 +59,18 @@ class RecipeError(EnhancementError):
     code = "recipe_invalid"
 
 
+class MaskError(EnhancementError):
+    """The mask cannot be used. Upload a PNG in which the product is white, all else black."""
+
+    code = "mask_invalid"
+
+
+class MaskMissingError(MaskError):
+    """The corrected mask is gone. Correct it again."""
+
+    code = "mask_missing"
+
+
 class PixelLockError(EnhancementError):
     """The product did not come out exactly as it was. Nothing was kept."""
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import PurePosixPath
 from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
 from django.core.files.storage import Storage
-from django.db.models import Q
+from django.db.models import Q, TextField
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from shopimg import renditions, sources, storage
 from shopimg.conf import settings
-from shopimg.models import EnhancedVariant
+from shopimg.models import EnhancedVariant, EnhancementJob
 from shopimg.services import idempotency, publishing, requests
 from shopimg.states import ReviewState
 
 _BATCH = 1000
+_CORRECTED = re.compile(r'"mask": "([0-9a-f]{64})"')
 _LIVE = (ReviewState.AWAITING_REVIEW, ReviewState.APPROVED, ReviewState.PUBLISHED)
 
 
@@ -79,6 +83,7 @@ def orphans(now: datetime | None = None) -> Iterator[Orphan]:
     """
     before = (now or timezone.now()) - timedelta(hours=settings.ORPHAN_HOURS)
     yield from _unreferenced(storage.drafts(), "drafts", _drafts(), before)
+    yield from _unreferenced(storage.drafts(), storage.MASKS, _masks(), before)
     for folder in storage.folders(storage.published(), "published"):
         yield from _unreferenced(storage.published(), folder, _public(folder, before), before)
 
@@ -89,6 +94,8 @@ def remove(orphan: Orphan) -> bool:
     Returns:
         Whether it was deleted.
     """
+    if orphan.name.startswith(f"{storage.MASKS}/") and _is_used(orphan.name):
+        return False
     stem = "/".join(orphan.name.split("/")[:3]).partition(".")[0]
     shown = EnhancedVariant.objects.published().filter(published_name__startswith=f"{stem}.")
     return not shown.exists() and storage.delete(orphan.storage, [orphan.name]) == 1
@@ -139,6 +146,29 @@ def _unreferenced(
 
 def _drafts() -> set[str]:
     return set(EnhancedVariant.objects.values_list("draft_name", flat=True))
+
+
+def _masks() -> set[str]:
+    """Return the masks of variants, and the corrected ones that jobs name."""
+    of_variants = EnhancedVariant.objects.exclude(mask_name="")
+    return {*of_variants.values_list("mask_name", flat=True), *_corrected(_CORRECTED.pattern)}
+
+
+def _is_used(mask: str) -> bool:
+    of_variants = EnhancedVariant.objects.filter(mask_name=mask)
+    return of_variants.exists() or mask in _corrected(PurePosixPath(mask).stem)
+
+
+def _corrected(pattern: str) -> set[str]:
+    """Return the masks that recipes of jobs name where a regular expression is found in them."""
+    # As text: an old recipe may have a step that there is no more.
+    text = Cast("recipe_table", TextField())
+    tables = EnhancementJob.objects.alias(text=text).filter(text__regex=pattern)
+    return {
+        storage.mask_name(digest)
+        for table in tables.order_by().values_list(text, flat=True).iterator()
+        for digest in _CORRECTED.findall(table)
+    }
 
 
 def _public(folder: str, before: datetime) -> set[str]:

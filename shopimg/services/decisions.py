@@ -41,6 +41,11 @@ def taken_message(variant: EnhancedVariant, looked_at: int) -> str:
             "now": variant.version,
         }
     last = variant.decisions.select_related("by").first()
+    if last is None and (chosen := _chosen_instead(variant)):
+        return _("Another candidate was approved by %(who)s on %(when)s.") % {
+            "who": chosen.by,
+            "when": _minute(chosen.at),
+        }
     gave_way = variant.state == ReviewState.SUPERSEDED
     if last is None or (gave_way and last.decision != Decision.WITHDRAW):
         return _("This draft is %(state)s since %(when)s.") % {
@@ -58,6 +63,17 @@ def _is_another_version(variant: EnhancedVariant, looked_at: int) -> bool:
     """Tell whether the version is all that stands in the way: nobody has decided anything."""
     undecided = variant.state == ReviewState.AWAITING_REVIEW
     return looked_at > variant.version or (undecided and looked_at != variant.version)
+
+
+def _chosen_instead(variant: EnhancedVariant) -> ReviewDecision | None:
+    """Find the approval of another candidate, for one that has given way to it."""
+    if variant.state != ReviewState.SUPERSEDED:
+        return None
+    beside = EnhancedVariant.objects.beside(variant)
+    approvals = ReviewDecision.objects.filter(
+        variant__in=beside, decision=Decision.APPROVE, at__gte=variant.created_at
+    )
+    return approvals.select_related("by").first()
 
 
 def _minute(moment: datetime) -> str:

@@ -123,10 +123,9 @@ def finish(claim: Claim, images: Sequence[EnhancedImage]) -> list[EnhancedVarian
         WorkerError: the storage failed.
     """
     try:
-        names = [storage.save_draft(image.content, image.mime_type) for image in images]
+        variants = [_variant(claim.job, image) for image in images]
     except OSError as err:
         raise WorkerError(detail=f"draft storage: {err}") from err
-    variants = [_variant(claim.job, *pair) for pair in zip(images, names, strict=True)]
     with transaction.atomic():
         _end(claim, state=JobState.SUCCEEDED, timings=_timings(images), attempts=F("attempts"))
         _check_source_unchanged(claim.job)
@@ -265,13 +264,16 @@ def _check_source_unchanged(job: EnhancementJob) -> None:
         raise JobSupersededError
 
 
-def _variant(job: EnhancementJob, image: EnhancedImage, name: str) -> EnhancedVariant:
+def _variant(job: EnhancementJob, image: EnhancedImage) -> EnhancedVariant:
+    """Write the files of a result, and describe it."""
     return EnhancedVariant(
         job=job,
         source_type=job.source_type,
         source_id=job.source_id,
         role=image.role,
-        draft_name=name,
+        candidate=image.candidate,
+        draft_name=storage.save_draft(image.content, image.mime_type),
+        mask_name=storage.save_mask(image.mask) if image.mask else "",
         digest=hashlib.sha256(image.content).hexdigest(),
         size_bytes=len(image.content),
         width=image.width,

@@ -281,8 +281,7 @@ def _copied(variant: EnhancedVariant) -> str:
 
 def _lock_slot(variant: EnhancedVariant) -> None:
     """Let publishers of one slot wait for each other, so that the loser gets a clear message."""
-    slot = EnhancedVariant.objects.same_slot(variant).select_for_update().order_by("pk")
-    list(slot.values_list("pk", flat=True))
+    EnhancedVariant.objects.same_slot(variant).lock()
 
 
 def _is_replaced(variant: EnhancedVariant) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
 from shopimg import inspection, sources, wakeup
-from shopimg.contract import EnhancementError, JobSupersededError, Recipe
+from shopimg.contract import EnhancementError, JobSupersededError, Recipe, with_options
 from shopimg.models import BulkRun, EnhancedVariant, EnhancementJob
 from shopimg.querysets import source_key
 from shopimg.recipes import fingerprint, get_recipe
@@ -31,6 +32,10 @@ class Order:
 
     recipe: str | None = None
     """Name of a recipe; the watched model's own by default."""
+    base: Recipe | None = None
+    """The recipe itself, where it is none of the settings' any more; instead of its name."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What to change in the recipe, by the names of ``contract.OPTIONS``."""
     requested_by: models.Model | None = None
     """The user behind the request."""
     bulk_run: BulkRun | None = None
@@ -59,7 +64,7 @@ def request_enhancement(instance: models.Model, order: Order | None = None) -> R
     what is published stays.
 
     Raises:
-        RecipeError: the recipe is unknown.
+        RecipeError: the recipe is unknown, or has no such option or value.
         LookupError: the model is not watched.
         CapacityError: the storage failed; nothing has changed.
     """
@@ -87,12 +92,13 @@ def describe(instance: models.Model, order: Order) -> EnhancementJob:
     """Build the unsaved job of an image; a refused upload makes it a failed one.
 
     Raises:
-        RecipeError: the recipe is unknown.
+        RecipeError: the recipe is unknown, or has no such option or value.
         LookupError: the model is not watched.
         CapacityError: the storage failed.
     """
     source = sources.source_for(type(instance))
-    recipe = get_recipe(order.recipe or source.recipe)
+    base = order.base or get_recipe(order.recipe or source.recipe)
+    recipe = with_options(base, order.options)
     job = EnhancementJob(
         **source_key(instance),
         source_name=source.file_of(instance).name or "",

@@ -27,6 +27,8 @@ def approve(
 ) -> EnhancedVariant:
     """Approve a draft, and publish it where ``PUBLISH_ON_APPROVAL`` says so.
 
+    The other candidates that were made for the same place give way.
+
     Args:
         variant: the draft.
         by: who decides.
@@ -34,12 +36,15 @@ def approve(
         note: kept with the decision.
 
     Raises:
-        InvalidTransitionError: somebody else has decided, or the draft was superseded.
+        InvalidTransitionError: somebody else has decided, has approved another candidate, or the
+            draft was superseded.
         CapacityError: approved, but the public storage did not take the file; publish again.
     """
     now = timezone.now()
     with transaction.atomic():
+        _lock_choice(variant)
         _decide(variant, version, state=ReviewState.APPROVED, approved_by=by, approved_at=now)
+        EnhancedVariant.objects.awaiting_review().beside(variant).supersede()
         decisions.record(variant, Decision.APPROVE, by, note=note)
     # Only now: nothing may be copied to the public storage before the approval is certain.
     if settings.PUBLISH_ON_APPROVAL:
@@ -73,6 +78,12 @@ def reject(
         _decide(variant, version, state=ReviewState.REJECTED)
         decisions.record(variant, Decision.REJECT, by, reason=reason, note=note)
     return variant
+
+
+def _lock_choice(variant: EnhancedVariant) -> None:
+    """Let reviewers who pick different candidates wait for each other, so that one wins."""
+    waiting = EnhancedVariant.objects.awaiting_review()
+    waiting.filter(job=variant.job_id, role=variant.role).lock()
 
 
 def _decide(variant: EnhancedVariant, version: int | None, **changes: Any) -> None:

@@ -19,7 +19,7 @@ from shopimg.contract import (
     WorkerError,
 )
 from shopimg.enhancers import get_enhancer
-from shopimg.services import jobs, requests, sending
+from shopimg.services import jobs, masks, requests, sending
 from shopimg.services.requests import Order
 from shopimg.states import JobState
 
@@ -56,7 +56,9 @@ def _enhance(claim: jobs.Claim) -> None:
     source = jobs.read_source(claim)
     with _kept_alive(claim) as lease:
         deadline = Deadline(settings.JOB_TIME_LIMIT_SECONDS, checks=[lease.check])
-        images = get_enhancer().enhance(source, claim.recipe, deadline=deadline)
+        images = get_enhancer().enhance(
+            source, claim.recipe, deadline=deadline, **masks.given_to(claim.recipe)
+        )
         # Still kept alive: writing to a slow storage takes its time, too.
         jobs.finish(claim, images)
 

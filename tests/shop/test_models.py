@@ -49,11 +49,11 @@ def test_variant__one_published_per_role() -> None:
     shown.save(force_insert=True)
 
 
-def test_variant__one_draft_per_job_and_role() -> None:
+def test_variant__one_draft_per_job_role_and_candidate() -> None:
     draft = builders.draft()
     draft.pk = None
     with (
-        pytest.raises(IntegrityError, match="shopimg_one_draft_per_job_role"),
+        pytest.raises(IntegrityError, match="shopimg_one_draft_per_candidate"),
         transaction.atomic(),
     ):
         draft.save(force_insert=True)

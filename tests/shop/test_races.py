@@ -12,9 +12,10 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
+from shopimg import storage
 from shopimg.contract import EnhancementError, InvalidTransitionError, JobSupersededError
 from shopimg.models import EnhancedVariant, EnhancementJob, ReviewDecision
-from shopimg.services import jobs, publishing, reviews, sweeping
+from shopimg.services import jobs, masks, publishing, remaking, reviews, sweeping
 from shopimg.services.requests import Order, request_enhancement
 from shopimg.states import JobState, ReviewState
 from tests import builders
@@ -105,6 +106,51 @@ def test_approve__one_of_two_reviewers_wins(rosa: User) -> None:
         assert one.state == ReviewState.PUBLISHED
         assert [decision.by for decision in approvals] == [one.approved_by]
         assert f"by {one.approved_by} on" in error.public_message
+
+
+def test_approve__one_of_two_reviewers_who_pick_different_candidates_wins(rosa: User) -> None:
+    ada = builders.reviewer("ada")
+    for _ in range(ROUNDS):
+        first, second, third = builders.scenes()
+        outcomes = at_once(
+            lambda second=second: reviews.approve(second, by=rosa),
+            lambda first=first: reviews.approve(first, by=ada),
+        )
+        assert _winners(outcomes) == 1
+        (error,) = [o for o in outcomes if isinstance(o, InvalidTransitionError)]
+        assert error.public_message.startswith("Another candidate was approved by")
+        approvals = ReviewDecision.objects.filter(variant__job=first.job, decision="approve")
+        assert approvals.count() == 1
+        states = [EnhancedVariant.objects.get(pk=v.pk).state for v in (first, second, third)]
+        assert sorted(states) == ["published", "superseded", "superseded"]
+
+
+def test_approve_and_finish__end_with_one_decision_or_new_drafts(rosa: User) -> None:
+    for seed in range(1, ROUNDS):
+        first, *_others = builders.scenes()
+        other = remaking.with_another_scene(first, {"background.seed": seed}, by=rosa)
+        claim = jobs.claim(other.job.pk)
+        assert claim is not None
+        results = [builders.enhanced(role="scene", candidate=number) for number in range(3)]
+        approved, finished = at_once(
+            lambda first=first: reviews.approve(first, by=rosa),
+            lambda claim=claim, results=results: jobs.finish(claim, results),
+        )
+        assert not isinstance(finished, Exception)
+        assert approved == first or isinstance(approved, InvalidTransitionError)
+        waiting = EnhancedVariant.objects.for_source(first.source).awaiting_review()
+        assert {variant.pk for variant in waiting} == {variant.pk for variant in finished}
+
+
+def test_correct__in_four_threads_gives_one_job_and_one_mask(rosa: User) -> None:
+    for offset in range(ROUNDS // 2):
+        first, *_others = builders.scenes()
+        mask = builders.mask(box=(offset, 0, 40, 40))
+        outcomes = at_once(*[lambda v=first, m=mask: masks.correct(v, m, by=rosa)] * 4)
+        assert sum(request.queued for request in outcomes) == 1
+        assert len({request.job.pk for request in outcomes}) == 1
+        (digest,) = jobs.Claim(outcomes[0].job, "").recipe.masks
+        assert storage.read_mask(storage.mask_name(digest)) == mask
 
 
 def test_approve_and_reject__one_wins(rosa: User, publish_later: None) -> None:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from django.conf import settings
+from PIL import Image, ImageDraw
 
 from shopimg.backends.echo import EchoEnhancer
-from shopimg.contract import Deadline, EnhancedImage, Forecast, JobCost, Recipe
+from shopimg.contract import (
+    NO_MASKS,
+    Backdrop,
+    Cutout,
+    Deadline,
+    EnhancedImage,
+    Forecast,
+    JobCost,
+    Recipe,
+    StepReport,
+)
+from shopimg.contract.provenance import COMPOSITE_WITH_GENERATED
+from shopimg.contract.recipe import Role
 
 
 class HaltingEnhancer(EchoEnhancer):
@@ -89,6 +103,70 @@ class LosingEnhancer(EchoEnhancer):
             if first:
                 raise RuntimeError("CUDA error: an illegal memory access was encountered")
         return super().enhance(source, recipe, deadline=deadline)
+
+
+class ScenicEnhancer:
+    """Takes the middle of a picture for the product, or a corrected mask, and sets it elsewhere."""
+
+    def enhance(
+        self,
+        source: bytes,
+        recipe: Recipe,
+        *,
+        deadline: Deadline,
+        masks: Mapping[str, bytes] = NO_MASKS,
+    ) -> Sequence[EnhancedImage]:
+        with Image.open(io.BytesIO(source)) as opened:
+            upload = opened.convert("RGB")
+        return [
+            _scene(upload, role, candidate, masks)
+            for role in recipe.roles
+            for candidate in range(role.candidates)
+        ]
+
+
+def _scene(
+    upload: Image.Image, role: Role, candidate: int, masks: Mapping[str, bytes]
+) -> EnhancedImage:
+    steps = {type(step): step for step in role.steps_of(candidate)}
+    cutout, backdrop = steps.get(Cutout), steps.get(Backdrop)
+    product = _middle(upload.size)
+    if isinstance(cutout, Cutout) and cutout.mask:
+        with Image.open(io.BytesIO(masks[cutout.mask])) as corrected:
+            product = corrected.copy()
+    scene = upload
+    if isinstance(backdrop, Backdrop):
+        shade = 90 + 37 * backdrop.seed % 120
+        colour = (255, 255, 255) if backdrop.is_plain else (shade, 150, 255 - shade)
+        scene = Image.new("RGB", upload.size, colour)
+        scene.paste(upload, mask=product)
+    report = StepReport("backdrop", 0.25, {"seed": getattr(backdrop, "seed", 0)})
+    return EnhancedImage(
+        role=role.name,
+        content=_encoded(scene),
+        mime_type="image/png",
+        width=scene.width,
+        height=scene.height,
+        steps=(report,),
+        digital_source_type=COMPOSITE_WITH_GENERATED,
+        quality={"cutout_confidence": 0.95, "pixel_lock_p95": 0.0},
+        candidate=candidate,
+        mask=_encoded(product) if cutout else b"",
+    )
+
+
+def _middle(size: tuple[int, int]) -> Image.Image:
+    mask = Image.new("L", size)
+    width, height = size
+    box = (width // 4, height // 4, 3 * width // 4, 3 * height // 4)
+    ImageDraw.Draw(mask).ellipse(box, fill=255)
+    return mask
+
+
+def _encoded(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 class NotAnEnhancer:

@@ -1,0 +1,123 @@
+"""Make a variant again with something changed: another backdrop, a corrected mask."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.utils.translation import gettext as _
+
+from shopimg.contract import Backdrop, Cutout, InvalidTransitionError, Recipe, RecipeError
+from shopimg.contract.recipe import Role
+from shopimg.models import EnhancedVariant
+from shopimg.services import photographs, requests
+from shopimg.services.requests import Order, Request
+from shopimg.states import OPEN_JOBS, JobState, ReviewState
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+_LIVE = (ReviewState.AWAITING_REVIEW, ReviewState.APPROVED, ReviewState.PUBLISHED)
+
+
+def scene_of(variant: EnhancedVariant) -> Backdrop | None:
+    """Return the generated backdrop that a variant was made with, or None for another kind."""
+    for step in _steps_of(variant):
+        if isinstance(step, Backdrop) and not step.is_plain:
+            return step.candidate(variant.candidate)
+    return None
+
+
+def is_cut_out(variant: EnhancedVariant) -> bool:
+    """Tell whether a mask has decided what the variant shows."""
+    return any(isinstance(step, Cutout) for step in _steps_of(variant))
+
+
+def with_another_scene(
+    variant: EnhancedVariant, options: Mapping[str, Any], *, by: AbstractBaseUser
+) -> Request:
+    """Ask for other candidates of a variant's role; what there is now stays until then.
+
+    Args:
+        variant: one with a generated backdrop.
+        options: what to change, by the names of ``contract.OPTIONS``.
+        by: who asks.
+
+    Raises:
+        InvalidTransitionError: the photo has been deleted or replaced.
+        RecipeError: a wrong option or value, or the variant has no such backdrop.
+        CapacityError: the storage failed; nothing has changed.
+    """
+    roles = tuple(role for role in _recipe(variant).roles if role.name == variant.role)
+    return _request(variant, roles, options, by)
+
+
+def with_mask(variant: EnhancedVariant, digest: str, *, by: AbstractBaseUser) -> Request:
+    """Ask for everything that was cut out of a photo along with a variant, by another mask.
+
+    Args:
+        variant: one that was cut out.
+        digest: of a stored mask.
+        by: who asks.
+
+    Raises:
+        InvalidTransitionError: the photo has been deleted or replaced.
+        RecipeError: the variant was not cut out.
+        CapacityError: the storage failed; nothing has changed.
+    """
+    roles = tuple(role for role in _recipe(variant).roles if _has_cutout(role))
+    return _request(variant, roles, {"mask": digest}, by)
+
+
+def _request(
+    variant: EnhancedVariant,
+    roles: tuple[Role, ...],
+    options: Mapping[str, Any],
+    by: AbstractBaseUser,
+) -> Request:
+    recipe = dataclasses.replace(_recipe(variant), roles=roles)
+    order = Order(base=recipe, options=options, requested_by=by)
+    job = requests.describe(_photo(variant), order)
+    if job.source_digest != variant.job.source_digest:
+        raise InvalidTransitionError(_("The photo has been replaced since then."))
+    request = requests.place(job, force=False)
+    if request.queued or not _is_spent(request):
+        return request
+    # Asked for before, and given way to something else since then.
+    requests.run_again(request.job, by=by)
+    return Request(request.job, queued=True)
+
+
+def _photo(variant: EnhancedVariant) -> models.Model:
+    """Return the photo as it is now, whatever the variant remembers of it."""
+    if not photographs.file_name(variant):
+        raise InvalidTransitionError(_("The photo of this picture has been deleted."))
+    photo: models.Model = variant.source_type.get_object_for_this_type(pk=variant.source_id)
+    return photo
+
+
+def _is_spent(request: Request) -> bool:
+    """Tell whether a job is over and nothing that it made can be looked at any more."""
+    if request.job.state in OPEN_JOBS:
+        return False
+    live = request.job.variants.filter(state__in=_LIVE)
+    refused = request.job.state == JobState.FAILED and not request.job.attempts
+    return not live.exists() and not refused
+
+
+def _recipe(variant: EnhancedVariant) -> Recipe:
+    return Recipe.parse(variant.job.recipe, variant.job.recipe_table)
+
+
+def _steps_of(variant: EnhancedVariant) -> tuple[Any, ...]:
+    try:
+        roles = _recipe(variant).roles
+    except RecipeError:
+        return ()  # made long ago, with a step that there is no more
+    return next((role.steps for role in roles if role.name == variant.role), ())
+
+
+def _has_cutout(role: Role) -> bool:
+    return any(isinstance(step, Cutout) for step in role.steps)
