@@ -18,6 +18,8 @@ OPERATE = "shopimg.change_enhancementjob"
 _NEEDED: Mapping[str, tuple[str, ...]] = {
     "approve": (REVIEW,),
     "reject": (REVIEW,),
+    "correct": (REVIEW,),
+    "regenerate": (REVIEW,),
     "publish": (PUBLISH,),
     "withdraw": (PUBLISH,),
     "rollback": (PUBLISH,),
@@ -34,8 +36,8 @@ def needed_for(action: str) -> tuple[str, ...]:
     picture in front of shoppers without being allowed to.
 
     Args:
-        action: ``approve``, ``reject``, ``publish``, ``withdraw``, ``rollback``, ``restore``,
-            ``retry`` or ``cancel``.
+        action: ``approve``, ``reject``, ``correct``, ``regenerate``, ``publish``, ``withdraw``,
+            ``rollback``, ``restore``, ``retry`` or ``cancel``.
     """
     if action == "approve" and settings.PUBLISH_ON_APPROVAL:
         return (REVIEW, PUBLISH)

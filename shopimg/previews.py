@@ -1,4 +1,4 @@
-"""The pictures that reviewers look at: uploads and drafts, whole or small, never cached outside."""
+"""The pictures that reviewers look at: uploads, drafts and masks, never cached outside."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import enum
 import hashlib
 import io
 import logging
+from pathlib import PurePosixPath
 
 from django.core.cache import cache
 from django.core.files.storage import Storage
@@ -27,12 +28,14 @@ _WEEK_SECONDS = 7 * 24 * 3600
 
 
 class Side(enum.StrEnum):
-    """Which of the two pictures of a pair."""
+    """Which of the pictures about a variant."""
 
     BEFORE = "before"
     """The upload that the variant was made from."""
     AFTER = "after"
     """The variant."""
+    MASK = "mask"
+    """What was taken for the product."""
 
 
 def picture_response(variant: EnhancedVariant, side: Side) -> HttpResponse:
@@ -60,6 +63,8 @@ def thumbnail_response(variant: EnhancedVariant, side: Side) -> HttpResponse:
 
 
 def _digest(variant: EnhancedVariant, side: Side) -> str:
+    if side is Side.MASK:
+        return PurePosixPath(variant.mask_name).stem
     return variant.digest if side is Side.AFTER else variant.job.source_digest
 
 
@@ -78,6 +83,10 @@ def _read(variant: EnhancedVariant, side: Side) -> bytes:
 
 
 def _place(variant: EnhancedVariant, side: Side) -> tuple[Storage, str]:
+    if side is Side.MASK:
+        if not variant.mask_name:
+            raise Http404("Nothing was cut out.")
+        return storage.drafts(), variant.mask_name
     if side is Side.AFTER:
         return storage.drafts(), variant.draft_name
     model = variant.source_type.model_class()

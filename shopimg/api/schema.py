@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.serializers import Serializer
 
@@ -60,6 +61,8 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="Chosen by the client; the same again gives the same job or run, for 24 hours.",
 )
+PICTURE = {(200, "image/*"): OpenApiResponse(OpenApiTypes.BINARY, "The picture.")}
+"""An answer that is a file."""
 
 
 class ShopimgAutoSchema(AutoSchema):

@@ -10,6 +10,7 @@ from shopimg.api.views.bulk_runs import BulkRunViewSet
 from shopimg.api.views.documents import DocumentationView, SchemaView
 from shopimg.api.views.images import ImageViewSet
 from shopimg.api.views.jobs import JobViewSet
+from shopimg.api.views.masks import MaskViewSet
 from shopimg.api.views.variants import VariantViewSet
 
 app_name = "shopimg_api"
@@ -25,6 +26,11 @@ urlpatterns = [
         "images/<str:model>/<str:id>/",
         ImageViewSet.as_view({"get": "retrieve"}),
         name="image-detail",
+    ),
+    path(
+        "variants/<str:pk>/mask/",
+        MaskViewSet.as_view({"get": "mask", "post": "correct"}),
+        name="variant-mask",
     ),
     *_router.urls,
     path("schema/", SchemaView.as_view(), name="schema"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -59,6 +60,13 @@ class Picture:
     """Pixels, or None where nobody has measured the original yet."""
     sources: tuple[PictureSource, ...] = ()
     """Responsive sizes, best format first; none before the worker has written them."""
+    roles: tuple[Picture, ...] = ()
+    """Everything that is published for the image, the recipe's first role first, then by name."""
+
+    @property
+    def role(self) -> str:
+        """Role of the published variant; empty for the original."""
+        return self.variant.role if self.variant else ""
 
 
 def pictures_of(instances: Iterable[Model], role: str | None = None) -> list[Picture]:
@@ -79,7 +87,12 @@ def pictures_of(instances: Iterable[Model], role: str | None = None) -> list[Pic
     ]
     sizes = _sizes_of_originals(unpublished)
     return [
-        _published(what, what.variant) if what.variant else _original(what, sizes.get(id(instance)))
+        dataclasses.replace(
+            _published(what, what.variant)
+            if what.variant
+            else _original(what, sizes.get(id(instance))),
+            roles=tuple(_published(what, variant) for variant in what.roles),
+        )
         for instance, what in zip(instances, shown, strict=True)
     ]
 
@@ -99,6 +112,18 @@ def picture_of(instance: Model, role: str | None = None) -> Picture:
     """Describe what a storefront shows for one image, without a query after ``prefetch``."""
     known: dict[str | None, Picture] = instance.__dict__.get(_ATTRIBUTE, {})
     return known[role] if role in known else pictures_of([instance], role)[0]
+
+
+def roles_of(instance: Model) -> tuple[Picture, ...]:
+    """Describe all that is published for an image, the recipe's first role first, then by name.
+
+    ``picture_of`` and ``{% product_picture %}`` then need no query for any of the roles.
+    """
+    picture = picture_of(instance)
+    known = instance.__dict__.setdefault(_ATTRIBUTE, {})
+    known[None] = picture
+    known |= {one.role: one for one in picture.roles}
+    return picture.roles
 
 
 def _published(shown: publishing.Shown, variant: EnhancedVariant) -> Picture:

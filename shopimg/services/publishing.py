@@ -48,6 +48,8 @@ class Shown:
     """Text for people who cannot see the picture."""
     variant: EnhancedVariant | None
     """The published variant, or None: then the original is shown."""
+    roles: tuple[EnhancedVariant, ...]
+    """The published variant of each role, that of the recipe's first one first, then by name."""
 
 
 def publish(
@@ -197,14 +199,12 @@ def images_to_show(instances: Iterable[models.Model], role: str | None = None) -
     """
     instances = list(instances)
     published = EnhancedVariant.objects.for_sources(instances).published()
-    if role is not None:
-        published = published.filter(role=role)
     by_source: dict[tuple[int, str], dict[str, EnhancedVariant]] = {}
     for variant in published.order_by("published_at"):
         key = (variant.source_type_id, variant.source_id)
         by_source.setdefault(key, {})[variant.role] = variant
     main_role = cache(recipes.main_role)
-    return [_shown(instance, by_source, main_role) for instance in instances]
+    return [_shown(instance, role, by_source, main_role) for instance in instances]
 
 
 def make_renditions(variant: EnhancedVariant) -> None:
@@ -256,18 +256,21 @@ def delete_public_files(variant: EnhancedVariant) -> None:
 
 def _shown(
     instance: models.Model,
+    role: str | None,
     by_source: dict[tuple[int, str], dict[str, EnhancedVariant]],
     main_role: Callable[[str], str],
 ) -> Shown:
     source = sources.source_for(type(instance))
     key = source_key(instance)
     file = source.file_of(instance)
-    by_role = by_source.get((key["source_type"].pk, key["source_id"]), {})
-    last = next(reversed(by_role.values()), None)
+    published = by_source.get((key["source_type"].pk, key["source_id"]), {})
+    main = main_role(source.recipe)
+    last = next(reversed(published.values()), None)
     return Shown(
         original_url=file.url if file else "",
         alt=source.alt_of(instance),
-        variant=by_role.get(main_role(source.recipe), last),
+        variant=published.get(main, last) if role is None else published.get(role),
+        roles=tuple(published[name] for name in sorted(published, key=lambda r: (r != main, r))),
     )
 
 

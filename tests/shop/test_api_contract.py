@@ -115,6 +115,20 @@ def test_variants__are_as_described(api: APIClient, document: dict[str, Any]) ->
     assert described(document, "/variants/{id}/reject/", "post", rejected) == 200
 
 
+def test_scenes__are_as_described(api: APIClient, document: dict[str, Any]) -> None:
+    first, *_others = builders.scenes()
+    address = f"{ROOT}variants/{first.pk}/"
+    assert described(document, "/variants/{id}/", "get", api.get(address)) == 200
+    for mask, status in ((builders.mask(), 202), (b"nothing", 422)):
+        sent = api.generic("POST", f"{address}mask/", mask, content_type="image/png")
+        assert described(document, "/variants/{id}/mask/", "post", sent) == status
+    body = {"source": "testapp.Photo", "id": first.source_id, "recipe": "scene"}
+    for seed, status in ((3, 202), (-1, 400)):
+        asked = {**body, "options": {"background.seed": seed}}
+        answer = api.post(f"{ROOT}jobs/", asked, format="json")
+        assert described(document, "/jobs/", "post", answer) == status
+
+
 def test_bulk_runs__are_as_described(api: APIClient, document: dict[str, Any]) -> None:
     builders.photo()
     run = BulkRun.objects.create(filters={"model": None})

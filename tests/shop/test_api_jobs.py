@@ -252,6 +252,7 @@ def test_detail__finished_job_names_its_variants(api: APIClient) -> None:
         {
             "id": str(variant.pk),
             "role": "main",
+            "candidate": 0,
             "status": "awaiting_review",
             "url": f"http://testserver{ROOT}variants/{variant.pk}/",
         }

@@ -54,6 +54,8 @@ def test_document__lists_every_operation(document: dict[str, Any]) -> None:
         ("get", "/variants/{id}/"),
         ("get", "/variants/{id}/before/"),
         ("get", "/variants/{id}/after/"),
+        ("get", "/variants/{id}/mask/"),
+        ("post", "/variants/{id}/mask/"),
         ("post", "/variants/{id}/approve/"),
         ("post", "/variants/{id}/reject/"),
         ("post", "/variants/{id}/publish/"),
@@ -121,7 +123,7 @@ def test_schema_view__needs_no_settings_of_the_host() -> None:
     # A process of its own: Django REST framework reads its settings when it is imported.
     command = [sys.executable, "-W", "error", "-c", HOST_WITHOUT_API_SETTINGS]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (0, "18", "")
+    assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (0, "19", "")
 
 
 def test_documentation__is_served_from_this_host_alone() -> None:
@@ -155,5 +157,5 @@ def test_documentation__shows_every_operation_in_a_browser_without_the_internet(
     )
     browser_page.on("pageerror", lambda error: errors.append(str(error)))
     browser_page.goto(f"{live_server.url}{ROOT}docs/")
-    expect(browser_page.locator(".opblock")).to_have_count(20, timeout=20_000)
+    expect(browser_page.locator(".opblock")).to_have_count(22, timeout=20_000)
     assert (foreign, errors) == ([], [])

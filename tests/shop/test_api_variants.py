@@ -30,11 +30,13 @@ def test_detail__whole(editor: APIClient) -> None:
         "url": f"http://testserver{at(variant)}",
         "before_url": f"http://testserver{at(variant, 'before')}",
         "after_url": f"http://testserver{at(variant, 'after')}",
+        "mask_url": None,
         "published_url": None,
         "source": {"model": "testapp.photo", "id": variant.source_id},
         "job": str(variant.job_id),
         "recipe": "clean",
         "role": "main",
+        "candidate": 0,
         "width": 128,
         "height": 96,
         "size_bytes": variant.size_bytes,
@@ -48,6 +50,14 @@ def test_detail__whole(editor: APIClient) -> None:
         "published_at": None,
         "created_at": body["created_at"],
         "updated_at": body["updated_at"],
+        "candidates": [
+            {
+                "id": str(variant.pk),
+                "candidate": 0,
+                "status": "awaiting_review",
+                "url": f"http://testserver{at(variant)}",
+            }
+        ],
         "decisions": [],
     }
     assert variant.draft_name not in str(body)

@@ -156,6 +156,24 @@ def test_picture__one_query_for_a_published_image(django_assert_num_queries: Any
         render("{% product_picture image %}", image=photo)
 
 
+def test_roles__each_is_shown_without_another_query(django_assert_num_queries: Any) -> None:
+    photo, rosa = builders.photo(), builders.reviewer()
+    main = reviews.approve(builders.draft(photo), by=rosa)
+    scene = reviews.approve(builders.scenes(photo)[1], by=rosa)
+    words = (
+        "{% product_roles image as roles %}{% for one in roles %}"
+        "{{ one.role }}: {% product_picture image role=one.role %};{% endfor %}"
+    )
+    with django_assert_num_queries(1):
+        first, second, _end = render(words, image=photo).split(";")
+    assert first.startswith("main: <picture>")
+    assert str(main.published_url) in first
+    assert second.startswith("scene: <picture>")
+    assert str(scene.published_url) in second
+    assert render(words, image=None) == ""
+    assert render(words, image=builders.photo()) == ""
+
+
 def test_pictures__a_page_costs_one_query(django_assert_num_queries: Any) -> None:
     for more in (1, 2, 4):
         for _ in range(more):

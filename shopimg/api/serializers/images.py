@@ -62,6 +62,12 @@ class ProvenanceSerializer(serializers.Serializer[Any]):
     )
 
 
+class RoleSerializer(PublishedSerializer):
+    """What is published in one role, and what was done to it."""
+
+    provenance = ProvenanceSerializer()
+
+
 class ImageSerializer(serializers.Serializer[Any]):
     """One image of the shop, as shoppers may see it."""
 
@@ -71,6 +77,9 @@ class ImageSerializer(serializers.Serializer[Any]):
     original = OriginalSerializer(allow_null=True)
     published = PublishedSerializer(allow_null=True)
     provenance = ProvenanceSerializer(allow_null=True)
+    roles = RoleSerializer(
+        many=True, help_text="Everything that is published, `main` first, then by name."
+    )
 
 
 def represent(picture: Picture, request: Request) -> dict[str, Any]:
@@ -86,6 +95,10 @@ def represent(picture: Picture, request: Request) -> dict[str, Any]:
         "original": original or None,
         "published": _published(picture, request),
         "provenance": _provenance(picture),
+        "roles": [
+            {**(_published(one, request) or {}), "provenance": _provenance(one)}
+            for one in picture.roles
+        ],
     }
 
 

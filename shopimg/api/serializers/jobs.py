@@ -8,6 +8,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_sc
 from rest_framework import serializers
 
 from shopimg.api.serializers.base import RowSerializer, SourceReference
+from shopimg.api.serializers.options import OptionsField
 from shopimg.models import EnhancedVariant, EnhancementJob
 from shopimg.states import JobState
 
@@ -37,7 +38,7 @@ class JobResultSerializer(RowSerializer[EnhancedVariant]):
 
     class Meta:
         model = EnhancedVariant
-        fields = ("id", "role", "status", "url")
+        fields = ("id", "role", "candidate", "status", "url")
         read_only_fields = fields
 
 
@@ -75,6 +76,21 @@ class JobSerializer(RowSerializer[EnhancementJob]):
             "A named recipe",
             {"source": "catalogue.ProductImage", "id": "17", "recipe": "clean"},
         ),
+        OpenApiExample(
+            "Other scenes",
+            {
+                "source": "catalogue.ProductImage",
+                "id": "17",
+                "recipe": "scene",
+                "options": {
+                    "background.style": "wood_table",
+                    "background.seed": 41,
+                    "shadow.mode": "soft",
+                    "padding": 0.1,
+                    "output_size": "1600x2000",
+                },
+            },
+        ),
     ]
 )
 class NewJobSerializer(serializers.Serializer[Any]):
@@ -87,3 +103,4 @@ class NewJobSerializer(serializers.Serializer[Any]):
     recipe = serializers.CharField(
         max_length=64, required=False, help_text="Name of a recipe; the model's own by default."
     )
+    options = OptionsField(required=False, help_text="What to change in the recipe.")

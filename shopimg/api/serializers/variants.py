@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
+from rest_framework.reverse import reverse
 
 from shopimg.api.serializers.base import Moment, RowSerializer, SourceReference
 from shopimg.models import EnhancedVariant, ReviewDecision
@@ -42,6 +43,9 @@ class VariantSerializer(RowSerializer[EnhancedVariant]):
     after_url = serializers.HyperlinkedIdentityField(
         view_name="shopimg_api:variant-after", help_text="The result; for reviewers, never public."
     )
+    mask_url = serializers.SerializerMethodField(
+        help_text="What was taken for the product; for reviewers. Null without a cut-out."
+    )
     published_url = serializers.SerializerMethodField(help_text="Null while it is not published.")
     source = SourceReference(source="*")  # type: ignore[assignment]  # a field
     recipe = serializers.CharField(source="job.recipe")
@@ -53,12 +57,24 @@ class VariantSerializer(RowSerializer[EnhancedVariant]):
     class Meta:
         model = EnhancedVariant
         fields: tuple[str, ...] = (
-            "id", "status", "version", "url", "before_url", "after_url", "published_url", "source",
-            "job", "recipe", "role", "width", "height", "size_bytes", "mime_type", "digest",
-            "quality", "review_reasons", "provenance", "approved_by", "approved_at", "published_at",
-            "created_at", "updated_at",
+            "id", "status", "version", "url", "before_url", "after_url", "mask_url",
+            "published_url", "source", "job", "recipe", "role", "candidate", "width", "height",
+            "size_bytes", "mime_type", "digest", "quality", "review_reasons", "provenance",
+            "approved_by", "approved_at", "published_at", "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = fields
+        extra_kwargs: ClassVar[Any] = {
+            "candidate": {"help_text": "Number among those to choose from, from 0."},
+            "quality": {"help_text": "Measured figures by name."},
+        }
+
+    @extend_schema_field(serializers.URLField(allow_null=True))
+    def get_mask_url(self, variant: EnhancedVariant) -> str | None:
+        """Return the address of the mask, or None without one."""
+        if not variant.mask_name:
+            return None
+        request = self.context["request"]
+        return str(reverse("shopimg_api:variant-mask", args=[variant.pk], request=request))
 
     @extend_schema_field(serializers.URLField(allow_null=True))
     def get_published_url(self, variant: EnhancedVariant) -> str | None:
@@ -76,14 +92,37 @@ class VariantSerializer(RowSerializer[EnhancedVariant]):
         return variant.approved_by.get_username() if variant.approved_by else None
 
 
-class VariantDetailSerializer(VariantSerializer):
-    """One produced file and its history."""
+class CandidateSerializer(RowSerializer[EnhancedVariant]):
+    """One of several variants to choose from."""
 
+    status = serializers.ChoiceField(ReviewState.choices, source="state")
+    url = serializers.HyperlinkedIdentityField(view_name="shopimg_api:variant-detail")
+
+    class Meta:
+        model = EnhancedVariant
+        fields = ("id", "candidate", "status", "url")
+        read_only_fields = fields
+
+
+class VariantDetailSerializer(VariantSerializer):
+    """One produced file, what there is to choose from beside it, and its history."""
+
+    candidates = CandidateSerializer(
+        many=True, help_text="Itself among them: approving one lets the others give way."
+    )
     decisions = ReviewDecisionSerializer(many=True, help_text="Newest first.")
 
     class Meta(VariantSerializer.Meta):
-        fields = (*VariantSerializer.Meta.fields, "decisions")
+        fields = (*VariantSerializer.Meta.fields, "candidates", "decisions")
         read_only_fields = fields
+
+
+class MaskSerializer(serializers.Serializer[Any]):
+    """A corrected mask."""
+
+    mask = serializers.FileField(
+        help_text="PNG of the upload's shape: the product white, all else black or transparent."
+    )
 
 
 class RollbackSerializer(serializers.Serializer[Any]):

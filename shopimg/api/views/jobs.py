@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db.models import Model, QuerySet
 from django.utils import timezone
@@ -18,19 +18,21 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from shopimg import sources
-from shopimg.api import keys, replay
-from shopimg.api.exceptions import QuotaReached, RefusedUpload
+from shopimg.api import keys, quota, replay
+from shopimg.api.exceptions import RefusedUpload
 from shopimg.api.filters import JobFilter
 from shopimg.api.pagination import NewestFirst, Ordering
 from shopimg.api.permissions import Rule, as_in_admin, permitted
 from shopimg.api.schema import IDEMPOTENCY_KEY, operation, private_problems, write_problems
+from shopimg.api.serializers import options
 from shopimg.api.serializers.jobs import JobSerializer, NewJobSerializer
 from shopimg.api.serializers.problems import RefusedUploadSerializer
 from shopimg.api.throttling import JOBS
 from shopimg.api.views.base import ShopimgViewSet
 from shopimg.models import EnhancementJob
+from shopimg.recipes import get_recipe
 from shopimg.scope import images_visible_to, visible_to
-from shopimg.services import jobs, quotas, requests
+from shopimg.services import jobs, requests
 from shopimg.states import JobState
 
 _VIEW = "shopimg.view_enhancementjob"
@@ -80,14 +82,15 @@ class JobViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
     def create(self, request: Request) -> Response:
         """Ask for an image to be enhanced.
 
-        The same upload, recipe and weights give the same job, however often they are asked for.
+        The same upload, recipe, options and weights give the same job, however often they are
+        asked for.
         429 `quota_exceeded` while too many of the user's jobs are open.
         """
         wanted = NewJobSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        body: dict[str, str] = wanted.validated_data
+        body: dict[str, Any] = wanted.validated_data
         image = self._image(body)
-        make = partial(self._request, image, body.get("recipe"))
+        make = partial(self._request, image, body)
         job, headers = replay.once(request, EnhancementJob, body, make)
         _refuse_if_refused(job)
         return self._accepted(job, headers)
@@ -102,7 +105,7 @@ class JobViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
         """
         job = self.get_object()
         if job.bulk_run_id is None:
-            self._check_quota()
+            quota.check_jobs(self.user)
         requests.run_again(job, by=self.user)
         return self._accepted(job, {})
 
@@ -130,21 +133,22 @@ class JobViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
             raise NotFound("There is no such image.")
         return image
 
-    def _check_quota(self) -> None:
-        try:
-            quotas.check_jobs(self.user)
-        except quotas.QuotaExceededError as err:
-            raise QuotaReached from err
-
-    def _request(self, image: Model, recipe: str | None) -> EnhancementJob:
-        self._check_quota()
-        order = requests.Order(recipe=recipe, requested_by=self.user)
+    def _request(self, image: Model, body: Mapping[str, Any]) -> EnhancementJob:
+        quota.check_jobs(self.user)
+        recipe = body.get("recipe") or sources.source_for(type(image)).recipe
+        chosen = body.get("options", {})
+        options.check(get_recipe(recipe), chosen)
+        order = requests.Order(recipe=recipe, options=chosen, requested_by=self.user)
         return requests.request_enhancement(image, order).job
 
     def _accepted(self, job: EnhancementJob, headers: Mapping[str, str]) -> Response:
-        data = self.get_serializer(job).data
-        # A plain str: some servers refuse the subclass that Django REST framework uses for links.
-        return Response(data, 202, headers={"Location": str(data["result_url"]), **headers})
+        return accepted(self.get_serializer(job).data, headers)
+
+
+def accepted(job: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
+    """Answer 202 with a job, as ``JobSerializer`` represents it, and where to ask for it."""
+    # A plain str: some servers refuse the subclass that Django REST framework uses for links.
+    return Response(job, 202, headers={"Location": str(job["result_url"]), **headers})
 
 
 def _changed_at(job: EnhancementJob) -> datetime:

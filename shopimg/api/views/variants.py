@@ -8,8 +8,7 @@ from typing import Any, ClassVar, TypeVar
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django_filters.rest_framework import DjangoFilterBackend  # type: ignore[import-untyped]
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
@@ -22,7 +21,7 @@ from shopimg.api.exceptions import EnhancementProblem, PreconditionFailed
 from shopimg.api.filters import VariantFilter
 from shopimg.api.pagination import NewestFirst, Ordering
 from shopimg.api.permissions import Rule, as_in_admin, permitted
-from shopimg.api.schema import IF_MATCH, operation, private_problems, write_problems
+from shopimg.api.schema import IF_MATCH, PICTURE, operation, private_problems, write_problems
 from shopimg.api.serializers.problems import VariantProblemSerializer
 from shopimg.api.serializers.variants import (
     ApprovalSerializer,
@@ -44,7 +43,6 @@ from shopimg.services import publishing, reviews
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 _SPECIAL = dict.fromkeys((409, 412, 503), VariantProblemSerializer)
-_PICTURE = {(200, "image/*"): OpenApiResponse(OpenApiTypes.BINARY, "The picture.")}
 
 
 def _transition(
@@ -87,23 +85,24 @@ class VariantViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
         """Return the variants that the user may see, with what their representation needs."""
         rows = EnhancedVariant.objects.select_related("job", "source_type", "approved_by")
         if self.action != "list":
-            rows = rows.prefetch_related("decisions__by")
+            rows = rows.prefetch_related("decisions__by", "job__variants")
         return visible_to(self.user, rows)
 
     def get_object(self) -> EnhancedVariant:
         """Return one variant, and note its version and when it changed."""
         variant: EnhancedVariant = super().get_object()
         self.version = variant.version
-        self.changed_at = max(variant.updated_at, variant.created_at)
+        beside = variant.candidates()
+        self.changed_at = max(max(one.updated_at, one.created_at) for one in beside)
         return variant
 
-    @operation(responses={**_PICTURE, **private_problems()})
+    @operation(responses={**PICTURE, **private_problems()})
     @action(detail=True)
     def before(self, request: Request, pk: str) -> HttpResponse:
         """The upload that the variant was made from, as a file."""
         return previews.picture_response(self.get_object(), Side.BEFORE)
 
-    @operation(responses={**_PICTURE, **private_problems()})
+    @operation(responses={**PICTURE, **private_problems()})
     @action(detail=True)
     def after(self, request: Request, pk: str) -> HttpResponse:
         """The produced picture, as a file; never public, whatever its state."""
@@ -112,7 +111,10 @@ class VariantViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
     @_transition(ApprovalSerializer, VariantDetailSerializer)
     @action(detail=True, methods=["post"])
     def approve(self, request: Request, pk: str) -> Response:
-        """Approve a draft, and publish it where the shop does so on approval."""
+        """Approve a draft, and publish it where the shop does so on approval.
+
+        Other candidates that were made beside it are superseded.
+        """
         return self._change(reviews.approve, ApprovalSerializer)
 
     @_transition(RejectionSerializer, VariantDetailSerializer)

@@ -1,0 +1,311 @@
+"""Candidates, options and masks over HTTP."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from rest_framework.test import APIClient
+
+from shopimg.api.serializers.options import SCHEMAS
+from shopimg.contract import OPTIONS
+from shopimg.models import EnhancedVariant, EnhancementJob
+from shopimg.services import reviews
+from tests import builders
+from tests.shop.api_client import GROUPS, JOBS, ROOT, assert_problem, at, client, user
+
+pytestmark = pytest.mark.django_db
+
+CORRECTED = builders.mask(box=(8, 8, 56, 40))
+
+
+@pytest.fixture
+def api() -> APIClient:
+    return client("integration")
+
+
+@pytest.fixture
+def reviewer() -> APIClient:
+    return client("reviewer")
+
+
+def ask(api: APIClient, photo: Any, **body: Any) -> Any:
+    return api.post(JOBS, {"source": "testapp.Photo", "id": photo.pk, **body}, format="json")
+
+
+def upload(api: APIClient, variant: EnhancedVariant, content: bytes = CORRECTED) -> Any:
+    return api.generic("POST", at(variant, "mask"), content, content_type="image/png")
+
+
+def test_options__are_described_one_by_one() -> None:
+    assert set(SCHEMAS) == set(OPTIONS) - {"mask"}
+
+
+def test_create__options_are_part_of_the_job(api: APIClient) -> None:
+    photo = builders.photo()
+    options = {
+        "background.style": "wood_table",
+        "background.palette": ["#aabbcc", "#ddeeff"],
+        "background.seed": 41,
+        "background.horizon": 0.5,
+        "light.direction": 90,
+        "light.size": 0.25,
+        "shadow.mode": "hard",
+        "shadow.opacity": 1,
+        "padding": 0.1,
+        "output_size": "1600x2000",
+    }
+    first, second = (ask(api, photo, recipe="scene", options=options) for _ in range(2))
+    assert (first.status_code, second.json()["id"]) == (202, first.json()["id"])
+    table = EnhancementJob.objects.get(pk=first.json()["id"]).recipe_table["scene"]
+    frame, backdrop = table["steps"][-2:]
+    assert (frame["width"], frame["height"], frame["padding"]) == (1600, 2000, 0.1)
+    assert backdrop == {
+        **backdrop,
+        "generator": "gan",
+        "style": "wood_table",
+        "palette": ["#aabbcc", "#ddeeff"],
+        "seed": 41,
+        "light_direction": 90,
+        "shadow_mode": "hard",
+    }
+    assert ask(api, photo, recipe="scene").json()["id"] != first.json()["id"]
+
+
+@pytest.mark.parametrize(
+    ("options", "field", "words"),
+    [
+        ({"background.style": "beach"}, "options.background.style", "one of studio_white"),
+        ({"background.style": 7}, "options.background.style", "one of studio_white"),
+        ({"background.style": ["wood_table"]}, "options.background.style", "one of studio_white"),
+        ({"background.style": "a\0b"}, "options.background.style", "no value"),
+        ({"background.style": "x" * 101}, "options.background.style", "no value"),
+        ({"background.style": None}, "options.background.style", "no value"),
+        ({"background.style": {"a": 1}}, "options.background.style", "no value"),
+        ({"background.seed": -1}, "options.background.seed", "from 0 to 2147483647"),
+        ({"background.seed": True}, "options.background.seed", "must be an integer"),
+        ({"background.palette": ["red"]}, "options.background.palette", "#f4f1ea"),
+        ({"background.palette": ["#aabbcc"] * 6}, "options.background.palette", "at most 5"),
+        ({"padding": "wide"}, "options.padding", "between 0 and 0.45"),
+        ({"output_size": "12"}, "options.output_size", "from 64 to 8000"),
+        ({"output_size": "huge"}, "options.output_size", "must be pixels such as 2000"),
+        ({"shadow.mode": "none", "light.size": 2}, "options.light.size", "between 0 and 1"),
+        ("wood_table", "options", "dictionary"),
+        *(
+            ({name: "x"}, f"options.{name}", "There is no such option")
+            for name in ("generator", "background.generator", "backdrop.generator")
+        ),
+        *(
+            ({name: "ab" * 32}, f"options.{name}", "There is no such option")
+            for name in ("mask", "network", "engine", "cutout.engine", "background.image", "image")
+        ),
+    ],
+)
+def test_create__wrong_option_is_named(
+    api: APIClient, options: Any, field: str, words: str
+) -> None:
+    photo = builders.photo()
+    problem = assert_problem(ask(api, photo, recipe="scene", options=options), 400, "invalid")
+    (error,) = problem["errors"]
+    assert error["field"] == field
+    assert words in error["detail"]
+    assert EnhancementJob.objects.count() == 1
+
+
+def test_create__option_that_the_recipe_has_not_is_named(api: APIClient) -> None:
+    response = ask(api, builders.photo(), options={"padding": 0.1, "background.seed": 3})
+    errors = assert_problem(response, 400, "invalid")["errors"]
+    assert [error["field"] for error in errors] == ["options.padding", "options.background.seed"]
+    assert "The recipe 'clean' has no option 'padding'" in errors[0]["detail"]
+
+
+def test_create__result_that_would_be_too_large_is_refused(api: APIClient, settings: Any) -> None:
+    steps = [
+        {"step": "cutout"},
+        {"step": "frame", "width": 8000, "height": 8000},
+        {"step": "backdrop"},
+    ]
+    recipes = {"wide": {"scene": {"steps": [*steps]}}}
+    settings.SHOPIMG = {**settings.SHOPIMG, "RECIPES": recipes}
+    response = ask(api, builders.photo(), recipe="wide", options={"output_size": "9999"})
+    assert_problem(response, 400, "invalid")
+
+
+def test_detail__knows_the_other_candidates(reviewer: APIClient, rosa: Any) -> None:
+    first, second, third = builders.scenes()
+    reviews.approve(second, by=rosa)
+    body = reviewer.get(at(third)).json()
+    assert (body["candidate"], body["status"]) == (2, "superseded")
+    assert body["candidates"] == [
+        {
+            "id": str(variant.pk),
+            "candidate": number,
+            "status": status,
+            "url": f"http://testserver{at(variant)}",
+        }
+        for number, (variant, status) in enumerate(
+            [(first, "superseded"), (second, "published"), (third, "superseded")]
+        )
+    ]
+    assert body["mask_url"] == f"http://testserver{at(third, 'mask')}"
+    listed = reviewer.get(f"{ROOT}variants/?job={first.job_id}").json()["results"]
+    assert [one["candidate"] for one in listed] == [2, 1, 0]
+
+
+def test_detail__changes_when_another_candidate_does(reviewer: APIClient, rosa: Any) -> None:
+    first, second, _third = builders.scenes()
+    before = reviewer.get(at(first))
+    reviews.reject(second, by=rosa, reason="cutout")
+    after = reviewer.get(at(first), headers={"If-None-Match": before["ETag"]})
+    assert after.status_code == 200
+    assert [one["status"] for one in after.json()["candidates"]][1] == "rejected"
+
+
+def test_job__lists_its_candidates(rosa: Any) -> None:
+    first, *_others = builders.scenes()
+    body = client("viewer").get(f"{JOBS}{first.job_id}/").json()
+    assert sorted(one["candidate"] for one in body["variants"]) == [0, 1, 2]
+
+
+def test_approve__of_another_candidate_answers_409(rosa: Any) -> None:
+    first, second, _third = builders.scenes()
+    api = client("editor")
+    assert api.post(at(first, "approve")).status_code == 200
+    problem = assert_problem(api.post(at(second, "approve")), 409, "invalid_transition")
+    assert problem["detail"].startswith("Another candidate was approved by editor on")
+    assert problem["current"]["status"] == "superseded"
+
+
+def test_mask__is_served_to_those_who_may_see_the_variant(reviewer: APIClient) -> None:
+    first, *_others = builders.scenes()
+    response = reviewer.get(at(first, "mask"))
+    assert (response.status_code, response["Content-Type"]) == (200, "image/png")
+    assert response["Cache-Control"] == "private, no-store"
+    assert response.content == builders.mask()
+    draft = builders.draft()
+    assert_problem(reviewer.get(at(draft, "mask")), 404, "not_found")
+    assert reviewer.get(at(draft)).json()["mask_url"] is None
+
+
+@pytest.mark.parametrize("form", [False, True])
+def test_mask__corrected_gives_a_job(reviewer: APIClient, form: bool) -> None:
+    first, *_others = builders.scenes()
+    if form:
+        file = SimpleUploadedFile("mug.png", CORRECTED, "image/png")
+        response = reviewer.post(at(first, "mask"), {"mask": file}, format="multipart")
+    else:
+        response = upload(reviewer, first)
+    assert response.status_code == 202
+    job = EnhancementJob.objects.get(pk=response.json()["id"])
+    assert response["Location"] == response.json()["result_url"]
+    assert response["Location"].endswith(f"/jobs/{job.pk}/")
+    assert job.requested_by is not None
+    assert job.recipe_table["scene"]["steps"][2]["mask"]
+    assert upload(reviewer, first).json()["id"] == str(job.pk)
+
+
+def test_mask__wrong_one_is_refused(reviewer: APIClient) -> None:
+    first, *_others = builders.scenes()
+    count = EnhancementJob.objects.count()
+    for content in (b"\x89PNG\r\n\x1a\n", builders.picture(), builders.mask((48, 64))):
+        assert_problem(upload(reviewer, first, content), 422, "mask_invalid")
+    for content in (b"", CORRECTED):
+        file = SimpleUploadedFile("mug.png", content, "image/png")
+        name = "mask" if not content else "picture"
+        response = reviewer.post(at(first, "mask"), {name: file}, format="multipart")
+        problem = assert_problem(response, 400, "invalid")
+        assert problem["errors"][0]["field"] == "mask"
+    assert_problem(upload(reviewer, builders.draft()), 400, "recipe_invalid")
+    as_json = reviewer.post(at(first, "mask"), {"mask": "x"}, format="json")
+    assert_problem(as_json, 415, "unsupported_media_type")
+    assert EnhancementJob.objects.count() == count + 1  # the one of the draft
+
+
+@pytest.mark.parametrize("form", [False, True])
+def test_mask__too_heavy_is_refused_before_it_is_kept(
+    reviewer: APIClient, monkeypatch: Any, form: bool
+) -> None:
+    first, *_others = builders.scenes()
+    monkeypatch.setattr("shopimg.services.masks.MAX_BYTES", 99)
+    monkeypatch.setattr("shopimg.api.parsers.MAX_BODY_BYTES", 0)
+    file = SimpleUploadedFile("mug.png", b"x" * 100, "image/png")
+    address = at(first, "mask")
+    response = (
+        reviewer.post(address, {"mask": file}, format="multipart")
+        if form
+        else upload(reviewer, first, b"x" * 100)
+    )
+    assert_problem(response, 413, "body_too_large")
+
+
+def test_mask__of_a_photo_that_was_replaced_is_a_conflict(reviewer: APIClient) -> None:
+    first, *_others = builders.scenes()
+    photo = first.source
+    photo.file = builders.upload(builders.picture(colour=(1, 1, 1)))
+    photo.save()
+    assert_problem(upload(reviewer, first), 409, "invalid_transition")
+
+
+def test_mask__quota_holds(settings: Any) -> None:
+    settings.SHOPIMG = {**settings.SHOPIMG, "API_OPEN_JOBS_PER_USER": 1}
+    first, *_others = builders.scenes()
+    api = client("reviewer")
+    assert upload(api, first).status_code == 202
+    assert_problem(upload(api, first, builders.mask()), 429, "quota_exceeded")
+
+
+@pytest.mark.parametrize("who", [None, *GROUPS])
+def test_mask__every_cell_of_the_matrix(who: str | None) -> None:
+    first, *_others = builders.scenes()
+    count = EnhancementJob.objects.count()
+    api = client(who)
+    read = api.get(at(first, "mask"))
+    written = upload(api, first)
+    may_read = who in {"viewer", "reviewer", "publisher", "editor"}
+    may_write = who in {"reviewer", "editor"}
+    assert read.status_code == (200 if may_read else 403)
+    assert written.status_code == (202 if may_write else 403)
+    assert EnhancementJob.objects.count() == count + may_write
+
+
+def test_mask__of_other_merchants_does_not_exist(settings: Any) -> None:
+    from tests.testapp.models import OwnedPhoto
+
+    settings.SHOPIMG = {**settings.SHOPIMG, "SCOPE": "tests.testapp.scope.own_photos"}
+    other = user("plain", "other")
+    theirs = builders.scenes(OwnedPhoto.objects.create(owner=other, file=builders.upload()))[0]
+    api = client("editor")
+    assert_problem(api.get(at(theirs, "mask")), 404, "not_found")
+    assert_problem(upload(api, theirs), 404, "not_found")
+    for key in (uuid.UUID(int=0), "7", "%00"):
+        assert_problem(api.get(f"{ROOT}variants/{key}/mask/"), 404, "not_found")
+
+
+def test_images__show_every_published_role(rosa: Any) -> None:
+    photo = builders.photo()
+    main = reviews.approve(builders.draft(photo), by=rosa)
+    scenes = builders.scenes(photo)
+    assert client().get(f"{ROOT}images/testapp.photo/{photo.pk}/").json()["roles"] == [
+        {
+            **client().get(f"{ROOT}images/testapp.photo/{photo.pk}/").json()["published"],
+            "provenance": {
+                "digital_source_type": main.provenance["digital_source_type"],
+                "operations": ["restore", "upscale"],
+                "weights": {"upscale_x2_s": "ab" * 32},
+            },
+        }
+    ]
+    scene = reviews.approve(scenes[1], by=rosa)
+    body = client().get(f"{ROOT}images/testapp.photo/{photo.pk}/").json()
+    assert body["published"]["role"] == "main"
+    urls = {one["role"]: one["url"] for one in body["roles"]}
+    assert urls == {
+        "main": f"http://testserver{main.published_url}",
+        "scene": f"http://testserver{scene.published_url}",
+    }
+    assert list(urls) == ["main", "scene"]
+    chosen = client().get(f"{ROOT}images/testapp.photo/{photo.pk}/?role=scene").json()
+    assert chosen["published"]["role"] == "scene"
+    assert len(chosen["roles"]) == 2
