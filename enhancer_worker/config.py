@@ -54,6 +54,9 @@ class WorkerConfig:
     networks_dir: Path | None = None
     """``ENHANCER_NETWORKS_DIR``: folder with the checkpoints from elsewhere that recipes may name;
     empty for none."""
+    backdrops_dir: Path | None = None
+    """``ENHANCER_BACKDROPS_DIR``: folder with the pictures that recipes may name as backdrops;
+    empty for none."""
     allow_pickled_networks: bool = False
     """``ENHANCER_ALLOW_PICKLED_NETWORKS``: 1 to read checkpoints other than .safetensors too; a
     pickled file can run code of whoever made it."""
@@ -108,6 +111,7 @@ class WorkerConfig:
             cache_dir=Path(values.get("ENHANCER_CACHE_DIR", "") or _user_cache()),
             weights_url=values.get("ENHANCER_WEIGHTS_URL", ""),
             networks_dir=_folder(values, "ENHANCER_NETWORKS_DIR"),
+            backdrops_dir=_folder(values, "ENHANCER_BACKDROPS_DIR"),
             allow_pickled_networks=values.get("ENHANCER_ALLOW_PICKLED_NETWORKS", "") == "1",
         )
 

@@ -27,6 +27,7 @@ OTHER_VALUES = {
     "ENHANCER_WEIGHTS_DIR": "/weights",
     "ENHANCER_WEIGHTS_URL": "https://weights.example",
     "ENHANCER_NETWORKS_DIR": "/networks",
+    "ENHANCER_BACKDROPS_DIR": "/backdrops",
     "ENHANCER_ALLOW_PICKLED_NETWORKS": "1",
     "ENHANCER_GPU_MEMORY_SHARE": "0.5",
     "ENHANCER_CACHE_DIR": "/cache",
