@@ -1,0 +1,157 @@
+"""Where a product lies in its picture, and where it is to stand in its frame."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from shopimg.contract import Frame
+
+PRODUCT_LEVEL = 26
+"""Alpha, of 255, from which a pixel counts as the product: fainter ones are its soft edge."""
+_COARSE_SIDE = 512
+_SPECK_SHARE = 0.002
+_TOUCHES = np.ones((3, 3), bool)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle of whole pixels; what ends it is not in it any more."""
+
+    left: int
+    """Column of its first pixel."""
+    top: int
+    """Row likewise."""
+    right: int
+    """Column after its last pixel."""
+    bottom: int
+    """Row likewise."""
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        return self.bottom - self.top
+
+    @property
+    def area(self) -> tuple[slice, slice]:
+        """Rows and columns, to cut it out of an array."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+
+def place(product: tuple[int, int], frame: tuple[int, int], step: Frame) -> Box:
+    """Tell where a product belongs.
+
+    Args:
+        product: width and height of its box, pixels.
+        frame: width and height of the frame, pixels.
+        step: fill, padding and alignment.
+
+    Returns:
+        A box of the product's shape, up to whole pixels: it fills the frame as far as the padding
+        lets it, lies within the padding, and is centred or stands on the padding.
+
+    >>> place((100, 200), (1000, 1000), Frame(fill=0.8))
+    Box(left=300, top=100, right=700, bottom=900)
+    >>> place((100, 200), (1000, 1000), Frame(fill=0.8, padding=0.2, align="bottom"))
+    Box(left=350, top=200, right=650, bottom=800)
+    """
+    free = [side - 2 * step.padding * min(frame) for side in frame]
+    fill = max(length / side for length, side in zip(product, frame, strict=True))
+    room = min(space / length for length, space in zip(product, free, strict=True))
+    scale = min(step.fill / fill, room)
+    width, height = (
+        # A hair more than the room is an error of rounding.
+        max(1, min(round(length * scale), math.floor(space + 1e-6)))
+        for length, space in zip(product, free, strict=True)
+    )
+    left, top = (frame[0] - width) // 2, (frame[1] - height) // 2
+    if step.align == "bottom":
+        top = frame[1] - math.ceil(step.padding * min(frame) - 1e-6) - height
+    return Box(left, max(0, top), left + width, max(0, top) + height)
+
+
+def product_box(alpha: NDArray[np.uint8]) -> Box | None:
+    """Find the box of what is visible, but for specks that a cut-out has left somewhere.
+
+    Args:
+        alpha: (H, W), uint8.
+
+    Returns:
+        None where everything is transparent.
+    """
+    mask = alpha >= PRODUCT_LEVEL
+    cell = math.ceil(max(mask.shape) / _COARSE_SIDE)
+    coarse = _reduced(mask, cell)
+    labels, count = ndimage.label(coarse, structure=_TOUCHES)
+    if not count:
+        return None
+    sizes = np.bincount(labels.ravel())[1:]
+    kept = np.flatnonzero(sizes >= _SPECK_SHARE * sizes.max())
+    boxes = [ndimage.find_objects(labels)[number] for number in kept]
+    rows, columns = (
+        slice(min(b[axis].start for b in boxes) * cell, max(b[axis].stop for b in boxes) * cell)
+        for axis in (0, 1)
+    )
+    part = mask[rows, columns]
+    down, across = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
+    return Box(
+        columns.start + int(across[0]),
+        rows.start + int(down[0]),
+        columns.start + int(across[-1]) + 1,
+        rows.start + int(down[-1]) + 1,
+    )
+
+
+def visible_box(alpha: NDArray[np.uint8]) -> Box | None:
+    """Find the box of every pixel that is not wholly transparent; None where all are."""
+    rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
+    if not len(rows):
+        return None
+    return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+
+
+def frame_figures(alpha: NDArray[np.uint8], step: Frame) -> dict[str, float]:
+    """Measure how a product lies in its frame.
+
+    Args:
+        alpha: (H, W), uint8: of the framed picture; not empty.
+        step: what was asked for.
+
+    Returns:
+        Shares of the frame's width and height, the larger of them as the fill, and the distance
+        from where the product belongs, in pixels.
+    """
+    box = product_box(alpha)
+    if box is None:
+        raise ValueError("the frame is empty")
+    height, width = alpha.shape
+    wanted = place((box.width, box.height), (width, height), step)
+    across, down = box.width / width, box.height / height
+    # Compared by middles and by the side that it stands on: sizes are figures of their own.
+    sideways = abs(box.left + box.right - width) / 2
+    upright = abs(box.bottom - wanted.bottom)
+    if step.align == "centre":
+        upright = abs(box.top + box.bottom - height) / 2
+    return {
+        "frame_fill": round(max(across, down), 4),
+        "frame_width": round(across, 4),
+        "frame_height": round(down, 4),
+        "frame_position_error": max(sideways, upright),
+    }
+
+
+def _reduced(mask: NDArray[np.bool_], cell: int) -> NDArray[np.bool_]:
+    """Say of squares of pixels whether any of them is set."""
+    height, width = mask.shape
+    padded = np.pad(mask, ((0, -height % cell), (0, -width % cell)))
+    rows, columns = padded.shape[0] // cell, padded.shape[1] // cell
+    return np.asarray(padded.reshape(rows, cell, columns, cell).any(axis=(1, 3)))
