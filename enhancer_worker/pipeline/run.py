@@ -10,17 +10,24 @@ from typing import Any
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.pipeline.context import Context, Picture
 from enhancer_worker.pipeline.decode import OpenedSource, decode, open_source
-from enhancer_worker.pipeline.encode import encode, encode_mask
+from enhancer_worker.pipeline.encode import EncodedFile, encode, encode_mask
 from enhancer_worker.pipeline.guards import keep_neutral, lock_white
 from enhancer_worker.pipeline.judging import Judge
+from enhancer_worker.pipeline.locks import check_locks
+from enhancer_worker.pipeline.steps.backdrop import backdrop
+from enhancer_worker.pipeline.steps.cutout import cutout
+from enhancer_worker.pipeline.steps.frame import frame
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools
 from enhancer_worker.pipeline.steps.restore import restore
 from enhancer_worker.pipeline.steps.upscale import upscale
 from enhancer_worker.pipeline.transparency import fill_transparent
 from shopimg.contract import (
     NO_MASKS,
+    Backdrop,
+    Cutout,
     Deadline,
     EnhancedImage,
+    Frame,
     Recipe,
     RecipeError,
     Restore,
@@ -38,6 +45,9 @@ _Contexts = dict[tuple[Step, ...], Context]
 STEP_FUNCTIONS: Mapping[type[Step], StepFunction] = {
     Restore: restore,
     Upscale: upscale,
+    Cutout: cutout,
+    Frame: frame,
+    Backdrop: backdrop,
 }
 """What carries out each operation of the contract."""
 PHOTO_STEPS = (Restore, Upscale)
@@ -126,7 +136,8 @@ class _RecipeRun:
         started = time.perf_counter()
         encoded = encode(context.picture, wanted.role.output, xmp_packet(source_type))
         details = {"format": encoded.format, "bytes": len(encoded.content)}
-        report = StepReport("encode", time.perf_counter() - started, details)
+        context = _with_report(context, "encode", started, details)
+        context = _locked(context, encoded, wanted.steps)
         self._tools.deadline.check()
         return EnhancedImage(
             role=wanted.role.name,
@@ -134,7 +145,7 @@ class _RecipeRun:
             mime_type=encoded.mime_type,
             width=context.picture.width,
             height=context.picture.height,
-            steps=(*context.reports, report),
+            steps=context.reports,
             digital_source_type=source_type,
             weights=context.weights,
             quality=context.quality,
@@ -170,6 +181,23 @@ class _RecipeRun:
         self._judgements = _kept(self._judgements, begun)
 
 
+def _with_report(
+    context: Context, name: str, started: float, details: Mapping[str, Any]
+) -> Context:
+    report = StepReport(name, time.perf_counter() - started, details)
+    return dataclasses.replace(context, reports=(*context.reports, report))
+
+
+def _locked(context: Context, encoded: EncodedFile, steps: Sequence[Step]) -> Context:
+    """Check that a product came through its backdrop and the encoder as it was."""
+    if context.product is None or not isinstance(steps[-1], Backdrop):
+        return context
+    started = time.perf_counter()
+    figures = check_locks(context.product, context.picture, encoded, steps[-1])
+    context = _with_report(context, "locks", started, {})
+    return dataclasses.replace(context, quality={**context.quality, **figures})
+
+
 def _take_step(context: Context, step: Step, tools: Tools) -> Context:
     started = time.perf_counter()
     before = context.picture
@@ -189,7 +217,7 @@ def _take_step(context: Context, step: Step, tools: Tools) -> Context:
         pixels_changed=context.pixels_changed or changed,
         judged=context.judged,
         mask=context.mask if outcome.mask is None else outcome.mask,
-        product=before if outcome.composed else context.product,
+        product=before if isinstance(step, Backdrop) else context.product,
         composed=outcome.composed or context.composed,
     )
 
