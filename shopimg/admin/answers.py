@@ -11,16 +11,21 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from shopimg.admin.line import Line, queue_url, review_url
-from shopimg.contract import EnhancementError, InvalidTransitionError
+from shopimg.contract import EnhancementError, InvalidTransitionError, MaskError, RecipeError
 from shopimg.models import EnhancedVariant
 
 UNDO_TAG = "shopimg-undo"
 """Marks a message that the review page shows with a button to take the action back."""
 
-_STATUS = {InvalidTransitionError.code: HTTPStatus.CONFLICT}
+_STATUS = {
+    InvalidTransitionError.code: HTTPStatus.CONFLICT,
+    MaskError.code: HTTPStatus.UNPROCESSABLE_ENTITY,
+    RecipeError.code: HTTPStatus.BAD_REQUEST,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,15 @@ class Answer:
             undo: offer to take it back, beside the message.
         """
         messages.success(self.request, message, extra_tags=UNDO_TAG if undo else "")
+        return HttpResponseRedirect(self._own_url())
+
+    def queued(self, message: str, job_url: str) -> HttpResponse:
+        """Confirm that a job will make what was asked for, with a link to it."""
+        if self._wants_json:
+            facts = {"message": message, "url": job_url, "link": _("Open the job")}
+            return JsonResponse(facts, status=HTTPStatus.ACCEPTED)
+        link = format_html('{} <a href="{}">{}</a>', message, job_url, _("Open the job"))
+        messages.success(self.request, link)
         return HttpResponseRedirect(self._own_url())
 
     def refused(self, error: EnhancementError) -> HttpResponse:

@@ -76,7 +76,8 @@ class VariantColumns(Columns):
     def made_as(self, variant: EnhancedVariant) -> SafeString:
         """Name the role and the recipe."""
         recipe = variant.job.recipe
-        return format_html('{}<br><span class="quiet">{}</span>', variant.role, recipe)
+        role = f"{variant.role} {variant.candidate + 1}" if variant.candidate else variant.role
+        return format_html('{}<br><span class="quiet">{}</span>', role, recipe)
 
     @admin.display(description=gettext_lazy("size"), ordering="size_bytes")
     def size(self, variant: EnhancedVariant) -> SafeString:

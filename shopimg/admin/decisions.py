@@ -119,7 +119,8 @@ def _retry(_by: Any, variant: EnhancedVariant, _version: int, _form: Any) -> str
 
 def title_of(variant: EnhancedVariant) -> str:
     """Name a variant by its photo, as people know it."""
-    return f"{variant.source or variant.job.source_name} · {variant.role}"
+    name = f"{variant.source or variant.job.source_name} · {variant.role}"
+    return f"{name} {variant.candidate + 1}" if variant.candidate else name
 
 
 ACTIONS: Mapping[str, Perform] = {

@@ -50,6 +50,9 @@ UPLOAD_LABELS: Mapping[str, Any] = {
 }
 """Figures about the upload alone, in the order in which they are shown."""
 
+_SCENERY = ("cutout_", "pixel_lock_", "white_")
+"""How the names of figures about a cut-out and its surroundings start."""
+
 STEP_LABELS: Mapping[str, Any] = {
     "decode": gettext_lazy("Read"),
     "restore": gettext_lazy("Remove noise and artefacts"),
@@ -99,7 +102,11 @@ def sizes(variant: EnhancedVariant) -> list[Fact]:
 
 def figures(variant: EnhancedVariant) -> list[Fact]:
     """Return what was measured of the result, judged where there is a limit."""
-    shown = {name: value for name, value in variant.quality.items() if name not in UPLOAD_LABELS}
+    shown = {
+        name: value
+        for name, value in variant.quality.items()
+        if name not in UPLOAD_LABELS and not name.startswith(_SCENERY)
+    }
     if not shown.pop("colour_corrected", 1):
         # Nothing was corrected: before and after are the same figures.
         shown = {name: value for name, value in shown.items() if not name.endswith("_uncorrected")}
@@ -110,6 +117,16 @@ def figures(variant: EnhancedVariant) -> list[Fact]:
         before, after = (number_format(value, 3) for value in drawn_again)
         facts.append(Fact(_("Strokes of text drawn again"), change(before, after)))
     return facts
+
+
+def scenery(variant: EnhancedVariant) -> list[Fact]:
+    """Return what was measured of the cut-out, of the product inside it and of what is around."""
+    measured = variant.quality.items()
+    return [
+        _measured(name, value)
+        for name, value in sorted(measured)
+        if name.startswith(_SCENERY) and value is not None
+    ]
 
 
 def upload(variant: EnhancedVariant) -> list[Fact]:
@@ -188,6 +205,9 @@ def _step_label(operation: Mapping[str, Any]) -> str:
         return _("%(step)s: not needed") % {"step": label}
     if operation.get("corrected"):
         return _("%(step)s: corrected") % {"step": label}
+    if "seed" in operation:
+        seed = _("seed %(seed)s") % {"seed": operation["seed"]}
+        return ", ".join(filter(None, [label, _style(operation), seed]))
     if operation.get("scale"):
         enlarged = f"{label} ×{operation['scale']}"  # a times sign
         return ", ".join([enlarged, *_detail(operation)])
@@ -198,6 +218,10 @@ def _step_label(operation: Mapping[str, Any]) -> str:
         percent = round(100 * operation["strength"])
         return _("%(step)s, %(percent)d %%") % {"step": label, "percent": percent}
     return label
+
+
+def _style(operation: Mapping[str, Any]) -> str:
+    return str(operation.get("style", "")).replace("_", " ")
 
 
 def _detail(operation: Mapping[str, Any]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from shopimg.admin.filters import kept, narrow
 from shopimg.admin.readonly import person
 from shopimg.models import EnhancedVariant, ReviewDecision
+from shopimg.querysets import EnhancedVariantQuerySet
 from shopimg.scope import visible_to
 from shopimg.states import Decision
 
@@ -23,7 +24,7 @@ class Progress:
     """How far a reviewer has come."""
 
     waiting: int
-    """Drafts in line."""
+    """Drafts in line; several candidates for one place count once."""
     decided: int
     """Drafts that the reviewer has decided on today."""
 
@@ -52,32 +53,50 @@ class Line:
         return f"?{urlencode(parameters)}" if parameters else ""
 
     def waiting(self) -> QuerySet[EnhancedVariant]:
-        """Return the drafts in line."""
+        """Return the drafts in line; of several candidates the first, as one decision is enough."""
+        before = EnhancedVariant.objects.awaiting_review().filter(
+            job=OuterRef("job"), role=OuterRef("role"), candidate__lt=OuterRef("candidate")
+        )
+        return self._drafts().filter(Q(candidate=0) | ~Exists(before))
+
+    def beside(self, variant: EnhancedVariant) -> EnhancedVariant | None:
+        """Return another candidate for the same place that waits, the first of them."""
+        return self._drafts().beside(variant).order_by("candidate").first()
+
+    def _drafts(self) -> EnhancedVariantQuerySet:
         drafts = EnhancedVariant.objects.awaiting_review().select_related("job", "source_type")
         visible = visible_to(self.request.user, drafts)
-        narrowed: QuerySet[EnhancedVariant] = narrow(visible, self.request.GET)
+        narrowed: EnhancedVariantQuerySet = narrow(visible, self.request.GET)
         return narrowed.order_by("created_at", "pk")
 
     def after(self, variant: EnhancedVariant, limit: int) -> list[EnhancedVariant]:
         """Return the drafts behind a variant, nearest first."""
         behind = Q(created_at__gt=variant.created_at)
         beside = Q(created_at=variant.created_at, pk__gt=variant.pk)
-        return list(self.waiting().filter(behind | beside)[:limit])
+        return list(self._others(variant).filter(behind | beside)[:limit])
 
     def before(self, variant: EnhancedVariant, limit: int) -> list[EnhancedVariant]:
         """Return the drafts in front of a variant, nearest first."""
         ahead = Q(created_at__lt=variant.created_at)
         beside = Q(created_at=variant.created_at, pk__lt=variant.pk)
-        return list(self.waiting().filter(ahead | beside).reverse()[:limit])
+        return list(self._others(variant).filter(ahead | beside).reverse()[:limit])
 
     def next_after(self, variant: EnhancedVariant) -> EnhancedVariant | None:
-        """Return the draft to open after a decision: the one behind, else the oldest left."""
+        """Return the draft to open after a decision.
+
+        Another candidate while there is one, then the draft behind, else the oldest left.
+        """
+        if beside := self.beside(variant):
+            return beside
         behind = self.after(variant, 1)
         return behind[0] if behind else self.oldest_but(variant)
 
     def oldest_but(self, variant: EnhancedVariant) -> EnhancedVariant | None:
         """Return the oldest other draft."""
-        return self.waiting().exclude(pk=variant.pk).first()
+        return self._others(variant).first()
+
+    def _others(self, variant: EnhancedVariant) -> QuerySet[EnhancedVariant]:
+        return self.waiting().exclude(job=variant.job_id, role=variant.role)
 
     def progress(self) -> Progress:
         """Count what waits, and what the reviewer has decided on since midnight."""

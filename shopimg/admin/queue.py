@@ -14,7 +14,7 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
 from shopimg import permissions
-from shopimg.admin import bulk, decisions, review
+from shopimg.admin import bulk, decisions, remaking, review
 from shopimg.admin.columns import VariantColumns
 from shopimg.admin.filters import (
     ALL,
@@ -74,6 +74,12 @@ class EnhancedVariantAdmin(SearchesPhotos[EnhancedVariant]):
                     f"<uuid:pk>/{action}/", action, partial(decisions.act, self, action=action)
                 )
                 for action in decisions.ACTIONS
+            ),
+            *(
+                self._page(
+                    f"<uuid:pk>/{action}/", action, partial(remaking.remake, self, action=action)
+                )
+                for action in remaking.REMAKES
             ),
             *super().get_urls(),
         ]

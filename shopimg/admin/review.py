@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
 from shopimg import permissions, previews
-from shopimg.admin import facts
+from shopimg.admin import facts, remaking
 from shopimg.admin.decisions import ACTIONS, title_of
 from shopimg.admin.line import Line, page_url, queue_url, review_url
 from shopimg.admin.places import admin_url_of
@@ -27,17 +27,19 @@ _STRIP_BEHIND = 3
 _STRIP_AHEAD = 12
 
 _OFFERED = {
-    ReviewState.AWAITING_REVIEW: ("approve", "reject", "retry"),
-    ReviewState.APPROVED: ("publish", "retry"),
-    ReviewState.PUBLISHED: ("rollback", "withdraw", "retry"),
-    ReviewState.REJECTED: ("retry",),
+    ReviewState.AWAITING_REVIEW: ("approve", "reject", "regenerate", "correct", "retry"),
+    ReviewState.APPROVED: ("publish", "regenerate", "correct", "retry"),
+    ReviewState.PUBLISHED: ("rollback", "withdraw", "regenerate", "correct", "retry"),
+    ReviewState.REJECTED: ("regenerate", "correct", "retry"),
     ReviewState.SUPERSEDED: ("restore",),
 }
-"""Buttons by state; ``restore`` only for what was taken out of the shop."""
+"""Buttons by state; ``restore`` only for what was taken out of the shop, ``regenerate`` only for
+scenes, ``correct`` only for what was cut out."""
 
 _PICTURES: dict[str, tuple[Callable[..., HttpResponse], previews.Side]] = {
     "before": (previews.picture_response, previews.Side.BEFORE),
     "after": (previews.picture_response, previews.Side.AFTER),
+    "mask": (previews.picture_response, previews.Side.MASK),
     "before-thumbnail": (previews.thumbnail_response, previews.Side.BEFORE),
     "after-thumbnail": (previews.thumbnail_response, previews.Side.AFTER),
 }
@@ -84,6 +86,7 @@ def page(model_admin: EnhancedVariantAdmin, request: HttpRequest, pk: UUID) -> H
         "name": str(variant.source or variant.job.source_name),
         "variant": variant,
         **_navigation(variant, Line(request), site.name),
+        "candidates": _candidates(variant, Line(request), site.name),
         **_facts(variant),
         "source_url": variant.source and admin_url_of(variant.source, request, site),
         "history": variant.decisions.select_related("by"),
@@ -92,6 +95,7 @@ def page(model_admin: EnhancedVariantAdmin, request: HttpRequest, pk: UUID) -> H
         "publishes": settings.PUBLISH_ON_APPROVAL,
         "previous_published": _previous(variant),
         "shown": _shown(variant) if "restore" in actions else None,
+        "scene_form": remaking.scene_form(variant) if "regenerate" in actions else None,
     }
     return TemplateResponse(request, "shopimg/admin/review.html", context)
 
@@ -108,12 +112,15 @@ def _navigation(variant: EnhancedVariant, line: Line, site: str) -> dict[str, An
     behind = line.before(variant, _STRIP_BEHIND)
     ahead = line.after(variant, _STRIP_AHEAD)
     following = ahead[0] if ahead else line.oldest_but(variant)
+    waiting = (v for v in variant.candidates() if v.state == ReviewState.AWAITING_REVIEW)
+    beside = next((other for other in waiting if other != variant), None)
     strip = [*reversed(behind), variant, *ahead]
     return {
         "query": line.query,
         "queue_url": queue_url(line.query, site=site),
         "own_url": review_url(variant, line.query, site=site),
         "next_url": following and review_url(following, line.query, site=site),
+        "beside_url": beside and review_url(beside, line.query, site=site),
         "previous_url": behind and review_url(behind[0], line.query, site=site),
         "progress": line.progress(),
         "strip": [
@@ -121,6 +128,22 @@ def _navigation(variant: EnhancedVariant, line: Line, site: str) -> dict[str, An
             for other in strip
         ],
     }
+
+
+def _candidates(variant: EnhancedVariant, line: Line, site: str) -> list[dict[str, Any]]:
+    """Return what there is to choose from; nothing where there is no choice."""
+    made = variant.candidates()
+    if len(made) == 1:
+        return []
+    return [
+        {
+            "number": number,
+            "variant": one,
+            "url": review_url(one, line.query, site=site),
+            "thumbnail": _thumbnail(one, site),
+        }
+        for number, one in enumerate(made, start=1)
+    ]
 
 
 def _thumbnail(variant: EnhancedVariant, site: str) -> str:
@@ -134,6 +157,7 @@ def _facts(variant: EnhancedVariant) -> dict[str, Any]:
         "warnings": facts.warnings(variant),
         "sizes": facts.sizes(variant),
         "figures": facts.figures(variant),
+        "scenery": facts.scenery(variant),
         "upload": facts.upload(variant),
         "steps": facts.steps(variant),
         "provenance": list(facts.provenance(variant)),
@@ -145,7 +169,8 @@ def _actions(variant: EnhancedVariant, request: HttpRequest) -> dict[str, bool]:
     offered = _OFFERED[ReviewState(variant.state)]
     if "restore" in offered and not publishing.is_restorable(variant):
         return {}
-    return {name: permissions.allows(request.user, name) for name in ACTIONS if name in offered}
+    possible = {*ACTIONS, *remaking.kinds(variant)}
+    return {name: permissions.allows(request.user, name) for name in offered if name in possible}
 
 
 def _previous(variant: EnhancedVariant) -> EnhancedVariant | None:

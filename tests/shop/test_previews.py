@@ -35,6 +35,11 @@ def get(user: User | None, variant: EnhancedVariant, name: str = "after") -> Any
     return client.get(reverse("admin:shopimg_enhancedvariant_picture", args=[variant.pk, name]))
 
 
+def scene(image: Any = None) -> EnhancedVariant:
+    """Return a variant that has all kinds of pictures."""
+    return builders.scenes(image)[0]
+
+
 def test_picture__after_is_the_draft_and_before_is_the_upload() -> None:
     upload = builders.picture((40, 30), kind="PNG")
     draft = builders.draft(builders.photo(upload, "mug.png"))
@@ -48,7 +53,7 @@ def test_picture__after_is_the_draft_and_before_is_the_upload() -> None:
 
 @pytest.mark.parametrize("name", PICTURE_NAMES)
 def test_picture__is_kept_by_nobody_and_runs_nothing(name: str) -> None:
-    response = get(builders.reviewer(), builders.draft(), name)
+    response = get(builders.reviewer(), scene(), name)
     assert response.status_code == 200
     assert response["Cache-Control"] == "private, no-store"
     assert response["X-Content-Type-Options"] == "nosniff"
@@ -60,23 +65,33 @@ def test_picture__is_kept_by_nobody_and_runs_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", PICTURE_NAMES)
 def test_picture__without_view_permission_is_not_found(name: str) -> None:
     only_jobs = builders.reviewer("jo", "view_enhancementjob", "review_enhancedvariant")
-    assert get(only_jobs, builders.draft(), name).status_code == 404
+    assert get(only_jobs, scene(), name).status_code == 404
 
 
 @pytest.mark.parametrize("name", PICTURE_NAMES)
 def test_picture__of_somebody_else_is_not_found(name: str, settings: Settings) -> None:
     settings.SHOPIMG = settings.SHOPIMG | {"SCOPE": "tests.testapp.scope.own_photos"}
     rosa, karl = builders.reviewer("rosa"), builders.reviewer("karl")
-    draft = builders.draft(OwnedPhoto.objects.create(owner=karl, file=builders.upload()))
+    draft = scene(OwnedPhoto.objects.create(owner=karl, file=builders.upload()))
     assert get(karl, draft, name).status_code == 200
     assert get(rosa, draft, name).status_code == 404
 
 
 @pytest.mark.parametrize("name", PICTURE_NAMES)
 def test_picture__visitors_are_sent_to_the_login(name: str) -> None:
-    response = get(None, builders.draft(), name)
+    response = get(None, scene(), name)
     assert response.status_code == 302
     assert "/login/" in response["Location"]
+
+
+def test_picture__mask_is_what_was_taken_for_the_product(storage_folders: dict[str, Path]) -> None:
+    draft, user = scene(), builders.reviewer()
+    response = get(user, draft, "mask")
+    assert (response["Content-Type"], response.content) == ("image/png", builders.mask())
+    assert get(user, builders.draft(), "mask").status_code == 404
+    other = builders.mask(box=(0, 0, 9, 9))
+    (storage_folders["shopimg_drafts"] / draft.mask_name).write_bytes(other)
+    assert get(user, draft, "mask").status_code == 404
 
 
 def test_picture__customers_are_sent_to_the_login() -> None:
@@ -85,7 +100,7 @@ def test_picture__customers_are_sent_to_the_login() -> None:
 
 
 def test_picture__unknown_name_is_not_found() -> None:
-    assert get(builders.reviewer(), builders.draft(), "mask").status_code == 404
+    assert get(builders.reviewer(), builders.draft(), "masks").status_code == 404
 
 
 def test_picture__is_for_reading_only() -> None:
@@ -117,8 +132,9 @@ def test_picture__other_bytes_under_the_same_name_are_not_shown(
 
 @pytest.mark.parametrize("name", PICTURE_NAMES)
 def test_picture__gone_file_is_not_found(name: str, storage_folders: dict[str, Path]) -> None:
-    draft = builders.draft()
+    draft = scene()
     (storage_folders["shopimg_drafts"] / draft.draft_name).unlink()
+    (storage_folders["shopimg_drafts"] / draft.mask_name).unlink()
     (storage_folders["default"] / draft.job.source_name).unlink()
     assert get(builders.reviewer(), draft, name).status_code == 404
 

@@ -16,12 +16,18 @@ export function installDecisions(navigation) {
 
 export async function decide(form) {
   const page = currentPage();
-  const { url, next, pk } = page.dataset;
+  const { url, pk } = page.dataset;
   if (decided.has(url)) return; // pressed again while the next page was on its way
+  const next = form.dataset.next ?? page.dataset.next; // a rejection leads to another candidate
   const outcome = form.dataset.decision;
+  const beside = [...page.querySelectorAll("#candidates a:not([aria-current])")];
+  const others = beside.map((link) => link.getAttribute("href"));
   const saving = send(form, url);
   pending.add(saving);
-  decided.set(url, outcome);
+  // Approving one of several candidates decides about all of them.
+  const settled = outcome === "approved" ? [url, ...others] : [url];
+  for (const one of settled) decided.set(one, outcome);
+  others.forEach(pages.forget); // they show each other's state
   mark(pk, outcome);
   // What was prepared before this decision may lead back to it: then the answer knows better.
   const ahead = next && !decided.has(next);
@@ -29,8 +35,9 @@ export async function decide(form) {
   const answer = await saving;
   pending.delete(saving);
   pages.forget(url);
+  others.forEach(pages.forget);
   if (!answer) {
-    decided.delete(url);
+    for (const one of settled) decided.delete(one);
     mark(pk, null);
   } else if (ahead) {
     update(answer.progress);
@@ -91,18 +98,23 @@ function mark(pk, outcome) {
 }
 
 function notify(message, url, level) {
-  const notices = document.querySelector("#notices");
-  const notice = document.createElement("p");
   const link = document.createElement("a");
-  notice.dataset.level = level;
   link.href = url;
-  link.textContent = notices.dataset.again;
+  link.textContent = document.querySelector("#notices").dataset.again;
+  const notice = announce(message, link, level);
   link.addEventListener("click", (event) => {
     event.preventDefault();
     notice.remove();
     pages.forget(url);
     pages.open(url);
   });
+}
+
+// Says something aloud, with a link, and returns what says it.
+export function announce(message, link, level) {
+  const notices = document.querySelector("#notices");
+  const notice = document.createElement("p");
+  notice.dataset.level = level;
   notice.append(`${message} `, link);
   // A failure stays until somebody has seen to it; good news makes room for the next.
   if (level === "ok") {
@@ -110,4 +122,5 @@ function notify(message, url, level) {
     setTimeout(() => notice.remove(), 6000);
   }
   notices.append(notice);
+  return notice;
 }

@@ -1,6 +1,14 @@
 // One key per action. Letters are read as typed; on keyboards without Latin letters by position.
 
-const LETTERS = { a: "approve", r: "reject", z: "zoom", d: "difference", "?": "help" };
+const LETTERS = {
+  a: "approve",
+  r: "reject",
+  z: "zoom",
+  d: "difference",
+  m: "mask",
+  e: "edit",
+  "?": "help",
+};
 const MOVES = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 export function installKeys(actions) {
@@ -29,6 +37,8 @@ function press(actions, event) {
   } else if (!event.repeat && LETTERS[key]) {
     event.preventDefault();
     actions[LETTERS[key]]();
+  } else if (!event.repeat && /^[1-8]$/.test(key)) {
+    actions.pick(key);
   } else if (!event.repeat && (event.key === "ArrowLeft" || event.key === "ArrowRight")) {
     event.preventDefault();
     actions[isForward(event) ? "next" : "previous"]();

@@ -3,7 +3,7 @@
 // "no-store" does not make anybody wait.
 
 const prepared = new Map();
-const KEPT = 4;
+const KEPT = 10; // the other candidates, two pages ahead, one behind
 let arranged = () => {};
 
 export function currentPage() {
@@ -28,8 +28,9 @@ export function forget(url) {
   prepared.delete(url);
 }
 
-// Shows a page; leaves the document where that is not possible.
-export async function open(url, { push = true } = {}) {
+// Shows a page; leaves the document where that is not possible. Candidates take each other's
+// place in the history: going back leads to the picture before.
+export async function open(url, { push = true, replace = false } = {}) {
   currentPage().setAttribute("aria-busy", "true");
   const page = await prepare(url);
   if (page === null) {
@@ -37,7 +38,8 @@ export async function open(url, { push = true } = {}) {
     return;
   }
   prepared.delete(url);
-  if (push) history.pushState(null, "", url);
+  if (replace) history.replaceState(null, "", url);
+  else if (push) history.pushState(null, "", url);
   show(page);
 }
 

@@ -3,6 +3,7 @@
 
 import { decide, installDecisions } from "./decisions.js";
 import { installKeys } from "./keys.js";
+import { connectMaskEditor } from "./mask-editor.js";
 import { currentPage, forget, open, prepare, startHistory } from "./pages.js";
 import { Stage } from "./stage.js";
 
@@ -12,6 +13,8 @@ function arrange(page) {
   stage?.disconnect();
   stage = new Stage(page.querySelector("#stage"));
   connectDialogs(page);
+  connectCandidates(page);
+  connectMaskEditor(page);
   showInStrip(page.querySelector("#strip [aria-current]"));
   prepareNeighbours(page);
 }
@@ -26,10 +29,27 @@ function showInStrip(link) {
 
 function prepareNeighbours(page) {
   const { next, previous } = page.dataset;
-  // One after the other: the pictures of the next page are wanted first.
-  prepare(next)
+  // One after the other: what is there to choose from is wanted first, then the next page.
+  const others = page.querySelectorAll("#candidates a:not([aria-current])");
+  [...others]
+    .reduce((before, link) => before.then(() => prepare(link.getAttribute("href"))), Promise.resolve())
+    .then(() => prepare(next))
     .then((following) => prepare(following?.dataset.next))
     .then(() => prepare(previous));
+}
+
+function connectCandidates(page) {
+  for (const link of page.querySelectorAll("#candidates a")) {
+    link.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      if (!link.hasAttribute("aria-current")) open(link.getAttribute("href"), { replace: true });
+    });
+  }
+}
+
+function pick(number) {
+  currentPage().querySelector(`#candidates a[data-number="${number}"]`)?.click();
 }
 
 function connectDialogs(page) {
@@ -69,6 +89,9 @@ installKeys({
   previous: () => go("previous"),
   zoom: () => stage.toggleZoom(),
   difference: () => stage.toggleDifference(),
+  mask: () => stage.toggleMask(),
+  edit: () => currentPage().querySelector("#open-mask-editor")?.click(),
+  pick,
   peek: (on) => stage.peek(on),
   move: (x, y) => stage.move(x, y),
   help: showHelp,

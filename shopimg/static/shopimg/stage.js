@@ -1,6 +1,7 @@
 // Both pictures over the same pixels: divider, one to one with panning, blink, difference.
 
 import { paintDifference } from "./difference.js";
+import { paintCover } from "./mask.js";
 
 const HANDLE_PIXELS = 24;
 const MARGIN_PIXELS = 16;
@@ -14,6 +15,7 @@ export class Stage {
     this.divider = root.querySelector(".divider");
     this.cut = root.querySelector("#cut");
     this.heat = root.querySelector(".heat");
+    this.cover = root.querySelector(".cover"); // none where nothing was cut out
     this.size = [Number(root.dataset.width), Number(root.dataset.height)];
     this.zoomed = false;
     this.centre = [0.5, 0.5]; // point of the picture in the middle of the view
@@ -50,7 +52,8 @@ export class Stage {
     const right = Math.min(view[0], this.origin[0] + this.shown[0]);
     const bottom = Math.min(view[1], this.origin[1] + this.shown[1]);
     this.span = [left, right - left];
-    const share = this.root.dataset.peek === undefined ? this.cut.value / 100 : 1;
+    const { peek, mask } = this.root.dataset;
+    const share = peek === undefined && mask === undefined ? this.cut.value / 100 : 1;
     const at = left + share * (right - left);
     const inPair = (100 * (at - this.origin[0])) / this.shown[0];
     this.pair.style.setProperty("--cut", `${Number(inPair.toFixed(3))}%`);
@@ -101,12 +104,28 @@ export class Stage {
     if (on === (this.root.dataset.peek !== undefined)) return;
     this.root.toggleAttribute("data-peek", on);
     this.heat.hidden = on || this.root.dataset.heat === undefined;
+    if (this.cover) this.cover.hidden = on || this.root.dataset.mask === undefined;
     this.cut.value = 0;
     this.setPressed("#tool-blink", on);
     this.draw();
   }
 
+  // Shows the upload with everything tinted that was not taken for the product.
+  toggleMask() {
+    if (!this.cover) return;
+    if (this.root.dataset.heat !== undefined) this.toggleDifference();
+    const on = this.root.toggleAttribute("data-mask");
+    this.setPressed("#tool-mask", on);
+    this.cover.hidden = !on;
+    this.draw();
+    if (!on || this.covered) return;
+    this.covered = paintCover(this.cover, this.cover.dataset.mask).catch(() => {
+      this.root.querySelector(".failure").hidden = false;
+    });
+  }
+
   toggleDifference() {
+    if (this.root.dataset.mask !== undefined) this.toggleMask();
     const on = this.root.toggleAttribute("data-heat");
     this.setPressed("#tool-difference", on);
     const legend = this.root.querySelector(".legend");
@@ -146,6 +165,7 @@ export class Stage {
     this.root
       .querySelector("#tool-difference")
       .addEventListener("click", () => this.toggleDifference());
+    this.root.querySelector("#tool-mask")?.addEventListener("click", () => this.toggleMask());
     this.cut.addEventListener("input", () => this.draw());
   }
 
