@@ -48,6 +48,12 @@ def read_upload(content: bytes) -> tuple[Image.Image, str]:
         raise SourceUnreadableError(detail=f"{type(err).__name__}: {err}") from err
 
 
+def stated_source_type(image: Image.Image) -> str:
+    """Return the IPTC origin that a loaded file states about itself, or ``UNKNOWN``."""
+    xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
+    return declared_source_type(xmp.encode() if isinstance(xmp, str) else xmp)
+
+
 def _decode(content: bytes, kind: str) -> tuple[Image.Image, str]:
     image = Image.open(io.BytesIO(content), formats=(kind.upper(),))
     check_source_size(*image.size)
@@ -58,8 +64,7 @@ def _decode(content: bytes, kind: str) -> tuple[Image.Image, str]:
         )
     Image.open(io.BytesIO(content), formats=(kind.upper(),)).verify()
     image.load()
-    xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
-    statement = declared_source_type(xmp.encode() if isinstance(xmp, str) else xmp)
+    statement = stated_source_type(image)
     upright = ImageOps.exif_transpose(image)
     result = _to_srgb(upright)
     result.info = {}
