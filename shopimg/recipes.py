@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
 from shopimg import enhancers
 from shopimg.conf import settings
 from shopimg.contract import BUILT_IN, Network, Recipe, RecipeError
+from shopimg.presets.markets import get_preset
+from shopimg.presets.rules import Preset
+from shopimg.presets.target import target_role
+
+_PRESET = "preset"
 
 
 def all_networks() -> dict[str, Network]:
@@ -23,7 +32,7 @@ def all_recipes() -> dict[str, Recipe]:
         RecipeError: a table or a registered network in the settings is not valid.
     """
     networks = all_networks()
-    own = {name: Recipe.parse(name, table, networks) for name, table in settings.RECIPES.items()}
+    own = {name: parse(name, table, networks) for name, table in settings.RECIPES.items()}
     return {**BUILT_IN, **own}
 
 
@@ -45,6 +54,57 @@ def main_role(name: str) -> str:
         return get_recipe(name).roles[0].name
     except RecipeError:
         return ""
+
+
+def parse(name: str, table: Any, networks: Mapping[str, Network]) -> Recipe:
+    """Build a recipe from its settings table, of which a role may aim at a market.
+
+    Args:
+        name: the recipe's name.
+        table: as ``Recipe.parse`` has it; a role may name its market as ``preset``.
+        networks: those from elsewhere that steps may name.
+
+    Raises:
+        RecipeError: the table is not valid, or the market does not take what a role makes.
+    """
+    if not isinstance(table, Mapping):
+        return Recipe.parse(name, table, networks)  # says what is wrong
+    aims = {role: _aim(f"{name}.{role}", content) for role, content in table.items()}
+    recipe = Recipe.parse(name, {role: rest for role, (rest, _) in aims.items()}, networks)
+    roles = (
+        target_role(role, get_preset(market)) if (market := aims[role.name][1]) else role
+        for role in recipe.roles
+    )
+    return dataclasses.replace(recipe, roles=tuple(roles))
+
+
+def _aim(where: str, role: Any) -> tuple[Any, str]:
+    """Split a role's table into what the contract knows and the name of a market, if any."""
+    if not isinstance(role, Mapping) or _PRESET not in role:
+        return role, ""
+    try:
+        preset = get_preset(role[_PRESET])
+    except (AttributeError, LookupError) as err:
+        raise RecipeError(f"{where}.preset: {err}") from err
+    rest = {key: value for key, value in role.items() if key != _PRESET}
+    for option in _contradicting(rest, preset):
+        raise RecipeError(f"{where}: leave out {option}, which the preset {preset.name!r} sets.")
+    return rest, preset.name
+
+
+def _contradicting(role: Mapping[str, Any], preset: Preset) -> list[str]:
+    """Return the options of a role's table that its preset would replace unseen."""
+    replaced = {
+        "frame": ("width", "height", "fill") if preset.target.side else (),
+        "backdrop": ("colour",) if preset.target.colour else (),
+    }
+    steps = [step for step in role.get("steps") or () if isinstance(step, Mapping)]
+    return [key for key in ("output",) if key in role] + [
+        f"{step['step']}.{option}"
+        for step in steps
+        for option in replaced.get(step.get("step", ""), ())
+        if option in step
+    ]
 
 
 def fingerprint(recipe: Recipe) -> str:

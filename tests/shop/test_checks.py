@@ -21,7 +21,8 @@ from tests.testapp import storages
 from tests.testapp.brokers import using_broker
 from tests.testapp.scope import own_photos
 
-RECIPE = {"main": {"steps": [{"step": "restore"}]}}
+RESTORED = {"steps": [{"step": "restore"}]}
+RECIPE = {"main": RESTORED}
 NAMED = {"main": {"steps": [{"step": "restore", "network": "mine"}]}}
 PINNED = {"file": "a.safetensors", "sha256": "0" * 64}
 
@@ -74,6 +75,9 @@ def test_checks__are_registered_and_have_hints(shopimg) -> None:
         ({"RECIPES": {"clean": {}}}, ["shopimg.E003"]),
         ({"RECIPES": {"clean": {"main": {"steps": [{"step": "melt"}]}}}}, ["shopimg.E003"]),
         ({"RECIPES": {"clean": RECIPE}}, []),
+        ({"RECIPES": {"feed": {"main": {"preset": "bol", **RESTORED}}}}, ["shopimg.E003"]),
+        ({"RECIPES": {"feed": {"main": {"preset": "amazon", **RESTORED}}}}, ["shopimg.E003"]),
+        ({"RECIPES": {"feed": {"main": {"preset": "google", **RESTORED}}}}, []),
         ({"RECIPES": {"clean": NAMED}}, ["shopimg.E003"]),
         ({"RECIPES": {"clean": NAMED}, "NETWORKS": {"mine": PINNED}}, []),
         ({"RECIPES": {"clean": NAMED}, "NETWORKS": {"mine": {"file": "a"}}}, ["shopimg.E014"]),
