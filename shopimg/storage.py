@@ -153,6 +153,17 @@ def publish_copy(draft_name: str, digest: str, mime_type: str) -> str:
         return _write(published(), name, content)
 
 
+def read_published(name: str) -> bytes:
+    """Return a public file.
+
+    Raises:
+        OSError: the storage failed, or does not have it: then it is a ``FileNotFoundError``.
+    """
+    with failures(), published().open(name) as file:
+        content: bytes = file.read()
+    return content
+
+
 def delete(storage: Storage, names: Iterable[str]) -> int:
     """Delete files that may be gone already; a failure is logged and left to the next sweep.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
+from datetime import date, datetime
 
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
@@ -25,3 +25,15 @@ def moment(text: str) -> datetime:
             raise argparse.ArgumentTypeError(f"{text!r} is no date of ISO 8601")
         found = datetime(day.year, day.month, day.day)  # noqa: DTZ001  # made aware below
     return found if timezone.is_aware(found) else timezone.make_aware(found)
+
+
+def day(text: str) -> date:
+    """Read a day of ISO 8601.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError as err:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day of ISO 8601") from err

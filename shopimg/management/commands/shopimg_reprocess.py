@@ -16,6 +16,7 @@ from shopimg import sources
 from shopimg.contract import EnhancementError, RecipeError
 from shopimg.management.interruption import Interruption, interruptible
 from shopimg.management.moments import moment
+from shopimg.management.numbers import positive
 from shopimg.models import BulkRun
 from shopimg.services import bulk, forecasts, queueing
 from shopimg.states import OPEN_JOBS, JobState
@@ -51,7 +52,7 @@ class Command(BaseCommand):
             action="store_true",
             help="short for --status failed quarantined --force",
         )
-        parser.add_argument("--limit", type=_positive, help="most images")
+        parser.add_argument("--limit", type=positive, help="most images")
         parser.add_argument("--force", action="store_true", help="also what is up to date")
         parser.add_argument(
             "--dry-run", action="store_true", help="count by the names of files, change nothing"
@@ -62,7 +63,7 @@ class Command(BaseCommand):
             help="let a worker predict time and memory; change nothing",
         )
         parser.add_argument("--rate", type=_rate, help="most images per second, such as 20/s")
-        parser.add_argument("--batch-size", type=_positive, default=1000)
+        parser.add_argument("--batch-size", type=positive, default=1000)
         parser.add_argument("--wait", action="store_true", help="until all jobs are over")
         parser.add_argument(
             "--resume", metavar="RUN", help="id of an interrupted run; with --wait, of any run"
@@ -257,12 +258,6 @@ def _rate(text: str) -> float:
     if not 0 < rate < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is no rate above 0, such as 20/s")
     return rate
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return int(text)
 
 
 def _duration(seconds: float) -> str:
