@@ -15,6 +15,7 @@ export function connectMaskEditor(page) {
   page.querySelector("#open-mask-editor").addEventListener("click", () => {
     dialog.showModal();
     editor ??= new MaskEditor(dialog);
+    editor.listen();
   });
 }
 
@@ -76,10 +77,12 @@ class MaskEditor {
     this.enable();
   }
 
+  // Not "disabled": that would take the focus, and with it the keys, from whoever has pressed it.
   enable() {
-    const { strokes, undone } = this;
-    this.button("undo").disabled = this.button("reset").disabled = strokes.length === 0;
-    this.button("redo").disabled = undone.length === 0;
+    const empty = { undo: this.strokes, reset: this.strokes, redo: this.undone };
+    for (const [name, strokes] of Object.entries(empty)) {
+      this.button(name).setAttribute("aria-disabled", String(strokes.length === 0));
+    }
   }
 
   choose(tool) {
@@ -104,6 +107,7 @@ class MaskEditor {
   }
 
   reset() {
+    if (this.strokes.length === 0) return;
     this.undone = [...this.strokes].reverse();
     this.strokes = [];
     this.repaint();
@@ -139,8 +143,15 @@ class MaskEditor {
       button.addEventListener("click", () => this[button.dataset.do]());
     }
     this.size.addEventListener("input", () => this.showBrush());
-    this.dialog.addEventListener("keydown", (event) => this.press(event));
     this.dialog.querySelector("[data-close]").addEventListener("click", () => this.dialog.close());
+  }
+
+  // Keys are heard wherever the focus is: a click beside the buttons takes it from all of them.
+  listen() {
+    const press = (event) => this.press(event);
+    document.addEventListener("keydown", press);
+    const stop = () => document.removeEventListener("keydown", press);
+    this.dialog.addEventListener("close", stop, { once: true });
   }
 
   press(event) {
@@ -221,9 +232,7 @@ class MaskEditor {
     const form = this.dialog.querySelector("form");
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      const button = form.querySelector("button:not([type])");
-      button.disabled = true;
-      this.save(form).finally(() => (button.disabled = false));
+      if (!this.saving) this.saving = this.save(form).finally(() => (this.saving = null));
     });
   }
 

@@ -31,10 +31,13 @@ export function paintStroke(canvas, { tool, width, points }) {
   context.strokeStyle = context.fillStyle = TINT;
   context.lineCap = context.lineJoin = "round";
   context.lineWidth = width;
+  // A line without a length is not drawn at all.
+  context.beginPath();
+  context.arc(...points[0], width / 2, 0, 2 * Math.PI);
+  context.fill();
   context.beginPath();
   context.moveTo(...points[0]);
   for (const point of points.slice(1)) context.lineTo(...point);
-  if (points.length === 1) context.lineTo(...points[0]);
   context.stroke();
   context.globalCompositeOperation = "source-over";
 }
