@@ -113,7 +113,10 @@ def save_mask(content: bytes) -> str:
             if _holds(drafts(), name, digest):
                 return name
             drafts().delete(name)
-        return _write(drafts(), name, content)
+        saved = _write(drafts(), name, content)
+        if saved != name:  # somebody else has written the same at the same moment
+            drafts().delete(saved)
+        return name
 
 
 def read_mask(name: str) -> bytes:

@@ -32,6 +32,27 @@ def dialog(site: ReviewSite) -> Page:
     return page
 
 
+def scenes(site: ReviewSite) -> Page:
+    page = site.open_review(builders.scenes()[0])
+    page.locator("#regenerate summary").click()
+    page.locator("#correct summary").click()
+    return page
+
+
+def mask(site: ReviewSite) -> Page:
+    page = site.open_review(builders.scenes()[0])
+    page.keyboard.press("m")
+    page.wait_for_selector("#stage .cover:visible")
+    return page
+
+
+def mask_editor(site: ReviewSite) -> Page:
+    page = site.open_review(builders.scenes()[0])
+    page.keyboard.press("e")
+    page.wait_for_selector("#mask-editor .sheet")
+    return page
+
+
 def published(site: ReviewSite) -> Page:
     boss = User.objects.get(username="boss")
     return site.open_review(reviews.approve(builders.draft(), by=boss))
@@ -73,7 +94,20 @@ def job(site: ReviewSite) -> Page:
     return site.open(reverse("admin:shopimg_enhancementjob_change", args=[draft.job_id]))
 
 
-PAGES = [review, dialog, published, taken_out, queue, empty_queue, confirmation, jobs, job]
+PAGES = [
+    review,
+    dialog,
+    scenes,
+    mask,
+    mask_editor,
+    published,
+    taken_out,
+    queue,
+    empty_queue,
+    confirmation,
+    jobs,
+    job,
+]
 
 
 def boss_at(browser: Browser, server: LiveServer, **options: Any) -> ReviewSite:

@@ -147,3 +147,27 @@ def test_walk__folder_that_is_not_there_is_empty() -> None:
 def test_media_type__comes_from_the_name() -> None:
     assert storage.media_type("drafts/x.webp") == "image/webp"
     assert storage.media_type("drafts/x") == "application/octet-stream"
+
+
+@pytest.mark.parametrize("where", ["folder", "memory"])
+def test_save_mask__name_is_the_content_and_a_damaged_file_is_replaced(
+    where: str, settings
+) -> None:
+    if where == "memory":
+        use_storage(settings, "shopimg_drafts", "MemoryStorage")
+    name = f"masks/{DIGEST}.png"
+    assert [storage.save_mask(CONTENT) for _ in range(2)] == [name, name]
+    assert storage.read_mask(name) == CONTENT
+    storage.drafts().delete(name)
+    storage.drafts().save(name, ContentFile(b"damaged"))
+    with pytest.raises(storage.StorageVerificationError, match="its name promises"):
+        storage.read_mask(name)
+    assert storage.save_mask(CONTENT) == name
+    assert storage.read_mask(name) == CONTENT
+    assert list(storage.walk(storage.drafts(), "masks")) == [name]
+
+
+def test_read_mask__that_is_gone_or_leads_elsewhere_is_not_found() -> None:
+    for name in (f"masks/{DIGEST}.png", "../../etc/passwd"):
+        with pytest.raises(FileNotFoundError):
+            storage.read_mask(name)
