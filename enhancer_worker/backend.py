@@ -9,6 +9,7 @@ from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.errors import working
 from enhancer_worker.pipeline.run import run_recipe
+from enhancer_worker.pipeline.step_cache import StepCache
 from shopimg.contract import NO_MASKS, Deadline, EnhancedImage, Forecast, JobCost, Recipe
 
 
@@ -27,6 +28,7 @@ class NeuralEnhancer:
         """
         self._config = config
         self._engine: Engine | None = None
+        self._cache: StepCache | None = None
         self._lock = threading.Lock()
 
     def enhance(
@@ -40,7 +42,9 @@ class NeuralEnhancer:
         """See ``shopimg.contract.Enhancer``."""
         with self._lock, working():
             engine = self._loaded()
-            return run_recipe(source, recipe, engine=engine, deadline=deadline, masks=masks)
+            return run_recipe(
+                source, recipe, engine=engine, deadline=deadline, masks=masks, cache=self._cache
+            )
 
     def forecast(self, sizes: Sequence[tuple[int, int]], recipe: Recipe) -> Forecast:
         """See ``shopimg.contract.Forecaster``."""
@@ -56,7 +60,10 @@ class NeuralEnhancer:
 
     def _loaded(self) -> Engine:
         if self._engine is None:
-            self._engine = Engine(self._config or WorkerConfig.from_environment())
+            config = self._config or WorkerConfig.from_environment()
+            self._engine = Engine(config)
+            limit = config.step_cache_megabytes * 1_000_000
+            self._cache = StepCache(config.cache_dir / "steps", limit)
         return self._engine
 
     def close(self) -> None:
@@ -64,4 +71,4 @@ class NeuralEnhancer:
         with self._lock:
             if self._engine is not None:
                 self._engine.close()
-            self._engine = None
+            self._engine = self._cache = None

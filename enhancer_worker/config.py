@@ -64,8 +64,11 @@ class WorkerConfig:
     """``ENHANCER_GPU_MEMORY_SHARE``: share of a GPU's memory that one process may take, above 0, at
     most 1; give each of several processes on one GPU its share."""
     cache_dir: Path = field(default_factory=_user_cache)
-    """``ENHANCER_CACHE_DIR``: folder for what was measured on this machine; the user's cache folder
-    by default."""
+    """``ENHANCER_CACHE_DIR``: folder for what was measured on this machine and for products that
+    are cut out already; the user's cache folder by default."""
+    step_cache_megabytes: int = 512
+    """``ENHANCER_STEP_CACHE_MEGABYTES``: room in that folder for products that are cut out already,
+    so that other backdrops for them cost no restoring, enlarging or cutting out; 0 for none."""
 
     def __post_init__(self) -> None:
         if not _DEVICE.fullmatch(self.device):
@@ -78,8 +81,6 @@ class WorkerConfig:
             )
         if self.tier not in TIERS:
             raise WorkerError(detail=f"ENHANCER_TIER={self.tier!r}: use {', '.join(TIERS)}")
-        if self.threads < 0:
-            raise WorkerError(detail=f"ENHANCER_THREADS={self.threads}: must not be negative")
         if self.tile_size and self.tile_size < 64:
             raise WorkerError(detail=f"ENHANCER_TILE_SIZE={self.tile_size}: 0, or at least 64")
         if not 0 < self.gpu_memory_share <= 1:
@@ -88,6 +89,15 @@ class WorkerConfig:
             )
         if self.weights_url and not self.weights_url.startswith("https://"):
             raise WorkerError(detail="ENHANCER_WEIGHTS_URL: must start with https://")
+
+        self._refuse_negative_numbers()
+
+    def _refuse_negative_numbers(self) -> None:
+        for name in ("threads", "step_cache_megabytes"):
+            if getattr(self, name) < 0:
+                raise WorkerError(
+                    detail=f"ENHANCER_{name.upper()}={getattr(self, name)}: must not be negative"
+                )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> WorkerConfig:
@@ -109,6 +119,7 @@ class WorkerConfig:
             gpu_memory_share=_share(values, "ENHANCER_GPU_MEMORY_SHARE"),
             weights_dir=Path(values.get("ENHANCER_WEIGHTS_DIR", "") or SHIPPED_WEIGHTS),
             cache_dir=Path(values.get("ENHANCER_CACHE_DIR", "") or _user_cache()),
+            step_cache_megabytes=_integer(values, "ENHANCER_STEP_CACHE_MEGABYTES", 512),
             weights_url=values.get("ENHANCER_WEIGHTS_URL", ""),
             networks_dir=_folder(values, "ENHANCER_NETWORKS_DIR"),
             backdrops_dir=_folder(values, "ENHANCER_BACKDROPS_DIR"),
@@ -133,8 +144,8 @@ def _is_note(text: ast.expr) -> bool:
     return isinstance(text, ast.Constant) and str(text.value).startswith("``ENHANCER_")
 
 
-def _integer(values: Mapping[str, str], name: str) -> int:
-    text = values.get(name, "0")
+def _integer(values: Mapping[str, str], name: str, default: int = 0) -> int:
+    text = values.get(name, str(default))
     try:
         return int(text)
     except ValueError as err:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
@@ -14,6 +16,7 @@ from enhancer_worker.pipeline.encode import EncodedFile, encode, encode_mask
 from enhancer_worker.pipeline.guards import keep_neutral, lock_white
 from enhancer_worker.pipeline.judging import Judge
 from enhancer_worker.pipeline.locks import check_locks
+from enhancer_worker.pipeline.step_cache import SCENE_STEPS, StepCache, before_scene, cache_key
 from enhancer_worker.pipeline.steps.backdrop import backdrop
 from enhancer_worker.pipeline.steps.cutout import cutout
 from enhancer_worker.pipeline.steps.frame import frame
@@ -61,6 +64,7 @@ def run_recipe(
     engine: Engine,
     deadline: Deadline,
     masks: Mapping[str, bytes] = NO_MASKS,
+    cache: StepCache | None = None,
 ) -> list[EnhancedImage]:
     """Make every candidate of every role of a recipe out of one upload.
 
@@ -70,6 +74,7 @@ def run_recipe(
         engine: runs networks.
         deadline: asked between steps and between tiles.
         masks: the corrected masks that the recipe names, by digest.
+        cache: remembers what recipes with scenes make before those.
 
     Raises:
         SourceError: the file cannot be used, or would become too large.
@@ -83,7 +88,9 @@ def run_recipe(
     source = open_source(content)
     for role in recipe.roles:
         check_output_size(*role.result_size(*source.size))
-    return _RecipeRun(source, recipe, Tools(engine, deadline, masks)).images()
+    tools = Tools(engine, deadline, masks)
+    memory = _Memory(cache, content, engine) if cache and _has_scenes(recipe) else None
+    return _RecipeRun(source, recipe, tools, memory).images()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -98,26 +105,36 @@ class _Wanted:
         return self.role.steps_of(self.candidate)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Memory:
+    """What earlier jobs have made of the same upload."""
+
+    cache: StepCache
+    content: bytes
+    engine: Engine
+
+    def key(self, steps: tuple[Step, ...]) -> str:
+        return cache_key(hashlib.sha256(self.content).hexdigest(), steps, self.engine)
+
+
 class _RecipeRun:
     """One upload on its way through all roles; those that begin alike share the work."""
 
-    def __init__(self, source: OpenedSource, recipe: Recipe, tools: Tools) -> None:
+    def __init__(
+        self, source: OpenedSource, recipe: Recipe, tools: Tools, memory: _Memory | None
+    ) -> None:
         self._wanted = [
             _Wanted(role, candidate)
             for role in recipe.roles
             for candidate in range(role.candidates)
         ]
-        self._tools = tools
+        self._source, self._size = source, source.size
+        self._tools, self._memory = tools, memory
         self._declared = source.declared_source_type
-        self._size = source.size
-        started = time.perf_counter()
-        picture, facts = decode(source)
-        report = StepReport("decode", time.perf_counter() - started, facts)
-        original = _fill(picture)
-        self._judge = Judge(original)
-        self._done: _Contexts = {(): Context(original, (report,))}
+        self._done: _Contexts = {}
         # Apart: roles that enlarge further go on from what was not corrected yet.
         self._judgements: _Contexts = {}
+        self._before_scenes: _Contexts = {}
 
     def images(self) -> list[EnhancedImage]:
         """Finish all in the recipe's order."""
@@ -127,8 +144,20 @@ class _RecipeRun:
             self._forget(self._wanted[position:])
         return images
 
+    @functools.cached_property
+    def _original(self) -> Context:
+        """The upload; nobody decodes it where everything is remembered."""
+        started = time.perf_counter()
+        picture, facts = decode(self._source)
+        report = StepReport("decode", time.perf_counter() - started, facts)
+        return Context(_fill(picture), (report,))
+
+    @functools.cached_property
+    def _judge(self) -> Judge:
+        return Judge(self._original.picture)
+
     def _finish(self, wanted: _Wanted) -> EnhancedImage:
-        context = self._judged(wanted.steps, self._follow(wanted.steps))
+        context = self._judged(wanted.steps, self._made(wanted.steps))
         self._tools.deadline.check()
         source_type = source_type_after(
             self._declared, pixels_changed=context.pixels_changed, composed=context.composed
@@ -153,9 +182,26 @@ class _RecipeRun:
             mask=b"" if context.mask is None else encode_mask(context.mask, self._size),
         )
 
-    def _follow(self, steps: tuple[Step, ...]) -> Context:
-        shared = max(n for n in range(len(steps) + 1) if steps[:n] in self._done)
-        context = self._done[steps[:shared]]
+    def _made(self, steps: tuple[Step, ...]) -> Context:
+        """Take all steps, but for those that an earlier image or job has taken."""
+        prepared = before_scene(steps)
+        if prepared not in self._before_scenes:
+            self._before_scenes[prepared] = self._prepared(prepared)
+        return self._follow(steps, prepared)
+
+    def _prepared(self, steps: tuple[Step, ...]) -> Context:
+        if self._memory is None or not steps:
+            return self._judged(steps, self._follow(steps))
+        key = self._memory.key(steps)
+        known = self._memory.cache.get(key)
+        if known is not None:
+            return _cached(known)
+        context = self._judged(steps, self._follow(steps))
+        self._memory.cache.put(key, context)
+        return context
+
+    def _follow(self, steps: tuple[Step, ...], prepared: tuple[Step, ...] | None = None) -> Context:
+        shared, context = self._start(steps, prepared)
         for count in range(shared + 1, len(steps) + 1):
             self._tools.deadline.check()
             step = steps[count - 1]
@@ -164,6 +210,17 @@ class _RecipeRun:
             context = _take_step(context, step, self._tools)
             self._done[steps[:count]] = context
         return context
+
+    def _start(
+        self, steps: tuple[Step, ...], prepared: tuple[Step, ...] | None
+    ) -> tuple[int, Context]:
+        """Return how many steps were taken already, and what they made."""
+        shared = max((n for n in range(len(steps) + 1) if steps[:n] in self._done), default=0)
+        if prepared is not None and shared <= len(prepared):
+            return len(prepared), self._before_scenes[prepared]
+        if () not in self._done:
+            self._done[()] = self._original
+        return shared, self._done[steps[:shared]]
 
     def _judged(self, steps: tuple[Step, ...], context: Context) -> Context:
         """Compare with the upload: once for all that end here or cut the product out of this."""
@@ -179,6 +236,7 @@ class _RecipeRun:
         begun = {wanted.steps[:n] for wanted in later for n in range(len(wanted.steps) + 1)}
         self._done = _kept(self._done, begun)
         self._judgements = _kept(self._judgements, begun)
+        self._before_scenes = _kept(self._before_scenes, begun)
 
 
 def _with_report(
@@ -229,6 +287,19 @@ def _kept(contexts: _Contexts, begun: Set[tuple[Step, ...]]) -> _Contexts:
 def _at_no_cost(context: Context) -> Context:
     reports = tuple(dataclasses.replace(report, seconds=0.0) for report in context.reports)
     return dataclasses.replace(context, reports=reports)
+
+
+def _cached(context: Context) -> Context:
+    """Say of everything in a context that an earlier job has done it."""
+    reports = tuple(
+        StepReport(report.name, 0.0, {**report.details, "cached": True})
+        for report in context.reports
+    )
+    return dataclasses.replace(context, reports=reports)
+
+
+def _has_scenes(recipe: Recipe) -> bool:
+    return any(isinstance(step, SCENE_STEPS) for role in recipe.roles for step in role.steps)
 
 
 def _fill(picture: Picture) -> Picture:
