@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.optimize import nnls
 
+from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.files import write_whole
 from enhancer_worker.engine.measuring import (
@@ -31,10 +32,13 @@ from enhancer_worker.engine.measuring import (
 from enhancer_worker.engine.runner import TiledRun
 from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.pipeline.run import run_recipe
-from shopimg.contract import Deadline, Recipe, Step, Upscale
+from shopimg.contract import Deadline, Frame, Recipe, Step, Upscale
+from shopimg.contract.steps.scene import SMALLEST_FRAME
 
 _TRIAL_SIZES = ((160, 120), (640, 640), (960, 480), (1280, 960))
 """Width and height, pixels; smaller where the results would be large."""
+_TRIAL_FRAMES = (900, 400, 1200, 600)
+"""Longest sides of the frames that are tried, one with each of the sizes, pixels."""
 _MOST_TRIAL_PIXELS = 6_000_000
 _LONGEST_TRIAL_PIXELS = 1600
 _NOISE = 6.0
@@ -75,6 +79,11 @@ class HollowEngine(Engine):
     def __init__(self, engine: Engine) -> None:
         """Take the engine whose networks are asked for."""
         self._engine = engine
+
+    @property
+    def config(self) -> WorkerConfig:
+        """See ``Engine.config``."""
+        return self._engine.config
 
     def scales(self, kind: str) -> tuple[int, ...]:
         """See ``Engine.scales``."""
@@ -122,26 +131,41 @@ def surroundings_of(recipe: Recipe, engine: HollowEngine, cache_dir: Path) -> Su
 
 def measure_surroundings(recipe: Recipe, engine: HollowEngine) -> Surroundings:
     """Run a recipe without its networks on pictures of a few sizes; medians, as of networks."""
-    recipe = trial_recipe(recipe)
-    sizes = trial_sizes(recipe)
+    sizes = trial_sizes(trial_recipe(recipe))
+    recipes = [trial_recipe(recipe, side) for side, _ in zip(_TRIAL_FRAMES, sizes, strict=False)]
     seconds, memory = list[float](), list[float]()
     # What the first job loads and keeps is not its own: the process is idle after that.
-    run_recipe(trial_jpeg(sizes[0]), recipe, engine=engine, deadline=_NO_LIMIT)
-    for size in sizes:
+    run_recipe(trial_jpeg(sizes[0]), recipes[0], engine=engine, deadline=_NO_LIMIT)
+    for size, trial in zip(sizes, recipes, strict=True):
         run = functools.partial(
-            run_recipe, trial_jpeg(size), recipe, engine=engine, deadline=_NO_LIMIT
+            run_recipe, trial_jpeg(size), trial, engine=engine, deadline=_NO_LIMIT
         )
         idle = start_peak()
         seconds.append(statistics.median(timed_runs(run)[1:]))
         memory.append(float(max(0, peak_bytes() - idle)))
-    pixels = [(width * height, result_pixels((width, height), recipe)) for width, height in sizes]
+    pixels = [
+        (size[0] * size[1], result_pixels(size, trial))
+        for size, trial in zip(sizes, recipes, strict=True)
+    ]
     return Surroundings(fit_plane(pixels, seconds), fit_plane(pixels, memory))
 
 
-def trial_recipe(recipe: Recipe) -> Recipe:
-    """Let what enlarges to a fixed size stop earlier: costs are told by pixels."""
+def trial_recipe(recipe: Recipe, longest_frame: int = _TRIAL_FRAMES[0]) -> Recipe:
+    """Let what leads to a fixed size stop earlier: costs are told by pixels.
+
+    Args:
+        recipe: what is to be measured.
+        longest_frame: pixels; of several trials, which would tell nothing of the costs of a frame's
+            pixels if all frames were the same.
+    """
 
     def shortened(step: Step) -> Step:
+        if isinstance(step, Frame) and step.width:
+            share = min(1.0, longest_frame / max(step.width, step.height))
+            width, height = (
+                max(SMALLEST_FRAME, round(side * share)) for side in (step.width, step.height)
+            )
+            return replace(step, width=width, height=height)
         if isinstance(step, Upscale) and step.to:
             return replace(step, to=min(step.to, _LONGEST_TRIAL_PIXELS))
         return step
