@@ -87,7 +87,9 @@ CELERY_BROKER_URL = _BROKER["CELERY_BROKER_URL"]
 CELERY_BROKER_TRANSPORT_OPTIONS = _BROKER.get("CELERY_BROKER_TRANSPORT_OPTIONS", {})
 
 SHOPIMG = {
-    "SOURCES": {"demoshop.ProductImage": {"field": "original", "recipe": "clean", "alt": "alt"}},
+    "SOURCES": {
+        "demoshop.ProductImage": {"field": "original", "recipe": "catalogue", "alt": "alt"}
+    },
     "ENHANCER": os.environ.get("DEMO_ENHANCER", "enhancer_worker.backend.NeuralEnhancer"),
     "DRAFT_STORAGE": "shopimg_drafts",
     "PUBLISHED_STORAGE": "shopimg_published",

@@ -36,6 +36,11 @@ class Sample:
         """The photograph as the path tracer made it."""
         return FOLDER / f"{self.photo}.jpg"
 
+    @property
+    def mask_path(self) -> Path:
+        """What of that photograph is the product, as the path tracer knows it."""
+        return FOLDER / "masks" / f"{self.photo}.png"
+
 
 def samples() -> list[Sample]:
     """Read the catalogue, in the order in which the shop shows it."""

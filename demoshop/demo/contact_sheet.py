@@ -1,4 +1,4 @@
-"""One picture to judge by: clean, upload and result of every product, side by side."""
+"""One picture to judge by: every product clean, as uploaded and as enhanced, side by side."""
 
 from __future__ import annotations
 
@@ -8,70 +8,72 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from demoshop.catalogue import Sample
-from demoshop.demo.report import Row, picture_of
+from demoshop.demo.report import MAIN, Row, picture_of, variant_of
 from demoshop.demo.seeding import Upload
 from shopimg.models import EnhancedVariant
 
 TILE = 300
-"""Side of one crop on the sheet, pixels; crops are shown at their own pixels."""
+"""Side of one tile of the sheet, pixels; crops of the photograph are shown at their own pixels, a
+picture with another background as a whole."""
 GAP, MARGIN, HEADER, CAPTION = 12, 24, 56, 44
 PAPER, INK, QUIET = (250, 250, 248), (29, 31, 30), (104, 110, 106)
-COLUMNS = 2
-"""Products beside each other."""
-TITLES = ("clean rendering", "uploaded (enlarged)", "enhanced")
+TITLES = ("clean rendering", "uploaded (enlarged)", "enhanced", "white", "scene")
+WIDTH = len(TITLES) * TILE + (len(TITLES) - 1) * GAP
 
 
 def write(uploads: Sequence[Upload], rows: Sequence[Row], path: Path) -> None:
     """Draw the sheet; a product without a result shows an empty tile."""
-    block = (3 * TILE + 2 * GAP, CAPTION + TILE)
-    lines = -(-len(uploads) // COLUMNS)
-    size = (
-        2 * MARGIN + COLUMNS * block[0] + (COLUMNS - 1) * 2 * MARGIN,
-        2 * MARGIN + HEADER + lines * (block[1] + GAP),
-    )
+    step = CAPTION + TILE + GAP
+    size = (2 * MARGIN + WIDTH, 2 * MARGIN + HEADER + len(uploads) * step)
     sheet = Image.new("RGB", size, PAPER)
-    for column in range(COLUMNS):
-        _titles(sheet, MARGIN + column * (block[0] + 2 * MARGIN))
+    _titles(sheet)
     for number, (upload, row) in enumerate(zip(uploads, rows, strict=True)):
-        left = MARGIN + number % COLUMNS * (block[0] + 2 * MARGIN)
-        top = MARGIN + HEADER + number // COLUMNS * (block[1] + GAP)
-        _block(sheet, (left, top), upload, row)
+        _line(sheet, MARGIN + HEADER + number * step, upload, row)
     sheet.save(path, optimize=True)
 
 
-def _titles(sheet: Image.Image, left: int) -> None:
+def _titles(sheet: Image.Image) -> None:
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(20)
     for number, title in enumerate(TITLES):
-        place = (left + number * (TILE + GAP), MARGIN + HEADER / 2)
+        place = (MARGIN + number * (TILE + GAP), MARGIN + HEADER / 2)
         pen.text(place, title, INK, font, anchor="lm")
 
 
-def _block(sheet: Image.Image, place: tuple[int, int], upload: Upload, row: Row) -> None:
-    left, top = place
-    pen = ImageDraw.Draw(sheet)
-    pen.text((left, top + CAPTION / 2), row.name, INK, ImageFont.load_default(17), anchor="lm")
+def _line(sheet: Image.Image, top: int, upload: Upload, row: Row) -> None:
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(17)
+    pen.text((MARGIN, top + CAPTION / 2), row.name, INK, font, anchor="lm")
     figures = f"{row.psnr_before:.2f} dB"
     if row.psnr_after is not None:
         figures += f"  to  {row.psnr_after:.2f} dB"
-    end = (left + 3 * TILE + 2 * GAP, top + CAPTION / 2)
-    pen.text(end, figures, QUIET, ImageFont.load_default(17), anchor="rm")
-    for number, crop in enumerate(_crops(upload)):
-        sheet.paste(crop, (left + number * (TILE + GAP), top + CAPTION))
+    if row.mask_iou is not None:
+        figures += f"   mask IoU {row.mask_iou:.3f}"
+    pen.text((MARGIN + WIDTH, top + CAPTION / 2), figures, QUIET, font, anchor="rm")
+    variants = list(EnhancedVariant.objects.for_source(upload.image).order_by("-created_at"))
+    tiles = [*_crops(upload, variants), *(_whole(variants, role) for role in TITLES[3:])]
+    for number, tile in enumerate(tiles):
+        if tile is not None:
+            sheet.paste(tile, (MARGIN + number * (TILE + GAP), top + CAPTION))
 
 
-def _crops(upload: Upload) -> list[Image.Image]:
+def _crops(upload: Upload, variants: Sequence[EnhancedVariant]) -> list[Image.Image | None]:
     """Return the same part of the three pictures, at the clean picture's pixels."""
     with Image.open(upload.sample.clean_path) as file:
         clean = file.convert("RGB")
     with upload.image.original.open() as file:
         source = Image.open(file).convert("RGB").resize(clean.size, Image.Resampling.BICUBIC)
     box = _box(upload.sample, clean)
-    crops = [clean.crop(box), source.crop(box)]
-    variant = EnhancedVariant.objects.for_source(upload.image).order_by("created_at").last()
-    if variant is not None:
-        result = picture_of(variant).convert("RGB").resize(clean.size, Image.Resampling.BICUBIC)
-        crops.append(result.crop(box))
-    return crops
+    main = variant_of(variants, MAIN)
+    if main is None:
+        return [clean.crop(box), source.crop(box), None]
+    result = picture_of(main).convert("RGB").resize(clean.size, Image.Resampling.BICUBIC)
+    return [clean.crop(box), source.crop(box), result.crop(box)]
+
+
+def _whole(variants: Sequence[EnhancedVariant], role: str) -> Image.Image | None:
+    variant = variant_of(variants, role)
+    if variant is None:
+        return None
+    return picture_of(variant).convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
 
 
 def _box(sample: Sample, clean: Image.Image) -> tuple[int, int, int, int]:

@@ -67,26 +67,32 @@ def _review(
 ) -> None:
     """Approve the drafts, and see that customers get them in every size."""
     for upload in uploads:
-        variant = _approve(upload, reviewer)
-        waiting.wait_for_renditions(variant, worker, timeout_seconds=RENDITION_SECONDS)
-        _check_storefront(upload, variant)
+        variants = _approve(upload, reviewer)
+        for variant in variants:
+            waiting.wait_for_renditions(variant, worker, timeout_seconds=RENDITION_SECONDS)
+        _check_storefront(upload, variants)
 
 
-def _approve(upload: Upload, reviewer: AbstractUser) -> EnhancedVariant:
-    """Approve the draft of an upload as the review screen does."""
-    variant = EnhancedVariant.objects.for_source(upload.image).awaiting_review().first()
-    if variant is None:
+def _approve(upload: Upload, reviewer: AbstractUser) -> list[EnhancedVariant]:
+    """Approve a draft of each role as the review screen does; other candidates give way."""
+    drafts = list(EnhancedVariant.objects.for_source(upload.image).awaiting_review())
+    roles = sorted({draft.role for draft in drafts})
+    if report.MAIN not in roles:
         raise waiting.WaitingError(f"There is no draft of {upload.sample.name} to approve.")
-    return reviews.approve(variant, by=reviewer, note="Approved by the demo.")
+    chosen = [report.variant_of(drafts, role) for role in roles]
+    note = "Approved by the demo."
+    return [reviews.approve(draft, by=reviewer, note=note) for draft in chosen if draft]
 
 
-def _check_storefront(upload: Upload, variant: EnhancedVariant) -> None:
-    """Look at the product page as a customer: the new picture has to be there."""
+def _check_storefront(upload: Upload, variants: Sequence[EnhancedVariant]) -> None:
+    """Look at the product page as a customer: the new pictures have to be there."""
     response = Client(SERVER_NAME="localhost").get(upload.image.product.get_absolute_url())
-    url = variant.published_url or ""
-    if response.status_code != 200 or url not in response.text:
-        raise CommandError(f"The product page of {upload.sample.name} does not show {url}.")
-    click.echo(f"{upload.sample.name}: approved, published, and on its product page")
+    for variant in variants:
+        url = variant.published_url or ""
+        if response.status_code != 200 or url not in response.text:
+            raise CommandError(f"The product page of {upload.sample.name} does not show {url}.")
+    roles = ", ".join(variant.role for variant in variants)
+    click.echo(f"{upload.sample.name}: {roles} approved, published, and on its product page")
 
 
 def judge(rows: Sequence[report.Row]) -> None:

@@ -19,7 +19,7 @@ from demoshop.render.shots import SHOTS
 @click.option("--only", multiple=True, type=click.Choice(sorted(SHOTS)), help="Render just these.")
 @click.option("--width", default=800, show_default=True, help="Pixels; the height is 5/4 of it.")
 @click.option("--samples", default=96, show_default=True, help="Light paths per pixel.")
-@click.option("--masks", is_flag=True, help="Only the product's exact masks, as NAME-alpha.png.")
+@click.option("--masks", is_flag=True, help="Only the exact masks of the products, as PNG files.")
 @click.option(
     "--variant",
     default="scalar_rgb",
@@ -41,7 +41,7 @@ def render(
             size = (width, width * 5 // 4)
             if masks:
                 mask = coverage(studio.load_mask(size), samples, seed=number)
-                mask.save(out / f"{name}-alpha.png", optimize=True)
+                mask.save(out / f"{name}.png", optimize=True)
             else:
                 light = denoise(expose(studio.load(size), samples, seed=number))
                 picture = develop(light, studio.exposure)

@@ -61,7 +61,7 @@ class Picture:
     sources: tuple[PictureSource, ...] = ()
     """Responsive sizes, best format first; none before the worker has written them."""
     roles: tuple[Picture, ...] = ()
-    """Everything that is published for the image, the recipe's first role first, then by name."""
+    """All that is published for the image, the recipe's first role first, then the newest."""
 
     @property
     def role(self) -> str:
@@ -115,7 +115,7 @@ def picture_of(instance: Model, role: str | None = None) -> Picture:
 
 
 def roles_of(instance: Model) -> tuple[Picture, ...]:
-    """Describe all that is published for an image, the recipe's first role first, then by name.
+    """Describe all that is published for an image, the recipe's first role first, then the newest.
 
     ``picture_of`` and ``{% product_picture %}`` then need no query for any of the roles.
     """

@@ -49,7 +49,7 @@ class Shown:
     variant: EnhancedVariant | None
     """The published variant, or None: then the original is shown."""
     roles: tuple[EnhancedVariant, ...]
-    """The published variant of each role, that of the recipe's first one first, then by name."""
+    """The published variant of each role: of the recipe's first one, then the newest first."""
 
 
 def publish(
@@ -265,12 +265,13 @@ def _shown(
     file = source.file_of(instance)
     published = by_source.get((key["source_type"].pk, key["source_id"]), {})
     main = main_role(source.recipe)
-    last = next(reversed(published.values()), None)
+    newest_first = list(reversed(published.values()))
+    roles = sorted(newest_first, key=lambda variant: variant.role != main)
     return Shown(
         original_url=file.url if file else "",
         alt=source.alt_of(instance),
-        variant=published.get(main, last) if role is None else published.get(role),
-        roles=tuple(published[name] for name in sorted(published, key=lambda r: (r != main, r))),
+        variant=next(iter(roles), None) if role is None else published.get(role),
+        roles=tuple(roles),
     )
 
 

@@ -45,7 +45,7 @@ def product_picture(
 
 @register.simple_tag
 def product_roles(image: Model | None) -> tuple[pictures.Picture, ...]:
-    """Return all that is published for an image, the recipe's first role first, then by name.
+    """Return all that is published for an image, the recipe's first role first, then the newest.
 
     Each one goes to ``product_picture`` by its ``role``, without another query.
 

@@ -23,11 +23,16 @@ from tests.servers.redis import RedisServer
 from tests.servers.s3 import S3Server
 
 ROOT = Path(__file__).resolve().parents[2]
+LEAST_IOU = 0.9
+LARGEST_SHIFT = 2.0
 KEYS = [
     "name", "source_width", "source_height", "width", "height",
-    "psnr_before", "psnr_after", "seconds", "status",
+    "psnr_before", "psnr_after", "seconds", "status", "mask_iou", "pixel_lock", "white_share",
 ]  # fmt: skip
-BETTER = Row("Mug", 400, 500, 800, 1000, 30.0, 31.5, {"restore": 0.25, "upscale": 1}, "published")
+BETTER = Row(
+    "Mug", 400, 500, 800, 1000, 30.0, 31.5, {"restore": 0.25, "upscale": 1}, "published",
+    mask_iou=0.9876, pixel_lock=0.543, white_share=0.9991,
+)  # fmt: skip
 FAILED = Row("Lamp", 400, 500, None, None, 30.0, None, {}, "failed")
 
 
@@ -48,7 +53,7 @@ def test_report__json_has_the_promised_keys(tmp_path: Path) -> None:
 def test_report__table_lines_up() -> None:
     head, better, failed = report.table([BETTER, FAILED]).splitlines()
     assert head.split("  ")[0].strip() == "product"
-    assert "+1.50 dB" in better
+    assert "+1.50 dB     0.988        0.54  99.91%" in better
     assert better.endswith("published")
     assert failed.endswith("failed")
     assert head.index("after") + len("after") == better.index("800x1000") + len("800x1000")
@@ -151,6 +156,9 @@ def run_demo(folder: Path, *options: str, **variables: str) -> list[dict[str, An
 def assert_all_better(rows: list[dict[str, Any]]) -> None:
     assert all(list(row) == KEYS for row in rows)
     assert all(row["psnr_after"] > row["psnr_before"] for row in rows)
+    assert all(row["mask_iou"] > LEAST_IOU for row in rows)
+    assert all(row["pixel_lock"] < LARGEST_SHIFT for row in rows)
+    assert all(row["white_share"] == 1 for row in rows)
     states = [row["status"] for row in rows]
     assert states == ["published", *["awaiting_review"] * (len(rows) - 1)]
 

@@ -78,7 +78,8 @@ class ImageSerializer(serializers.Serializer[Any]):
     published = PublishedSerializer(allow_null=True)
     provenance = ProvenanceSerializer(allow_null=True)
     roles = RoleSerializer(
-        many=True, help_text="Everything that is published, `main` first, then by name."
+        many=True,
+        help_text="All that is published: the recipe's first role, then the newest.",
     )
 
 
