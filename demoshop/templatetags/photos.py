@@ -9,6 +9,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from demoshop.models import ProductImage
+from shopimg.contract.provenance import COMPOSITE_WITH_GENERATED, GENERATED
 from shopimg.services import pictures
 
 register = template.Library()
@@ -37,3 +38,10 @@ def photo_note(image: ProductImage) -> Note | None:
         steps=capfirst(", ".join(labels[name] for name in names if name in labels)),
         original_url=picture.original_url,
     )
+
+
+@register.filter
+def has_generated_background(picture: pictures.Picture) -> bool:
+    """Tell whether customers should be told that a picture's background was never there."""
+    provenance = picture.variant.provenance if picture.variant else {}
+    return provenance.get("digital_source_type") in {COMPOSITE_WITH_GENERATED, GENERATED}

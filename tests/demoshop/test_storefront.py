@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 
@@ -12,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 
 from demoshop.models import Product, ProductImage
+from shopimg.contract.provenance import COMPOSITE_WITH_GENERATED
 from shopimg.models import EnhancedVariant
 from shopimg.services import requests, reviews
 from tests import builders
@@ -160,3 +162,25 @@ def test_admin__lists_products_with_thumbnails(
     assert "€22.00" in page
     page = admin_client.get(f"/admin/demoshop/product/{product.pk}/change/").text
     assert 'alt="Mug, seen from above"' in page
+
+
+def test_product_page__shows_every_role_that_is_published(
+    client: Client, make_product: MakeProduct
+) -> None:
+    product = make_product("Mug")
+    image = product.images.get()
+    rosa = builders.reviewer()
+    requests.request_enhancement(image)
+    reviews.approve(builders.draft(image), by=rosa)
+    page = client.get(product.get_absolute_url()).text
+    assert "More views" not in page
+    requests.request_enhancement(image, requests.Order(recipe="scene"))
+    scene = dataclasses.replace(
+        builders.enhanced(role="scene", colour=(9, 9, 9)),
+        digital_source_type=COMPOSITE_WITH_GENERATED,
+    )
+    (variant,) = builders.finished(image, [scene])
+    reviews.approve(variant, by=rosa)
+    page = client.get(product.get_absolute_url()).text
+    assert page.count(f'src="{variant.published_url}"') == 1
+    assert page.count("Generated background") == 1
