@@ -7,8 +7,11 @@ the largest CIEDE2000 found was 0.6 at the median and 2.6 at p95, with single pi
 away; JPEG of quality 70 had 0.5 and 2.7. The limits lie well above that: 8-bit noise in every pixel
 and colour has 1.9 and 5.3 at quality 92. A wrong profile or a shifted picture lies beyond them.
 
-White lock: before plain white, what is not product at all is 255 in the composite, and the file's
-share of such pixels is measured, with the darkest of them.
+White lock: before plain white, what is not product at all is 255 in the composite. In the file the
+share of exactly white pixels is measured, with the darkest: where blocks of pixels hold some of the
+product, JPEG and its like ring. Six cut-outs of shops at 2,000 x 2,000 had 99.2 to 99.9 % at JPEG
+quality 95 and 98.8 to 99.8 % at 90; a PNG has all. A quality at which white itself becomes 254,
+such as 45 of JPEG, fails.
 """
 
 from __future__ import annotations
@@ -156,7 +159,7 @@ def white_figures(product: Picture, composite: Pixels, decoded: Pixels) -> dict[
         from a clean blend of the nearest inside with white; an old background shows there.
 
     Raises:
-        PixelLockError: the composite itself is not white there.
+        PixelLockError: the composite is not white there, or white is not white in the file.
     """
     if product.alpha is None:
         raise ValueError("a product without transparency has nothing around it")
@@ -166,6 +169,10 @@ def white_figures(product: Picture, composite: Pixels, decoded: Pixels) -> dict[
     if composite[around].min() < 255:
         raise PixelLockError(detail="the composite is not white around the product")
     darkest = decoded[around].min(axis=1)
+    if np.median(darkest) < 255:
+        raise PixelLockError(
+            detail=f"white is {int(np.median(darkest))} in the file: choose another output.quality"
+        )
     return {
         "white_share": round(float((darkest == 255).mean()), 6),
         "white_min": float(darkest.min()),

@@ -133,6 +133,12 @@ def test_white_lock__does_not_let_254_pass() -> None:
         locked(product, composite)
 
 
+def test_white_lock__refuses_a_quality_at_which_white_is_254() -> None:
+    product = smooth()
+    with pytest.raises(PixelLockError, match="white is 254 in the file"):
+        locked(product, before(product), Output("jpeg", 45))
+
+
 def test_white_lock__finds_the_halo_of_an_old_background() -> None:
     clean = smooth(softness=2.0)
     assert clean.alpha is not None
