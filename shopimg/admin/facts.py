@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from shopimg import reasons
+from shopimg.contract.steps.scene import PICTURE, PLAIN
 from shopimg.models import EnhancedVariant
 from shopimg.reasons import COLOUR_MEANING, LIMITS, Limit
 
@@ -38,8 +39,8 @@ class Fact:
 FIGURE_LABELS: Mapping[str, Any] = {
     "colour_shift_mean_uncorrected": gettext_lazy("Colour shift, mean, before the correction"),
     "colour_shift_p95_uncorrected": gettext_lazy("Colour shift, p95, before the correction"),
-    "pixel_lock_max": gettext_lazy("Product changed by the backdrop, most, levels of 255"),
-    "pixel_lock_p50": gettext_lazy("Product changed by the backdrop, median"),
+    "pixel_lock_max_difference": gettext_lazy("Product changed by the file, levels of 255"),
+    "white_min": gettext_lazy("Darkest of the white background, of 255"),
 }
 """Figures that nobody judges, but that have better names than their own."""
 
@@ -52,6 +53,7 @@ UPLOAD_LABELS: Mapping[str, Any] = {
 
 _SCENERY = ("cutout_", "pixel_lock_", "white_")
 """How the names of figures about a cut-out and its surroundings start."""
+_UNSHOWN = ("pixel_lock_p50", "pixel_lock_max")
 
 STEP_LABELS: Mapping[str, Any] = {
     "decode": gettext_lazy("Read"),
@@ -121,12 +123,16 @@ def figures(variant: EnhancedVariant) -> list[Fact]:
 
 def scenery(variant: EnhancedVariant) -> list[Fact]:
     """Return what was measured of the cut-out, of the product inside it and of what is around."""
-    measured = variant.quality.items()
-    return [
+    facts = [
         _measured(name, value)
-        for name, value in sorted(measured)
-        if name.startswith(_SCENERY) and value is not None
+        for name, value in sorted(variant.quality.items())
+        if name.startswith(_SCENERY) and name not in _UNSHOWN and value is not None
     ]
+    if "pixel_lock_p95" in variant.quality:
+        # Without that there would be no variant.
+        compared = _("Compared one by one before the file was written")
+        facts.insert(0, Fact(_("Pixels inside the product"), _("identical"), "ok", compared))
+    return facts
 
 
 def upload(variant: EnhancedVariant) -> list[Fact]:
@@ -205,7 +211,7 @@ def _step_label(operation: Mapping[str, Any]) -> str:
         return _("%(step)s: not needed") % {"step": label}
     if operation.get("corrected"):
         return _("%(step)s: corrected") % {"step": label}
-    if "seed" in operation:
+    if "seed" in operation and operation.get("generator") not in {PLAIN, PICTURE}:
         seed = _("seed %(seed)s") % {"seed": operation["seed"]}
         return ", ".join(filter(None, [label, _style(operation), seed]))
     if operation.get("scale"):

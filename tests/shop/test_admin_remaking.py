@@ -89,14 +89,15 @@ def test_line__rejecting_one_leads_to_another_candidate(rosa: User) -> None:
 
 def test_page__says_what_was_measured_of_the_cut_out(rosa: User) -> None:
     first, *_others = builders.scenes()
-    quality = {"cutout_confidence": 0.71, "pixel_lock_p95": 0.0, "white_share": 0.9987}
+    quality = {"cutout_confidence": 0.71, "pixel_lock_p95": 0.0, "white_share": 0.9787}
     EnhancedVariant.objects.filter(pk=first.pk).update(quality=quality)
     page = page_of(rosa, first)
     assert "<b>Look at the edge of the product</b> <span>Cut-out confidence: 0.71</span>" in page
-    assert "Background that is exactly white: 0.9987</span>" in page
+    assert "Background that is exactly white: 0.9787</span>" in page
     facts = page[page.index("<h2>Product and background</h2>") : page.index("<h2>What was done")]
     assert 'data-level="warn"> <dt>Cut-out confidence</dt>' in facts
-    assert 'data-level="ok"> <dt>Product changed by the backdrop, p95</dt>' in facts
+    assert 'data-level="ok"> <dt>Product changed by the file, p95</dt>' in facts
+    assert '"ok"> <dt>Pixels inside the product</dt> <dd title="Compared one by one' in facts
     assert "Colours and text" not in facts
 
 

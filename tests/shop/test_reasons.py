@@ -26,10 +26,11 @@ from shopimg.reasons import LIMITS, ReviewReason, beyond
             {"colour": "colour_shift_p95"},
         ),
         ({"colour_shift_p95_uncorrected": 9.0, "colour_corrected": 1.0}, {}),
-        ({"cutout_confidence": 0.8, "pixel_lock_p95": 1.0, "white_share": 1.0}, {}),
+        ({"cutout_confidence": 0.8, "pixel_lock_p95": 4.0, "white_share": 0.98}, {}),
         ({"cutout_confidence": 0.79}, {"cutout": "cutout_confidence"}),
-        ({"pixel_lock_p95": 1.01, "pixel_lock_max": 9.0}, {"product": "pixel_lock_p95"}),
-        ({"white_share": 0.9999}, {"white": "white_share"}),
+        ({"pixel_lock_p95": 4.01, "pixel_lock_max": 9.0}, {"product": "pixel_lock_p95"}),
+        ({"white_share": 0.9799}, {"white": "white_share"}),
+        ({"white_halo": 10.01, "cutout_confidence": 0.9}, {"cutout": "white_halo"}),
     ],
 )
 def test_beyond__names_the_first_figure_of_each_reason(

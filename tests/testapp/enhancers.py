@@ -140,7 +140,8 @@ def _scene(
         colour = (255, 255, 255) if backdrop.is_plain else (shade, 150, 255 - shade)
         scene = Image.new("RGB", upload.size, colour)
         scene.paste(upload, mask=product)
-    report = StepReport("backdrop", 0.25, {"seed": getattr(backdrop, "seed", 0)})
+    details = backdrop.options() if isinstance(backdrop, Backdrop) else {}
+    report = StepReport("backdrop", 0.25, details)
     return EnhancedImage(
         role=role.name,
         content=_encoded(scene),
