@@ -47,16 +47,17 @@ def load(entry: ZooEntry, placement: Placement, config: WorkerConfig) -> LoadedN
 
     Args:
         entry: which one.
-        placement: engine, device and precision; what judges uploads always runs on the CPU in fp32.
+        placement: engine, device and precision; what judges uploads or cuts out, a whole picture at
+            once, always runs on the CPU in fp32.
         config: threads, and where the weights are.
 
     Raises:
         WorkerError: a file is missing or is not the one that ``weights.json`` pins; or the weights
             are of another network than this version runs; or int8 was asked for and there is none.
     """
-    if entry.kind == "estimate":
-        # Its answers meet thresholds, and it takes no time: there is nothing to gain. Nor should
-        # it fail because a GPU is full.
+    if entry.kind in {"estimate", "cutout"}:
+        # Their answers meet thresholds, and they take no time: there is nothing to gain. Nor should
+        # they fail because a GPU is full.
         placement = replace(placement, device="cpu", precision="fp32")
     record = read_record(entry.name, config.weights_dir)
     _check_net(entry, record)

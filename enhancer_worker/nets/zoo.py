@@ -21,7 +21,8 @@ class ZooEntry:
     name: str
     """Weight name; its files are `weights/NAME.safetensors`, `NAME.xml` and `NAME.bin`."""
     kind: str
-    """What it serves: the step "upscale" or "restore", or "estimate", which judges uploads."""
+    """What it serves: the step "upscale", "restore" or "cutout", or "estimate", which judges
+    uploads."""
     scale: int
     """Output pixels per input pixel along one axis."""
     halo: int
@@ -84,6 +85,15 @@ def _estimator() -> nn.Module:
     return Estimator(EstimatorConfig())
 
 
+def _matting() -> nn.Module:
+    from enhancer_worker.nets.matting import (  # noqa: PLC0415 - needs torch
+        MattingConfig,
+        MattingNet,
+    )
+
+    return MattingNet(MattingConfig())
+
+
 def _espcn(scale: int) -> ZooEntry:
     def build() -> nn.Module:
         from enhancer_worker.nets.espcn import ESPCN, ESPCNConfig  # noqa: PLC0415 - needs torch
@@ -128,6 +138,15 @@ ZOO: dict[str, ZooEntry] = {
             net={"net": "unet_restorer", "channels": [48, 80], "blocks": [2, 8]},
         ),
         ZooEntry("estimate_s", "estimate", 1, halo=0, multiple_of=8, build=_estimator),
+        ZooEntry(
+            "cutout_s",
+            "cutout",
+            1,
+            halo=0,
+            multiple_of=32,
+            build=_matting,
+            net={"net": "matting", "channels": [32, 64, 80, 96], "blocks": [1, 1, 1, 1]},
+        ),
         *(make(scale) for make in (_espcn, _vdsr) for scale in (2, 3, 4)),
     )
 }

@@ -12,6 +12,7 @@ from enhancer_worker.training import (
     export,
     finetune,
     fit_estimator,
+    fit_matting,
     fit_restorer,
     fit_upscaler,
 )
@@ -26,19 +27,21 @@ from enhancer_worker.training.args import (
 from enhancer_worker.training.catalogue import TooFewPhotosError
 from enhancer_worker.training.data import NoTrainingImagesError
 from enhancer_worker.training.fit_estimator import EstimatorArgs
+from enhancer_worker.training.fit_matting import MattingArgs
 from shopimg.contract import WorkerError
 
 KINDS: dict[str, tuple[type[TrainingArgs], Callable[[Any], object]]] = {
     "restorer": (RestorerArgs, fit_restorer.fit),
     "upscaler": (UpscalerArgs, fit_upscaler.fit),
     "estimator": (EstimatorArgs, fit_estimator.fit),
+    "matting": (MattingArgs, fit_matting.fit),
 }
 """What `train` trains: arguments and run of each."""
 USAGE = f"usage: python -m enhancer_worker train {{{','.join(KINDS)}}} --data DIR --out DIR ...\n"
 
 
 def train_main(argv: Sequence[str] | None = None) -> int:
-    """`train restorer|upscaler|estimator ...`.
+    """`train restorer|upscaler|estimator|matting ...`.
 
     Args:
         argv: arguments after `train`; None reads the process's own.

@@ -169,7 +169,11 @@ class TrainingModule(lightning.LightningModule):
         for name, value in self.score(result, batch.gt).items():
             self._figures.setdefault(f"val/{batch.kind}_{name}", []).append(value)
         if len(self._shown) < IMAGES_SHOWN and result.ndim == 4:
-            self._shown.append(_side_by_side(batch, result))
+            self._shown.append(self.shown(batch, result))
+
+    def shown(self, batch: HeldOut, result: Tensor) -> Tensor:
+        """Source, result and truth side by side: (1, 3, H, W), [0, 1]."""
+        return side_by_side(batch.lq, result, batch.gt)
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean figures and some pictures."""
@@ -205,6 +209,7 @@ def copy_matching(net: nn.Module, state: dict[str, Tensor]) -> list[str]:
     return sorted(own.keys() - matching.keys())
 
 
-def _side_by_side(batch: HeldOut, result: Tensor) -> Tensor:
-    shown = [nn.functional.interpolate(i, SHOWN_SIZE) for i in (batch.lq, result, batch.gt)]
+def side_by_side(*pictures: Tensor) -> Tensor:
+    """Join pictures (1, 3, H, W) of any sizes in a row, clipped to [0, 1]."""
+    shown = [nn.functional.interpolate(picture, SHOWN_SIZE) for picture in pictures]
     return torch.cat(shown, dim=3).clamp(0, 1)

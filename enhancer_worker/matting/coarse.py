@@ -1,0 +1,93 @@
+"""Runs the matting net on a whole picture, and once more on what it has found there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Plane = NDArray[np.float32]
+Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""A net: (B, 3, S, S), float32, [0, 1] to (B, 2, S, S), [0, 1], valid until the next call."""
+
+SIDE = 320
+"""Width and height of what the net sees, pixels."""
+MARGIN = 0.12
+"""What is seen around a product when it is looked at once more, of its own size."""
+LARGEST_CLOSE_UP = 0.8
+"""Share of the picture's sides up to which a second look pays."""
+SURE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class CoarseMatte:
+    """What the net makes of a picture, stretched over a square."""
+
+    alpha: Plane
+    """(S, S), float32, [0, 1]."""
+    doubt: Plane
+    """(S, S), float32, [0, 1]: the error that is expected of alpha."""
+    box: tuple[int, int, int, int]
+    """Left, top, right and bottom of what it covers, pixels of the picture."""
+    agreement: float = 1.0
+    """Intersection over union of the first and the second look."""
+
+
+def coarse_matte(run: Run, pixels: NDArray[np.uint8]) -> CoarseMatte:
+    """Find the product, and look at it once more from closer where it is small.
+
+    Args:
+        run: the net.
+        pixels: (H, W, 3), uint8, RGB.
+    """
+    height, width = pixels.shape[:2]
+    first = _look(run, pixels, (0, 0, width, height))
+    box = _close_up(first)
+    if box is None:
+        return first
+    second = _look(run, pixels, box)
+    overlap = _overlap(first, second)
+    return CoarseMatte(second.alpha, second.doubt, second.box, overlap)
+
+
+def _look(run: Run, pixels: NDArray[np.uint8], box: tuple[int, int, int, int]) -> CoarseMatte:
+    left, top, right, bottom = box
+    cut = Image.fromarray(np.ascontiguousarray(pixels[top:bottom, left:right]))
+    seen = cut.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    planes = np.asarray(seen, np.float32).transpose(2, 0, 1)[None] / np.float32(255)
+    alpha, doubt = run(np.ascontiguousarray(planes))[0]
+    return CoarseMatte(alpha.copy(), doubt.copy(), box)
+
+
+def _close_up(matte: CoarseMatte) -> tuple[int, int, int, int] | None:
+    """What to look at once more: all that was found with a margin; None where that is all."""
+    found = matte.alpha >= SURE
+    if not found.any():
+        return None
+    _, _, width, height = matte.box
+    spans = []
+    for axis, length in ((0, width), (1, height)):
+        inside = np.flatnonzero(found.any(axis))
+        low, high = float(inside[0]) / SIDE, float(inside[-1] + 1) / SIDE
+        margin = MARGIN * (high - low) + 2 / SIDE
+        spans.append((max(0.0, low - margin) * length, min(1.0, high + margin) * length))
+    (left, right), (top, bottom) = spans
+    if max((right - left) / width, (bottom - top) / height) > LARGEST_CLOSE_UP:
+        return None
+    return round(left), round(top), round(right), round(bottom)
+
+
+def _overlap(first: CoarseMatte, second: CoarseMatte) -> float:
+    """Intersection over union of two looks, on the grid of the second one."""
+    _, _, width, height = first.box
+    left, top, right, bottom = second.box
+    scale = (SIDE / width, SIDE / height)
+    box = (left * scale[0], top * scale[1], right * scale[0], bottom * scale[1])
+    image = Image.fromarray(first.alpha)
+    before = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box)) >= SURE
+    after = second.alpha >= SURE
+    either = int((before | after).sum())
+    return int((before & after).sum()) / either if either else 1.0

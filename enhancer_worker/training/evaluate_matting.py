@@ -1,0 +1,110 @@
+"""Judges the matting net and its refinement on held-out products and on photographs with masks."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from enhancer_worker.matting.coarse import Run, coarse_matte
+from enhancer_worker.matting.refine import full_alpha
+from enhancer_worker.nets.manifest import SHIPPED_WEIGHTS
+from enhancer_worker.nets.zoo import load_net, read_net
+from enhancer_worker.training.benchmarks import UnknownBenchmarkError
+from enhancer_worker.training.fit_matting import NAME
+from enhancer_worker.training.matting_metrics import Figures, FMeasure, region_figures
+from enhancer_worker.training.matting_sets import (
+    MATTING_TEST,
+    Judged,
+    masked_photographs,
+    matting_test,
+)
+from shopimg.contract import WorkerError
+
+DEFAULT_SETS = f"{MATTING_TEST},ecssd100"
+ALL = "all"
+
+
+def torch_run(net: nn.Module) -> Run:
+    """A net of PyTorch as the pipeline calls a session."""
+
+    @torch.inference_mode()
+    def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        result: NDArray[np.float32] = net(torch.from_numpy(batch)).numpy()
+        return result
+
+    return run
+
+
+def judge(run: Run, pictures: Iterable[Judged]) -> dict[str, Figures]:
+    """Mean figures per kind of picture, and of all of them where there are several kinds.
+
+    Args:
+        run: the net.
+        pictures: what to judge it on.
+    """
+    found: dict[str, list[Figures]] = {}
+    largest: dict[str, FMeasure] = {}
+    for one in pictures:
+        began = time.perf_counter()
+        alpha = full_alpha(one.picture, coarse_matte(run, one.picture))
+        seconds = {"seconds": time.perf_counter() - began}
+        for kind in (one.kind, ALL):
+            found.setdefault(kind, []).append(region_figures(alpha, one.alpha) | seconds)
+            largest.setdefault(kind, FMeasure()).add(alpha, one.alpha)
+    if len(found) == 2:
+        found.pop(ALL)
+    return {
+        kind: {name: round(fmean(f[name] for f in figures), 4) for name in figures[0]}
+        | {"max_f": round(largest[kind].largest(), 4), "pictures": len(figures)}
+        for kind, figures in found.items()
+    }
+
+
+def pictures_of(name: str, args: argparse.Namespace) -> Iterable[Judged]:
+    """What a set consists of."""
+    if name == MATTING_TEST:
+        return matting_test(args.data, args.renderings, args.limit)
+    return masked_photographs(args.data / "benchmarks" / name, args.limit)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Evaluate and write a table, or JSON as it goes into `weights.json`.
+
+    Returns:
+        Exit status: 0, or 2 where nothing could be judged.
+    """
+    parser = argparse.ArgumentParser(prog="enhancer_worker evaluate-matting", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="with cutouts/, benchmarks/ ...")
+    parser.add_argument("--renderings", type=Path, help="what render-scans --held-out has written")
+    parser.add_argument("--set", default=DEFAULT_SETS, help=f"default {DEFAULT_SETS}")
+    parser.add_argument("--weights", type=Path, help=f"a file; default that of {SHIPPED_WEIGHTS}")
+    parser.add_argument("--limit", type=int, default=0, help="pictures per kind; 0: all")
+    parser.add_argument("--json", action="store_true", help="write one JSON object")
+    args = parser.parse_args(sys.argv[1:] if argv is None else argv)
+    try:
+        net = read_net(NAME, args.weights) if args.weights else load_net(NAME)
+        names = [name.strip() for name in args.set.split(",") if name.strip()]
+        report = {name: judge(torch_run(net), pictures_of(name, args)) for name in names}
+    except (UnknownBenchmarkError, WorkerError) as err:
+        sys.stderr.write(f"{getattr(err, 'detail', '') or err}\n")
+        return 2
+    sys.stdout.write(json.dumps(report) + "\n" if args.json else table(report))
+    return 0
+
+
+def table(report: dict[str, dict[str, Figures]]) -> str:
+    """Figures as aligned text, one line per kind."""
+    lines = []
+    for name, kinds in report.items():
+        for kind, figures in kinds.items():
+            values = "  ".join(f"{key} {value:.4g}" for key, value in figures.items())
+            lines.append(f"{name:<13} {kind:<11} {values}\n")
+    return "".join(lines)

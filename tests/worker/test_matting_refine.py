@@ -1,0 +1,149 @@
+"""From a coarse alpha to a cut-out at full resolution."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+from enhancer_worker.matting.coarse import SIDE, CoarseMatte, coarse_matte
+from enhancer_worker.matting.confidence import Calibration, confidence, signs
+from enhancer_worker.matting.cut import cut_out
+from enhancer_worker.matting.foreground import foreground
+from enhancer_worker.matting.guided import guided_alpha, guided_coefficients
+from enhancer_worker.matting.refine import full_alpha
+
+RED, BLUE = (200, 40, 30), (30, 60, 190)
+
+
+def disc(size: tuple[int, int], box: tuple[int, int, int, int], soft: float = 1.0) -> Image.Image:
+    mask = Image.new("L", size)
+    ImageDraw.Draw(mask).ellipse(box, fill=255)
+    return mask.filter(ImageFilter.GaussianBlur(soft))
+
+
+def on_blue(mask: Image.Image) -> NDArray[np.uint8]:
+    red, blue = (Image.new("RGB", mask.size, colour) for colour in (RED, BLUE))
+    return np.asarray(Image.composite(red, blue, mask))
+
+
+class RedIsProduct:
+    """Takes what is red for the product, as blurred as a net would."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.calls += 1
+        red = Image.fromarray(((batch[0, 0] > batch[0, 2]) * 255).astype(np.uint8))
+        alpha = np.asarray(red.filter(ImageFilter.GaussianBlur(1.5)), np.float32) / 255
+        return np.stack([alpha, alpha * (1 - alpha)])[None]
+
+
+def test_foreground__takes_the_background_out_of_the_edge() -> None:
+    mask = disc((200, 160), (40, 30, 150, 130), soft=4)
+    pixels, alpha = on_blue(mask), np.asarray(mask)
+    edge = (alpha > 25) & (alpha < 255)
+    result = foreground(pixels, alpha)
+    before = np.abs(pixels[edge].astype(int) - RED).mean()
+    after = np.abs(result[edge].astype(int) - RED).mean()
+    assert before > 30
+    assert after < 4
+    kept = (alpha == 0) | (alpha == 255)
+    np.testing.assert_array_equal(result[kept], pixels[kept])
+
+
+def test_foreground__leaves_pictures_without_an_edge() -> None:
+    pixels = np.full((8, 8, 3), 90, np.uint8)
+    for level in (0, 255):
+        assert foreground(pixels, np.full((8, 8), level, np.uint8)) is pixels
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 2), (33, 65)])
+def test_foreground__takes_any_size(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 256, (*shape, 3), np.uint8)
+    alpha = rng.integers(1, 255, shape, np.uint8)
+    assert foreground(pixels, alpha).shape == pixels.shape
+
+
+def test_guided__finds_the_edge_that_a_coarse_alpha_has_blurred() -> None:
+    mask = disc((240, 240), (60, 50, 180, 190), soft=0.6)
+    pixels, truth = on_blue(mask), np.asarray(mask, np.float32) / 255
+    blurred = np.asarray(mask.filter(ImageFilter.GaussianBlur(1)), np.float32) / 255
+    coefficients = guided_coefficients(pixels.astype(np.float32) / 255, blurred, 6, 1e-4)
+    result = guided_alpha(pixels, coefficients)
+    # The rest is a gain of slightly less than one, which `full_alpha` undoes.
+    assert np.abs(result - truth).mean() < 0.9 * np.abs(blurred - truth).mean()
+    assert np.abs((result - 0.04) / 0.92 - truth)[truth > 0.01].mean() < 0.02
+
+
+def test_guided__keeps_alpha_of_a_flat_picture() -> None:
+    flat = np.full((40, 40, 3), 120, np.uint8)
+    alpha = np.full((40, 40), 0.25, np.float32)
+    coefficients = guided_coefficients(flat.astype(np.float32) / 255, alpha, 4, 1e-4)
+    np.testing.assert_allclose(guided_alpha(flat, coefficients), alpha, atol=1e-3)
+
+
+def test_full_alpha__is_sharp_at_full_resolution_and_keeps_a_hole_open() -> None:
+    size = (900, 700)
+    mask = disc(size, (200, 100, 700, 600), soft=1)
+    ImageDraw.Draw(mask).ellipse((400, 300, 500, 400), fill=0)
+    pixels, truth = on_blue(mask), np.asarray(mask)
+    small = mask.resize((SIDE, SIDE), Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(1))
+    coarse = np.asarray(small, np.float32) / 255
+    alpha = full_alpha(pixels, CoarseMatte(coarse, 0 * coarse, (0, 0, *size)))
+    assert alpha.shape == (700, 900)
+    assert alpha[350, 450] == 0
+    assert (alpha[340:360, 250:300] == 255).all()
+    assert np.abs(alpha.astype(int) - truth).mean() / 255 < 0.003
+
+
+def test_full_alpha__goes_on_to_the_border_that_cuts_the_product() -> None:
+    mask = disc((400, 400), (-150, 60, 250, 340))
+    pixels, truth = on_blue(mask), np.asarray(mask)
+    matte = coarse_matte(RedIsProduct(), pixels)
+    alpha = full_alpha(pixels, matte)
+    inside = truth[:, 0] == 255
+    assert (alpha[inside, 0] >= 250).mean() > 0.97
+
+
+def test_coarse_matte__looks_closer_at_a_small_product() -> None:
+    run = RedIsProduct()
+    pixels = on_blue(disc((600, 500), (250, 200, 400, 320)))
+    matte = coarse_matte(run, pixels)
+    assert run.calls == 2
+    left, top, right, bottom = matte.box
+    assert 200 < left < 250 and 160 < top < 200 and 400 < right < 450 and 320 < bottom < 360
+    assert matte.agreement > 0.9
+    assert matte.alpha.shape == (SIDE, SIDE)
+
+
+def test_coarse_matte__looks_once_where_nothing_or_everything_is_found() -> None:
+    for colour in (RED, BLUE):
+        run = RedIsProduct()
+        matte = coarse_matte(run, np.full((50, 60, 3), colour, np.uint8))
+        assert run.calls == 1
+        assert matte.box == (0, 0, 60, 50)
+
+
+def test_cut_out__keeps_the_product_and_is_surer_of_a_clear_one() -> None:
+    mask = disc((300, 300), (80, 60, 220, 240))
+    pixels, truth = on_blue(mask), np.asarray(mask)
+    found = cut_out(RedIsProduct(), pixels)
+    opaque = found.alpha == 255
+    np.testing.assert_array_equal(found.colour[opaque], pixels[opaque])
+    assert np.abs(found.alpha.astype(int) - truth).mean() / 255 < 0.01
+    assert found.confidence is not None and found.confidence > 0.5
+
+
+def test_confidence__falls_with_every_sign() -> None:
+    alpha = np.zeros((SIDE, SIDE), np.float32)
+    alpha[100:200, 100:200] = 1
+    clear = CoarseMatte(alpha, 0 * alpha, (0, 0, 9, 9))
+    doubtful = CoarseMatte(alpha, 0.3 * alpha, (0, 0, 9, 9))
+    torn = CoarseMatte(alpha, 0 * alpha, (0, 0, 9, 9), agreement=0.4)
+    calibration = Calibration(1, 2.0, (-3.0, -2.0, -4.0))
+    assert signs(clear) == (0.0, 0.0, 0.0)
+    assert confidence(clear, calibration) == pytest.approx(1 / (1 + np.exp(-2)))
+    assert confidence(doubtful, calibration) < confidence(clear, calibration)
+    assert confidence(torn, calibration) < confidence(clear, calibration)
