@@ -13,13 +13,15 @@ Plane = NDArray[np.float32]
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """A net: (B, 3, S, S), float32, [0, 1] to (B, 2, S, S), [0, 1], valid until the next call."""
 
-SIDE = 320
+SIDE = 256
 """Width and height of what the net sees, pixels."""
 MARGIN = 0.12
 """What is seen around a product when it is looked at once more, of its own size."""
 LARGEST_CLOSE_UP = 0.8
 """Share of the picture's sides up to which a second look pays."""
 SURE = 0.5
+LEAST_DOUBT = 0.02
+"""Expected error below which looks count alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class CoarseMatte:
 def coarse_matte(run: Run, pixels: NDArray[np.uint8]) -> CoarseMatte:
     """Find the product, and look at it once more from closer where it is small.
 
+    What the second look does not cover is taken for background.
+
     Args:
         run: the net.
         pixels: (H, W, 3), uint8, RGB.
@@ -48,9 +52,7 @@ def coarse_matte(run: Run, pixels: NDArray[np.uint8]) -> CoarseMatte:
     box = _close_up(first)
     if box is None:
         return first
-    second = _look(run, pixels, box)
-    overlap = _overlap(first, second)
-    return CoarseMatte(second.alpha, second.doubt, second.box, overlap)
+    return _joined(first, _look(run, pixels, box))
 
 
 def _look(run: Run, pixels: NDArray[np.uint8], box: tuple[int, int, int, int]) -> CoarseMatte:
@@ -80,14 +82,33 @@ def _close_up(matte: CoarseMatte) -> tuple[int, int, int, int] | None:
     return round(left), round(top), round(right), round(bottom)
 
 
-def _overlap(first: CoarseMatte, second: CoarseMatte) -> float:
-    """Intersection over union of two looks, on the grid of the second one."""
+def _joined(first: CoarseMatte, second: CoarseMatte) -> CoarseMatte:
+    """Mean of two looks on the grid of the second one; where one doubts more, it counts less.
+
+    From close the net sees finer edges, from afar what else there is.
+    """
+    alpha, doubt = (_cut(plane, first, second) for plane in (first.alpha, first.doubt))
+    weight = (doubt + LEAST_DOUBT) / (doubt + second.doubt + 2 * LEAST_DOUBT)
+    overlap = _overlap(alpha >= SURE, second.alpha >= SURE)
+    return CoarseMatte(
+        alpha + weight * (second.alpha - alpha),
+        doubt + weight * (second.doubt - doubt),
+        second.box,
+        overlap,
+    )
+
+
+def _cut(plane: Plane, first: CoarseMatte, second: CoarseMatte) -> Plane:
+    """What one look found in the part that another one covers."""
     _, _, width, height = first.box
     left, top, right, bottom = second.box
-    scale = (SIDE / width, SIDE / height)
-    box = (left * scale[0], top * scale[1], right * scale[0], bottom * scale[1])
-    image = Image.fromarray(first.alpha)
-    before = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box)) >= SURE
-    after = second.alpha >= SURE
+    across, down = SIDE / width, SIDE / height
+    box = (left * across, top * down, right * across, bottom * down)
+    image = Image.fromarray(np.ascontiguousarray(plane))
+    return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box))
+
+
+def _overlap(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> float:
+    """Intersection over union."""
     either = int((before | after).sum())
     return int((before & after).sum()) / either if either else 1.0

@@ -83,7 +83,7 @@ class MattingNet(nn.Module):
 
         Args:
             pictures: (B, 3, H, W), float32, [0, 1], RGB; H and W are multiples of `multiple_of`;
-                trained at 256 to 320 pixels.
+                trained at 192 and 256 pixels.
 
         Returns:
             (B, 2, H, W), float32, [0, 1]: alpha, and the error expected of it.

@@ -106,24 +106,20 @@ def held_out_pictures(pairs: MattingPairs, kind: str, side: int) -> list[HeldOut
     return [HeldOut(kind, picture, alpha) for picture, alpha in drawn]
 
 
-def read_scenery(data: Path) -> tuple[Scenery, Scenery]:
-    """Backgrounds to train on and backgrounds to judge on; no place is in both."""
+def read_scenery(data: Path, *, held_out: bool = False) -> Scenery:
+    """Backgrounds to train on, or those to judge on; no place is in both."""
     photos = split_photos(find_photos(data))
     backdrops = sorted((data / "backdrops").glob("*.jpg"))
     views = split_photos(backdrops) if len(backdrops) > 1 else (backdrops, [])
     textures = read_tiles(sorted((data / "textures").glob("*.jpg")))
-    training, judging = (
-        Scenery(read_tiles(some), read_tiles(places), textures)
-        for some, places in zip(photos, views, strict=True)
-    )
-    return training, judging
+    return Scenery(read_tiles(photos[held_out]), read_tiles(views[held_out]), textures)
 
 
 def fit(args: MattingArgs) -> TrainingModule:
     """Run one training of the matting net and write `cutout_s.safetensors`."""
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
-    scenery, judging = read_scenery(args.data)
+    scenery, judging = (read_scenery(args.data, held_out=held_out) for held_out in (False, True))
     scenes = read_scenes(args.data / "scenes")
     products = all_layers(read_cutouts(args.data / "cutouts"), scenes)
     labelled = read_labelled(args.data, args.labels) if args.labels else []

