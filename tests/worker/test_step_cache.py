@@ -14,6 +14,7 @@ import pytest
 from enhancer_worker.backend import NeuralEnhancer
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.engine import Engine
+from enhancer_worker.nets.manifest import read_manifest
 from enhancer_worker.pipeline import run as run_module
 from enhancer_worker.pipeline import step_cache
 from enhancer_worker.pipeline.context import Context, Picture
@@ -205,6 +206,16 @@ def test_key__tells_apart_what_changes_the_result(engine: Engine, tmp_path: Path
     ]
     assert key() == key()
     assert len({key(), *others}) == 7
+
+
+def test_key__changes_with_the_weights(engine: Engine, tmp_path: Path) -> None:
+    folder = write_weights(tmp_path / "other")
+    changed = Engine(dataclasses.replace(engine.config, weights_dir=folder), engine._zoo)
+    before = cache_key("0", PHOTO, changed)
+    listed = (folder / "weights.json").read_text()
+    digest = read_manifest(folder)["restore_s"].sha256
+    (folder / "weights.json").write_text(listed.replace(digest, "f" * 64))
+    assert cache_key("0", PHOTO, changed) != before
 
 
 def test_key__changes_with_the_code(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
