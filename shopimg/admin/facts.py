@@ -40,6 +40,7 @@ FIGURE_LABELS: Mapping[str, Any] = {
     "colour_shift_mean_uncorrected": gettext_lazy("Colour shift, mean, before the correction"),
     "colour_shift_p95_uncorrected": gettext_lazy("Colour shift, p95, before the correction"),
     "pixel_lock_max_difference": gettext_lazy("Product changed by the file, levels of 255"),
+    "cutout_share": gettext_lazy("Share of the upload that is the product"),
     "white_min": gettext_lazy("Darkest of the white background, of 255"),
 }
 """Figures that nobody judges, but that have better names than their own."""
@@ -211,6 +212,8 @@ def _step_label(operation: Mapping[str, Any]) -> str:
         return _("%(step)s: not needed") % {"step": label}
     if operation.get("corrected"):
         return _("%(step)s: corrected") % {"step": label}
+    if operation.get("mask"):
+        return _("%(step)s: by a corrected mask") % {"step": label}
     if "seed" in operation and operation.get("generator") not in {PLAIN, PICTURE}:
         seed = _("seed %(seed)s") % {"seed": operation["seed"]}
         return ", ".join(filter(None, [label, _style(operation), seed]))

@@ -25,6 +25,17 @@ ENLARGED = {"name": "upscale", "scale": 3, "to": None, "strength": 1, "flavour":
         ({"name": "upscale", "scale": 2}, "Enlarge ×2"),
         (ENLARGED | {"skipped": "already as large"}, "Enlarge: not needed"),
         ({"name": "restore", "strength": 0.5}, "Remove noise and artefacts, 50 %"),
+        ({"name": "cutout", "network": "cutout_s"}, "Cut the product out"),
+        ({"name": "cutout", "mask": "ab" * 32}, "Cut the product out: by a corrected mask"),
+        (
+            {"name": "backdrop", "generator": "gan", "style": "wood_table", "seed": 41},
+            "Set it before a backdrop, wood table, seed 41",
+        ),
+        (
+            {"name": "backdrop", "generator": "shop.Own", "seed": 4},
+            "Set it before a backdrop, seed 4",
+        ),
+        ({"name": "backdrop", "generator": "colour", "seed": 0}, "Set it before a backdrop"),
     ],
 )
 def test_steps__say_what_ran(operation: dict[str, Any], words: str) -> None:
@@ -42,6 +53,29 @@ def test_figures__say_what_they_mean_and_their_limits() -> None:
     assert [(fact.label, fact.value) for fact in facts.upload(variant)] == [
         ("Blur, pixels", "0.75")
     ]
+
+
+def test_scenery__is_apart_from_the_other_figures() -> None:
+    quality = {
+        "colour_shift_p95": 0.5,
+        "cutout_share": 0.25,
+        "pixel_lock_max_difference": 8.0,
+        "pixel_lock_p50": 0.3,
+        "pixel_lock_p95": 4.5,
+        "pixel_lock_max": 9.0,
+        "white_share": 0.9991,
+        "white_halo": None,
+    }
+    variant = EnhancedVariant(quality=quality)
+    assert [(fact.label, fact.value, fact.level) for fact in facts.scenery(variant)] == [
+        ("Pixels inside the product", "identical", "ok"),
+        ("Share of the upload that is the product", "0.25", ""),
+        ("Product changed by the file, levels of 255", "8.0", ""),
+        ("Product changed by the file, p95", "4.5", "warn"),
+        ("Background that is exactly white", "0.9991", "ok"),
+    ]
+    assert [fact.label for fact in facts.figures(variant)] == ["Colour shift, p95"]
+    assert facts.scenery(EnhancedVariant(quality={"colour_shift_p95": 0.5})) == []
 
 
 def test_figures__leave_out_what_could_not_be_measured() -> None:
