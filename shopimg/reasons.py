@@ -51,9 +51,9 @@ COLOUR_MEANING = _("CIEDE2000 between upload and result")
 # corrects colours down to these figures; what is left over could not be corrected. Text is judged
 # where its strokes agree least with those of the upload: sharper or denoised text stays above 0.85,
 # smeared or exchanged letters fall below 0.5. Of a product before another backdrop the pixels are
-# those that it had, but for what writing a JPEG does to them, 2.7 at most as measured. A JPEG of
-# quality 95 leaves 0.985 to 1 of the white around well cut products exactly white, and their
-# edges are 1 to 6.6 from a clean one.
+# those that it had, but for what writing a JPEG does to them, which stays well within the limit; so
+# does what it takes from the white around a well cut product. An old background at the edge is
+# beyond the last limit.
 LIMITS: Mapping[str, Limit] = {
     "colour_shift_mean": Limit(
         _("Colour shift, mean"), COLOUR_MEANING, ReviewReason.COLOUR, largest=0.3

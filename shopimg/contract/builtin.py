@@ -16,8 +16,9 @@ _SCENE = (
     Frame(width=_SIDE, height=_SIDE, fill=0.62, padding=0.12, align="bottom"),
     Backdrop(),
 )
-# The background is to be exactly 255 up to the product: a coarser file rings around it.
-_MAIN_IMAGE = Output(quality=95)
+# The background is to be exactly 255 up to the product, around which every JPEG rings. Recipes that
+# aim at a marketplace write the JPEG that it asks for.
+_MAIN_IMAGE = Output("png")
 
 CLEAN = Recipe("clean", (Role("main", (Restore(), Upscale(scale=2))),))
 """Removes noise and artefacts, then doubles the size, in the photo flavour: what uploads need."""
