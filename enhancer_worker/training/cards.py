@@ -52,6 +52,13 @@ _ESTIMATOR_LIMITS = (
     "Of several compressions it tells the strongest; resizing afterwards hides them.",
 )
 
+_MATTING_LIMITS = (
+    "It has seen few real photographs with masks, and all of them labelled by itself: what is "
+    "large, patterned or partly hidden is often found in part only.",
+    "Glass and other transparent things come out opaque.",
+    "It takes everything that stands out for product, a hand that holds it too.",
+)
+
 
 def card(entry: ZooEntry, facts: Facts, picture: str | None) -> str:
     """Markdown of one network.
@@ -180,7 +187,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _is_pictured(name: str) -> bool:
-    return zoo_entry(name).kind != "estimate"
+    return zoo_entry(name).kind not in {"estimate", "cutout"}
 
 
 def _pictured_case(entry: ZooEntry) -> Case:
@@ -203,6 +210,8 @@ def _purpose(entry: ZooEntry, facts: Facts) -> str:
         return f"Removes noise, JPEG artefacts and slight blur, without being told which (`{net}`)."
     if entry.kind == "estimate":
         return f"Tells how noisy, compressed and blurred an upload is (`{net}`)."
+    if entry.kind == "cutout":
+        return f"Finds the product in a photo: coarse alpha and its expected error (`{net}`)."
     return f"Enlarges {entry.scale} times, {entry.flavour} flavour (`{net}`)."
 
 
@@ -211,7 +220,7 @@ def _summary(entry: ZooEntry, facts: Facts) -> list[tuple[str, object]]:
     rows: list[tuple[str, object]] = [
         ("parameters", f"{facts['parameters']:,}"),
         ("network", options),
-        ("reads around each pixel", f"{entry.halo} pixels"),
+        ("reads around each pixel", _reach(entry)),
         ("trained until", facts["date"]),
         ("licence of the weights", facts["licence"]),
         ("sha256", f"`{facts['sha256']}`"),
@@ -221,6 +230,10 @@ def _summary(entry: ZooEntry, facts: Facts) -> list[tuple[str, object]]:
         use = "used on CPUs" if eight.get("chosen") else "not used: it loses too much"
         rows.append(("8-bit version", f"loses {eight['loss_db']:.3f} dB at most; {use}"))
     return rows
+
+
+def _reach(entry: ZooEntry) -> str:
+    return "the whole picture" if entry.kind == "cutout" else f"{entry.halo} pixels"
 
 
 def _data(facts: Facts) -> str:
@@ -265,6 +278,8 @@ def _limits(entry: ZooEntry, facts: Facts) -> str:
         lines = list(_RESTORER_LIMITS)
     elif entry.kind == "estimate":
         lines = list(_ESTIMATOR_LIMITS)
+    elif entry.kind == "cutout":
+        lines = list(_MATTING_LIMITS)
     else:
         lines = [*_UPSCALER_LIMITS, _FLAVOUR_LIMITS[entry.flavour]]
     if entry.is_reference:

@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0, or 2 where nothing could be judged.
     """
-    parser = argparse.ArgumentParser(prog="enhancer_worker evaluate-matting", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="with cutouts/, benchmarks/ ...")
     parser.add_argument("--renderings", type=Path, help="what render-scans --held-out has written")
     parser.add_argument("--set", default=DEFAULT_SETS, help=f"default {DEFAULT_SETS}")
@@ -108,3 +108,7 @@ def table(report: dict[str, dict[str, Figures]]) -> str:
             values = "  ".join(f"{key} {value:.4g}" for key, value in figures.items())
             lines.append(f"{name:<13} {kind:<11} {values}\n")
     return "".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

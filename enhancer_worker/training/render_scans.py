@@ -163,7 +163,7 @@ def _import_mitsuba() -> Any:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Render the scans of a data folder."""
-    parser = argparse.ArgumentParser(prog="enhancer_worker render-scans", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="with scans/ and so on")
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
     parser.add_argument("--held-out", action="store_true", help="the scans that judge")

@@ -73,8 +73,8 @@ def test_guided__finds_the_edge_that_a_coarse_alpha_has_blurred() -> None:
     coefficients = guided_coefficients(pixels.astype(np.float32) / 255, blurred, 6, 1e-4)
     result = guided_alpha(pixels, coefficients)
     # The rest is a gain of slightly less than one, which `full_alpha` undoes.
-    assert np.abs(result - truth).mean() < 0.9 * np.abs(blurred - truth).mean()
-    assert np.abs((result - 0.04) / 0.92 - truth).mean() < 0.5 * np.abs(blurred - truth).mean()
+    restored = np.clip((result - 0.04) / 0.92, 0, 1)
+    assert np.abs(restored - truth).mean() < 0.2 * np.abs(blurred - truth).mean()
 
 
 def test_guided__keeps_alpha_of_a_flat_picture() -> None:
