@@ -11,6 +11,7 @@ from scipy import ndimage
 
 Pixels = NDArray[np.uint8]
 Colours = NDArray[np.float32]
+Places = NDArray[np.intp]
 
 SMALLEST_WEIGHT = 1e-5
 GRADIENT_WEIGHT = 1.0
@@ -18,6 +19,10 @@ COARSE_ROUNDS = 10
 FINE_ROUNDS = 3
 COARSE_SIDE = 32
 """Levels up to this side are solved more often: they cost nothing."""
+LARGEST_SIDE = 640
+"""The largest level on which neighbours are asked; colours do not change from pixel to pixel."""
+COARSE_TRUST = 0.05
+"""How much the colours of that level count beside the picture itself."""
 NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
@@ -37,7 +42,8 @@ def foreground(pixels: Pixels, alpha: Pixels) -> Pixels:
     Fast Multi-Level Foreground Estimation (Germer et al. 2020, arXiv 2006.14970): the two colours
     of every pixel explain the picture and are like their neighbours', from coarse to fine. What we
     changed: all pixels of a level step at once, and only half transparent ones step at all; what
-    is opaque is foreground as it is.
+    is opaque is foreground as it is. Large pictures are solved at a smaller size, whose colours
+    then have to explain each pixel.
 
     Args:
         pixels: (H, W, 3), uint8, RGB.
@@ -51,24 +57,38 @@ def foreground(pixels: Pixels, alpha: Pixels) -> Pixels:
         return pixels
     window = _around(mixed)
     cut, part = pixels[window], alpha[window]
-    colours = _solved(cut, part)
+    front, behind = _solved(cut, part)
+    rows, columns = np.nonzero(mixed[window])
     result = pixels.copy()
-    inside = mixed[window]
-    result[window][inside] = np.rint(np.clip(colours[inside], 0, 255)).astype(np.uint8)
+    result[window][rows, columns] = _explained(cut, part, front, behind, (rows, columns))
     return result
 
 
-def _solved(pixels: Pixels, alpha: Pixels) -> Colours:
-    """Foreground colours of every pixel, (H, W, 3), float32, [0, 255]."""
+def _explained(
+    pixels: Pixels, alpha: Pixels, front: Colours, behind: Colours, at: tuple[Places, Places]
+) -> Pixels:
+    """Correct the colours of a smaller level until both explain the picture: (N, 3), uint8."""
+    rows, columns = at
+    down, across = front.shape[0] / alpha.shape[0], front.shape[1] / alpha.shape[1]
+    below = ((rows * down).astype(np.intp), (columns * across).astype(np.intp))
+    a = alpha[rows, columns].astype(np.float32)[:, None] / np.float32(255)
+    error = pixels[rows, columns] - a * front[below] - (1 - a) * behind[below]
+    colours = front[below] + a * error / (a * a + (1 - a) ** 2 + COARSE_TRUST)
+    return np.rint(np.clip(colours, 0, 255)).astype(np.uint8)
+
+
+def _solved(pixels: Pixels, alpha: Pixels) -> tuple[Colours, Colours]:
+    """Colours of product and background, (h, w, 3), float32, [0, 255], `LARGEST_SIDE` at most."""
     height, width = alpha.shape
     front = behind = np.zeros((1, 1, 3), np.float32)
-    for size in _sizes(height, width):
+    shrinkage = max(1.0, max(height, width) / LARGEST_SIDE)
+    for size in _sizes(round(height / shrinkage), round(width / shrinkage)):
         level = _resized(pixels, alpha, size)
         front, behind = (_enlarged(colours, level.alpha.shape) for colours in (front, behind))
         rounds = COARSE_ROUNDS if max(size) <= COARSE_SIDE else FINE_ROUNDS
         front, behind = _anchored(level, front, behind)
         _refine(level, front, behind, rounds)
-    return front
+    return front, behind
 
 
 def _anchored(level: _Level, front: Colours, behind: Colours) -> tuple[Colours, Colours]:

@@ -49,24 +49,35 @@ def guided_coefficients(guide: NDArray[np.float32], alpha: Plane, radius: int, e
     return np.stack([mean(plane) for plane in (*weights, constant)], axis=2)
 
 
-def guided_alpha(guide: NDArray[np.uint8], coefficients: Plane) -> Plane:
-    """Apply the coefficients of a smaller version to a picture.
+def guided_alpha(
+    guide: NDArray[np.uint8],
+    coefficients: Plane,
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+) -> Plane:
+    """Apply the coefficients of a smaller version to some pixels of a picture.
 
     Fast Guided Filter (He and Sun, arXiv 1505.00996).
 
     Args:
         guide: (H, W, 3), uint8, RGB.
         coefficients: (h, w, 4), float32, as `guided_coefficients` gives them.
+        rows: (N,) of the pixels that are wanted.
+        columns: (N,) likewise.
 
     Returns:
-        (H, W), float32, [0, 1].
+        (N,), float32, about [0, 1].
     """
     height, width = guide.shape[:2]
-    alpha = resized(coefficients[..., 3], (width, height)).copy()
-    for channel in range(3):
-        weight = resized(coefficients[..., channel], (width, height))
-        alpha += weight * (guide[..., channel] * np.float32(1 / 255))
-    return np.clip(alpha, 0, 1, out=alpha)
+    down, across = coefficients.shape[0] / height, coefficients.shape[1] / width
+    places = np.stack([(rows + 0.5) * down - 0.5, (columns + 0.5) * across - 0.5])
+    weights = [
+        ndimage.map_coordinates(coefficients[..., c], places, order=1, mode="nearest")
+        for c in range(4)
+    ]
+    colours = guide[rows, columns].astype(np.float32) / np.float32(255)
+    alpha: Plane = weights[3] + sum(weights[c] * colours[:, c] for c in range(3))
+    return alpha
 
 
 def resized(plane: Plane, size: tuple[int, int]) -> Plane:

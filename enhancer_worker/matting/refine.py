@@ -18,6 +18,7 @@ STEEPNESS = 2.0
 """By how much coarse edges, which the net's own resolution has softened, are steepened."""
 BAND = 7
 """How far from its coarse edge alpha may move, pixels of `GUIDE_SIDE`."""
+OPEN = 128
 LOW, HIGH = 0.04, 0.96
 """What counts as empty and as opaque: windows leave traces of each other."""
 
@@ -44,25 +45,30 @@ def _refined(pixels: NDArray[np.uint8], coarse: NDArray[np.float32]) -> NDArray[
     guide = Image.fromarray(pixels).resize(size, Image.Resampling.BOX)
     small = resized(np.clip((coarse - 0.5) * STEEPNESS + 0.5, 0, 1), size)
     planes = np.asarray(guide, np.float32) / np.float32(255)
-    fitted = guided_alpha(pixels, guided_coefficients(planes, small, RADIUS, EPS))
-    opaque, empty = _certain(small)
-    shape = (pixels.shape[1], pixels.shape[0])
-    fitted = (fitted - LOW) / (HIGH - LOW)
-    fitted = np.maximum(fitted, _stretched(opaque, shape))
-    fitted = np.minimum(fitted, 1 - _stretched(empty, shape))
-    return np.rint(np.clip(fitted, 0, 1) * 255).astype(np.uint8)
+    coefficients = guided_coefficients(planes, small, RADIUS, EPS)
+    alpha = _certain(small, (pixels.shape[1], pixels.shape[0]))
+    # Only around the edge is there anything to compute, and that is a small part of the picture.
+    rows, columns = np.nonzero(alpha == OPEN)
+    fitted = guided_alpha(pixels, coefficients, rows, columns)
+    stretched = np.clip((fitted - LOW) / (HIGH - LOW), 0, 1)
+    alpha[rows, columns] = np.rint(stretched * 255).astype(np.uint8)
+    return alpha
 
 
-def _certain(alpha: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Where alpha stays 1 and where it stays 0: away from every edge that the net has seen."""
-    size = 2 * BAND + 1
-    lowest = ndimage.minimum_filter(alpha, size, mode="nearest")
-    highest = ndimage.maximum_filter(alpha, size, mode="nearest")
-    return lowest > 0.9, highest < 0.1
+def _certain(alpha: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """255 and 0 away from every edge that the net has seen, `OPEN` near them.
 
-
-def _stretched(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.float32]:
-    return resized(mask.astype(np.float32), size)
+    Args:
+        alpha: (h, w), float32, [0, 1].
+        size: width and height of the result, pixels.
+    """
+    window = 2 * BAND + 1
+    lowest = ndimage.minimum_filter(alpha, window, mode="nearest")
+    highest = ndimage.maximum_filter(alpha, window, mode="nearest")
+    levels = np.full(alpha.shape, OPEN, np.uint8)
+    levels[lowest > 0.9] = 255
+    levels[highest < 0.1] = 0
+    return np.array(Image.fromarray(levels).resize(size, Image.Resampling.NEAREST))
 
 
 def _guide_size(height: int, width: int) -> tuple[int, int]:

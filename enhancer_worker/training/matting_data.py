@@ -266,7 +266,8 @@ def _grid(rng: np.random.Generator, size: tuple[int, int], share: float, side: i
     # Frame coordinates run from -1 to 1, and the object's longest side takes `share` of them.
     to_object = np.diag([longest / width, longest / height]) @ np.linalg.inv(linear) / share
     spread = 0.1 if rng.random() < 0.85 else 0.35
-    centre = rng.normal(0, spread, 2) * 2
+    # Its middle stays within the frame: a picture without a product teaches nothing.
+    centre = np.clip(rng.normal(0, spread, 2) * 2, -0.8, 0.8)
     if rng.random() < 0.12:
         # Cut by the lower border, as portraits are.
         centre[1] = 1 - share * min(1, height / longest) * rng.uniform(0.3, 0.9)

@@ -71,7 +71,8 @@ def test_guided__finds_the_edge_that_a_coarse_alpha_has_blurred() -> None:
     pixels, truth = on_blue(mask), np.asarray(mask, np.float32) / 255
     blurred = np.asarray(mask.filter(ImageFilter.GaussianBlur(1)), np.float32) / 255
     coefficients = guided_coefficients(pixels.astype(np.float32) / 255, blurred, 6, 1e-4)
-    result = guided_alpha(pixels, coefficients)
+    rows, columns = np.indices(truth.shape)
+    result = guided_alpha(pixels, coefficients, rows.ravel(), columns.ravel()).reshape(truth.shape)
     # The rest is a gain of slightly less than one, which `full_alpha` undoes.
     restored = np.clip((result - 0.04) / 0.92, 0, 1)
     assert np.abs(restored - truth).mean() < 0.2 * np.abs(blurred - truth).mean()
@@ -81,7 +82,8 @@ def test_guided__keeps_alpha_of_a_flat_picture() -> None:
     flat = np.full((40, 40, 3), 120, np.uint8)
     alpha = np.full((40, 40), 0.25, np.float32)
     coefficients = guided_coefficients(flat.astype(np.float32) / 255, alpha, 4, 1e-4)
-    np.testing.assert_allclose(guided_alpha(flat, coefficients), alpha, atol=1e-3)
+    some = np.array([0, 20, 39])
+    np.testing.assert_allclose(guided_alpha(flat, coefficients, some, some), 0.25, atol=1e-3)
 
 
 def test_full_alpha__is_sharp_at_full_resolution_and_keeps_a_hole_open() -> None:
