@@ -74,7 +74,8 @@ def _explained(
     a = alpha[rows, columns].astype(np.float32)[:, None] / np.float32(255)
     error = pixels[rows, columns] - a * front[below] - (1 - a) * behind[below]
     colours = front[below] + a * error / (a * a + (1 - a) ** 2 + COARSE_TRUST)
-    return np.rint(np.clip(colours, 0, 255)).astype(np.uint8)
+    levels: Pixels = np.rint(np.clip(colours, 0, 255)).astype(np.uint8)
+    return levels
 
 
 def _solved(pixels: Pixels, alpha: Pixels) -> tuple[Colours, Colours]:

@@ -96,7 +96,7 @@ def test_approve__two_reviewers_at_once_one_wins_and_the_other_is_told(
     settings.SHOPIMG = {**settings.SHOPIMG, "PUBLISH_ON_APPROVAL": False}
     variant = builders.draft()
     people = [user("reviewer", name) for name in ("rosa", "max")]
-    meeting(monkeypatch, reviews, "_decide")
+    meeting(monkeypatch, reviews, "_lock_choice")
 
     def approve(somebody: User) -> Callable[[], Any]:
         address = f"{ROOT}variants/{variant.pk}/approve/"

@@ -15,6 +15,7 @@ from shopimg import receivers, recipes, signals, sources
 from shopimg.conf import Settings
 from shopimg.conf import settings as shopimg_settings
 from shopimg.contract import (
+    BUILT_IN,
     CLEAN,
     CapacityError,
     Recipe,
@@ -131,10 +132,10 @@ def test_read_bytes__stops_at_the_limit() -> None:
 
 def test_recipes__own_ones_stand_beside_the_built_in_one(settings) -> None:
     settings.SHOPIMG = {**settings.SHOPIMG, "RECIPES": {"big": BIG}}
-    assert list(recipes.all_recipes()) == ["clean", "big"]
+    assert list(recipes.all_recipes()) == [*BUILT_IN, "big"]
     assert recipes.get_recipe("clean") == CLEAN
     assert recipes.get_recipe("big").to_table()["main"]["steps"][0]["scale"] == 4
-    with pytest.raises(RecipeError, match=r"There is no recipe 'x'\. Known: big, clean\."):
+    with pytest.raises(RecipeError, match=r"There is no recipe 'x'\. Known: big, catal.+, white\."):
         recipes.get_recipe("x")
 
 
