@@ -32,7 +32,7 @@ def main() -> None:
 @main.command(context_settings=_PASS_THROUGH)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def train(arguments: Sequence[str]) -> None:
-    """Train a network: upscaler or restorer."""
+    """Train a network: upscaler, restorer, estimator or backdrop."""
     from enhancer_worker.training.cli import train_main  # noqa: PLC0415 - needs the train extra
 
     sys.exit(train_main(arguments))
@@ -90,6 +90,33 @@ def research(arguments: Sequence[str]) -> None:
     from enhancer_worker.research.commands import research as group  # noqa: PLC0415 - train extra
 
     group(list(arguments), prog_name="python -m enhancer_worker research")
+
+
+@main.command("prepare-backdrops", context_settings=_PASS_THROUGH)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def prepare_backdrops(arguments: Sequence[str]) -> None:
+    """Write training pictures of backdrops with their exact conditions."""
+    from enhancer_worker.training.backdrops import prepare  # noqa: PLC0415 - train extra
+
+    prepare.prepare_backdrops(list(arguments), prog_name="prepare-backdrops")
+
+
+@main.command("evaluate-backdrops", context_settings=_PASS_THROUGH)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def evaluate_backdrops(arguments: Sequence[str]) -> None:
+    """Judge generators of backdrops on held-out pictures."""
+    from enhancer_worker.research import backdrop_commands  # noqa: PLC0415 - train extra
+
+    backdrop_commands.evaluate_backdrops(list(arguments), prog_name="evaluate-backdrops")
+
+
+@main.command("backdrop-sheets", context_settings=_PASS_THROUGH)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def backdrop_sheets(arguments: Sequence[str]) -> None:
+    """Draw sheets of what the backdrop network makes."""
+    from enhancer_worker.research import backdrop_commands  # noqa: PLC0415 - train extra
+
+    backdrop_commands.backdrop_sheets(list(arguments), prog_name="backdrop-sheets")
 
 
 main.add_command(enhance)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _LARGEST_SIDE = 16_384
+_ALWAYS_EXACT = frozenset({"estimate", "cutout", "backdrop"})
 _CONVERSION = threading.Lock()
 
 logger = logging.getLogger(__name__)
@@ -47,17 +48,17 @@ def load(entry: ZooEntry, placement: Placement, config: WorkerConfig) -> LoadedN
 
     Args:
         entry: which one.
-        placement: engine, device and precision; what judges uploads or cuts out, a whole picture at
-            once, always runs on the CPU in fp32.
+        placement: engine, device and precision; what judges uploads, cuts out or makes backdrops, a
+            whole picture at once, always runs on the CPU in fp32.
         config: threads, and where the weights are.
 
     Raises:
         WorkerError: a file is missing or is not the one that ``weights.json`` pins; or the weights
             are of another network than this version runs; or int8 was asked for and there is none.
     """
-    if entry.kind in {"estimate", "cutout"}:
-        # Their answers meet thresholds, and they take no time: there is nothing to gain. Nor should
-        # they fail because a GPU is full.
+    if entry.kind in _ALWAYS_EXACT:
+        # Estimates and cut-outs meet thresholds, a backdrop shall be the same on any machine, and
+        # none takes time: there is nothing to gain. Nor should they fail because a GPU is full.
         placement = replace(placement, device="cpu", precision="fp32")
     record = read_record(entry.name, config.weights_dir)
     _check_net(entry, record)
@@ -70,16 +71,23 @@ def load(entry: ZooEntry, placement: Placement, config: WorkerConfig) -> LoadedN
     return LoadedNet(entry.name, record.sha256, geometry, session, entry.flavour)
 
 
-def convert(net: nn.Module, multiple_of: int) -> ov.Model:
+def convert(
+    net: nn.Module, multiple_of: int, input_shape: tuple[int, int, int] | None = None
+) -> ov.Model:
     """Convert a network to OpenVINO with dynamic batch, height and width.
 
     Args:
         net: in evaluation mode, on the CPU.
         multiple_of: what its height and width must be multiples of.
+        input_shape: channels, height and width, where they are fixed; the batch then is one.
     """
     import openvino  # noqa: PLC0415 - only where there is no exported file
     import torch  # noqa: PLC0415 - likewise
 
+    if input_shape is not None:
+        fixed = torch.export.export(net, (torch.zeros(1, *input_shape),))
+        with _kept_log_level():
+            return openvino.convert_model(fixed)
     units = _LARGEST_SIDE // multiple_of
     # One pixel is a special case for the exporter, so the ranges begin above it.
     height = multiple_of * torch.export.Dim("height", min=8, max=units)
@@ -154,7 +162,8 @@ def _exact_model(entry: ZooEntry, record: WeightsRecord, config: WorkerConfig) -
             fetch_missing(config.weights_dir / file, sha256, config.weights_url)
         return verified_openvino(record.name, config.weights_dir)
     fetch_missing(config.weights_dir / record.file, record.sha256, config.weights_url)
-    return convert(load_net(record.name, config.weights_dir), entry.multiple_of)
+    net = load_net(record.name, config.weights_dir)
+    return convert(net, entry.multiple_of, entry.input_shape)
 
 
 def _int8_model(record: WeightsRecord, config: WorkerConfig) -> Path:

@@ -21,8 +21,8 @@ class ZooEntry:
     name: str
     """Weight name; its files are `weights/NAME.safetensors`, `NAME.xml` and `NAME.bin`."""
     kind: str
-    """What it serves: the step "upscale", "restore" or "cutout", or "estimate", which judges
-    uploads."""
+    """What it serves: the step "upscale", "restore", "cutout" or "backdrop", or "estimate", which
+    judges uploads."""
     scale: int
     """Output pixels per input pixel along one axis."""
     halo: int
@@ -38,6 +38,8 @@ class ZooEntry:
     net: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """What `weights.json` must say about the network, as `describe` puts it, so that the halo is
     that of the weights; empty where nothing depends on it."""
+    input_shape: tuple[int, int, int] | None = None
+    """Channels, height and width of what goes in, where that is not a picture of any size."""
     is_reference: bool = False
     """Whether it is here to be compared with only; no step ever runs it."""
 
@@ -94,6 +96,15 @@ def _matting() -> nn.Module:
     return MattingNet(MattingConfig())
 
 
+def _backdrop() -> nn.Module:
+    from enhancer_worker.nets.backdrop_generator import (  # noqa: PLC0415 - needs torch
+        BackdropGenerator,
+        BackdropGeneratorConfig,
+    )
+
+    return BackdropGenerator(BackdropGeneratorConfig())
+
+
 def _espcn(scale: int) -> ZooEntry:
     def build() -> nn.Module:
         from enhancer_worker.nets.espcn import ESPCN, ESPCNConfig  # noqa: PLC0415 - needs torch
@@ -136,6 +147,23 @@ ZOO: dict[str, ZooEntry] = {
             multiple_of=4,
             build=_restorer,
             net={"net": "unet_restorer", "channels": [48, 80], "blocks": [2, 8]},
+        ),
+        ZooEntry(
+            "backdrop_s",
+            "backdrop",
+            1,
+            halo=0,
+            multiple_of=256,
+            build=_backdrop,
+            net={
+                "net": "backdrop_generator",
+                "channels": [192, 160, 128, 64, 32],
+                "convolutions": [2, 2, 2, 1, 1],
+                "mapped": 256,
+                "texture": 32,
+                "codes": 24,
+            },
+            input_shape=(10, 256, 256),
         ),
         ZooEntry("estimate_s", "estimate", 1, halo=0, multiple_of=8, build=_estimator),
         ZooEntry(

@@ -59,6 +59,20 @@ _MATTING_LIMITS = (
     "It takes everything that stands out for product, a hand that holds it too.",
 )
 
+_BACKDROP_LIMITS = (
+    "It paints 256 pixels; what is finer at the delivered size is procedural grain.",
+    "What is behind a table is a mood out of focus, not a place: nothing in it can be recognised.",
+    "Light from behind the backdrop, and horizons above 0.62 or below 0.25 of its own frame, were "
+    "not in its training; the step keeps within both.",
+)
+
+_LIMITS = {
+    "restore": _RESTORER_LIMITS,
+    "estimate": _ESTIMATOR_LIMITS,
+    "cutout": _MATTING_LIMITS,
+    "backdrop": _BACKDROP_LIMITS,
+}
+
 
 def card(entry: ZooEntry, facts: Facts, picture: str | None) -> str:
     """Markdown of one network.
@@ -187,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _is_pictured(name: str) -> bool:
-    return zoo_entry(name).kind not in {"estimate", "cutout"}
+    return zoo_entry(name).kind in {"upscale", "restore"}
 
 
 def _pictured_case(entry: ZooEntry) -> Case:
@@ -208,6 +222,8 @@ def _purpose(entry: ZooEntry, facts: Facts) -> str:
     net = facts["net"]["net"]
     if entry.kind == "restore":
         return f"Removes noise, JPEG artefacts and slight blur, without being told which (`{net}`)."
+    if entry.kind == "backdrop":
+        return f"Paints backdrops of a style, palette, light, horizon and seed (`{net}`)."
     if entry.kind == "estimate":
         return f"Tells how noisy, compressed and blurred an upload is (`{net}`)."
     if entry.kind == "cutout":
@@ -233,7 +249,7 @@ def _summary(entry: ZooEntry, facts: Facts) -> list[tuple[str, object]]:
 
 
 def _reach(entry: ZooEntry) -> str:
-    return "the whole picture" if entry.kind == "cutout" else f"{entry.halo} pixels"
+    return "the whole picture" if entry.kind in {"cutout", "backdrop"} else f"{entry.halo} pixels"
 
 
 def _data(facts: Facts) -> str:
@@ -274,14 +290,8 @@ def _is_made_for(entry: ZooEntry, case: str) -> bool:
 
 
 def _limits(entry: ZooEntry, facts: Facts) -> str:
-    if entry.kind == "restore":
-        lines = list(_RESTORER_LIMITS)
-    elif entry.kind == "estimate":
-        lines = list(_ESTIMATOR_LIMITS)
-    elif entry.kind == "cutout":
-        lines = list(_MATTING_LIMITS)
-    else:
-        lines = [*_UPSCALER_LIMITS, _FLAVOUR_LIMITS[entry.flavour]]
+    own = (*_UPSCALER_LIMITS, _FLAVOUR_LIMITS[entry.flavour])
+    lines = list(_LIMITS.get(entry.kind, own))
     if entry.is_reference:
         lines = ["A reference of the literature; no recipe uses it."]
     gains = [

@@ -24,6 +24,8 @@ from enhancer_worker.training.args import (
     UpscalerArgs,
     parse,
 )
+from enhancer_worker.training.backdrops import fit as fit_backdrop
+from enhancer_worker.training.backdrops.args import BackdropArgs
 from enhancer_worker.training.catalogue import TooFewPhotosError
 from enhancer_worker.training.data import NoTrainingImagesError
 from enhancer_worker.training.fit_estimator import EstimatorArgs
@@ -35,13 +37,14 @@ KINDS: dict[str, tuple[type[TrainingArgs], Callable[[Any], object]]] = {
     "upscaler": (UpscalerArgs, fit_upscaler.fit),
     "estimator": (EstimatorArgs, fit_estimator.fit),
     "matting": (MattingArgs, fit_matting.fit),
+    "backdrop": (BackdropArgs, fit_backdrop.fit),
 }
 """What `train` trains: arguments and run of each."""
 USAGE = f"usage: python -m enhancer_worker train {{{','.join(KINDS)}}} --data DIR --out DIR ...\n"
 
 
 def train_main(argv: Sequence[str] | None = None) -> int:
-    """`train restorer|upscaler|estimator|matting ...`.
+    """`train restorer|upscaler|estimator|matting|backdrop ...`.
 
     Args:
         argv: arguments after `train`; None reads the process's own.

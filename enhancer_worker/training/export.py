@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from enhancer_worker.engine.loading import convert
@@ -29,9 +30,9 @@ from shopimg.contract import WorkerError
 
 LARGEST_DIFFERENCE = 1e-4
 """Most that an exported network may differ from PyTorch in fp32, of a range of 1."""
-CHECKED_SIZES = ((1, 48, 80), (2, 100, 36))
-"""(batch, height, width) on which an export is compared."""
-CHECKED_PICTURE = ((1, 320, 320),)
+CHECKED_SHAPES = ((1, 3, 48, 80), (2, 3, 100, 36))
+"""(batch, channels, height, width) on which an export is compared."""
+CHECKED_PICTURE = ((1, 3, 320, 320),)
 """The same of a network that only ever sees whole pictures."""
 UNKNOWN: Mapping[str, Any] = {"command": "", "data": [], "licence": "not recorded", "metrics": {}}
 """What is recorded of weights of which nobody told anything."""
@@ -44,7 +45,9 @@ class ExportError(WorkerError):
 
 
 def export_net(entry: ZooEntry, weights: Path, out: Path) -> list[Path]:
-    """Write one network as OpenVINO IR, fp32, with dynamic batch, height and width.
+    """Write one network as OpenVINO IR, with dynamic batch, height and width.
+
+    Weights in half precision stay so, which halves the files; the network computes in fp32.
 
     Args:
         entry: which network.
@@ -58,27 +61,38 @@ def export_net(entry: ZooEntry, weights: Path, out: Path) -> list[Path]:
         ExportError: the result differs from PyTorch's by more than `LARGEST_DIFFERENCE`.
     """
     net = read_net(entry.name, weights)
-    model = convert(net, entry.multiple_of)
-    sizes = CHECKED_PICTURE if entry.kind == "cutout" else CHECKED_SIZES
-    difference = largest_difference(model, net, sizes)
+    model = convert(net, entry.multiple_of, entry.input_shape)
+    difference = largest_difference(model, net, _checked_shapes(entry))
     if difference > LARGEST_DIFFERENCE:
         raise ExportError(detail=f"{entry.name} differs from PyTorch by {difference:.2g}")
     path = out / f"{entry.name}.xml"
-    ov.save_model(model, path, compress_to_fp16=False)
+    ov.save_model(model, path, compress_to_fp16=_is_half(weights))
     return [path, path.with_suffix(".bin")]
+
+
+def _is_half(weights: Path) -> bool:
+    """Whether all numbers of a file have sixteen bits."""
+    with safe_open(weights, "pt") as file:
+        return {str(file.get_slice(key).get_dtype()) for key in file.keys()} == {"F16"}  # noqa: SIM118
+
+
+def _checked_shapes(entry: ZooEntry) -> Sequence[tuple[int, int, int, int]]:
+    if entry.input_shape is not None:
+        return ((1, *entry.input_shape),)
+    return CHECKED_PICTURE if entry.kind == "cutout" else CHECKED_SHAPES
 
 
 @torch.no_grad()
 def largest_difference(
-    model: ov.Model, net: nn.Module, sizes: Sequence[tuple[int, int, int]] = CHECKED_SIZES
+    model: ov.Model, net: nn.Module, shapes: Sequence[tuple[int, int, int, int]] = CHECKED_SHAPES
 ) -> float:
     """Largest absolute difference between both engines on noise of several sizes, of 1."""
     options = {"INFERENCE_PRECISION_HINT": "f32"}
     compiled = ov.Core().compile_model(model, "CPU", options)
     rng = np.random.default_rng(0)
     worst = 0.0
-    for batch, height, width in sizes:
-        lq = rng.random((batch, 3, height, width), dtype=np.float32)
+    for shape in shapes:
+        lq = rng.random(shape, dtype=np.float32)
         expected = net(torch.from_numpy(lq)).numpy()
         worst = max(worst, float(np.abs(compiled(lq)[0] - expected).max()))
     return worst

@@ -87,9 +87,9 @@ def find_base(name: str) -> Base:
     """
     is_file = name.endswith(".safetensors")
     entry = zoo_entry(Path(name).stem if is_file else name)
-    if entry.kind == "estimate":
+    if entry.kind not in {"upscale", "restore"}:
         raise TrainingArgsError(
-            f"{entry.name} judges uploads: only upscalers and restorers can be tuned"
+            f"{entry.name} is no upscaler and no restorer: only those can be tuned so"
         )
     file = Path(name) if is_file else verified_weights(name, SHIPPED_WEIGHTS)
     try:

@@ -147,8 +147,11 @@ class TrainingModule(lightning.LightningModule):
         if torch.isfinite(norm):
             self.broken_steps = 0
             return
-        self.broken_steps += 1
         optimizer.zero_grad(set_to_none=True)
+        self._count_broken()
+
+    def _count_broken(self) -> None:
+        self.broken_steps += 1
         if self.broken_steps > MOST_BROKEN_STEPS:
             raise DivergedError(f"no finite gradient in {self.broken_steps} steps")
 

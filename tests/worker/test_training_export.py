@@ -185,7 +185,7 @@ def test_export__says_in_a_line_that_there_are_no_photographs(
 def test_export__refuses_a_network_that_computes_something_else(
     weights_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "largest_difference", lambda model, net: 0.5)
+    monkeypatch.setattr(export, "largest_difference", lambda model, net, shapes: 0.5)
     with pytest.raises(ExportError, match=r"upscale_x2_s differs from PyTorch by 0\.5"):
         export_net(ZOO["upscale_x2_s"], weights_dir / "upscale_x2_s.safetensors", weights_dir)
     assert not (weights_dir / "upscale_x2_s.xml").exists()

@@ -205,7 +205,7 @@ def test_finetune__refuses_too_few_photographs(
     [
         ("upscale_x9", (), "no network 'upscale_x9'; there are upscale_x2_s"),
         ("nowhere/upscale_x2_s.safetensors", (), "cannot read nowhere/upscale_x2_s.safetensors"),
-        ("estimate_s", (), "estimate_s judges uploads: only upscalers and restorers can be tuned"),
+        ("estimate_s", (), "estimate_s is no upscaler and no restorer: only those can be tuned so"),
         ("restore_s", ("--patch", "18"), "restore_s needs patches of a multiple of 4 pixels"),
         (NAME, ("--guard", "nowhere"), "no photographs below nowhere"),
     ],

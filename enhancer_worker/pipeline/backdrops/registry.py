@@ -10,6 +10,7 @@ from shopimg.contract import RecipeError, WorkerError
 
 BUILT_IN: Mapping[str, str] = {
     "colour": "enhancer_worker.pipeline.backdrops.colour.plain",
+    "gan": "enhancer_worker.pipeline.backdrops.gan.generated",
     "image": "enhancer_worker.pipeline.backdrops.image.from_file",
 }
 """Import paths by name: only what a recipe asks for is loaded."""

@@ -1,0 +1,64 @@
+"""Knobs of a run that trains a backdrop generator."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from enhancer_worker.nets.backdrop_conditions import STYLES
+from enhancer_worker.training.args import TrainingArgs
+from enhancer_worker.training.backdrops.objectives import OBJECTIVES
+
+NETS = ("s", "dcgan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackdropArgs(TrainingArgs):
+    """A run of the backdrop generator."""
+
+    data: Path
+    """Folder that `prepare-backdrops` has written; or one with a shop's own photographs."""
+    style: str = "brand"
+    """What photographs without conditions are taken for; backdrops of it will look like them."""
+    objective: str = "r3gan"
+    """What both nets minimise: r3gan, dcgan or wgan_gp."""
+    net: str = "s"
+    """s: our generator; dcgan: the one of the textbooks, for comparison."""
+    first_part: float = 0.4
+    """Fraction of the run before there is a discriminator: pictures with known conditions only."""
+    window_part: float = 0.85
+    """Fraction of the run in which a quarter of each picture is painted, four times as fast."""
+    known: float = 30.0
+    """Weight of the difference from pictures with known conditions and from the palette, beside
+    the adversarial loss."""
+    palette: float = 0.3
+    """Weight of the difference from the palette, beside 1 for known pictures."""
+    penalty: float = 0.0
+    """Weight of the gradient penalty; 0: as the objective has it."""
+    judge_rate: float = 1.0
+    """Step size of the discriminator, of the generator's."""
+    largest_gradient: float = 5.0
+    """L2 norm beyond which a gradient is cut, unitless."""
+    batch: int = 8
+    """Pictures per step."""
+    learning_rate: float = 1e-3
+    """Highest Adam step size, unitless."""
+    last_learning_rate: float = 2e-5
+    """Adam step size at the end of the cosine, unitless."""
+    warm_up_steps: int = 50
+    """Steps over which the step size grows to its highest."""
+    clip_norm: float = 0.0
+    """Not used here: see largest-gradient."""
+    ema_decay: float = 0.995
+    """Weight of the past in the averaged weights, per step."""
+
+    def _mistakes(self) -> tuple[tuple[bool, str], ...]:
+        return (
+            *super()._mistakes(),
+            (
+                self.objective not in OBJECTIVES,
+                f"--objective is one of {', '.join(OBJECTIVES)}",
+            ),
+            (self.net not in NETS, f"--net is one of {', '.join(NETS)}"),
+            (self.style not in STYLES, f"--style is one of {', '.join(STYLES)}"),
+            (not 0 <= self.first_part <= 1, "first-part is a fraction of the run"),
+            (self.devices != 1, "a backdrop generator trains on one device"),
+        )

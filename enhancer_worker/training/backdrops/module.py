@@ -1,0 +1,216 @@
+"""The training loop of the generator: first by pictures with known conditions, then by a judge."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor, nn
+from torchvision.utils import make_grid
+
+from enhancer_worker.nets.backdrop_conditions import STYLES
+from enhancer_worker.nets.backdrop_generator import FIRST_SIDE, BackdropGenerator
+from enhancer_worker.nets.backdrop_input import NUMBERS
+from enhancer_worker.nets.backdrop_maps import MAPS, SIDE
+from enhancer_worker.training.args import TrainingArgs
+from enhancer_worker.training.backdrops.args import BackdropArgs
+from enhancer_worker.training.backdrops.augmenting import augment
+from enhancer_worker.training.backdrops.discriminators import LAYOUT_MAPS
+from enhancer_worker.training.backdrops.objectives import OBJECTIVES
+from enhancer_worker.training.backdrops.samples import codes_of
+from enhancer_worker.training.data import Pair, RunClock, shared_by_all
+from enhancer_worker.training.loop import HeldOut, TrainingModule, scheduled_rate
+
+COLOURS = 3
+SHOWN = 24
+_PALETTE = slice(len(STYLES), len(STYLES) + 6)
+_MARGIN_ROWS = 10
+_FIRST_WEIGHT = 10.0
+"""Of the difference from known pixels before there is a judge; only ratios matter to Adam."""
+
+
+class BackdropModule(TrainingModule):
+    """A generator, its running average, and a discriminator.
+
+    Args:
+        net: the generator.
+        judge: the discriminator.
+        args: the run's arguments.
+        clock: tells how much of the run has passed.
+    """
+
+    def __init__(
+        self, net: nn.Module, judge: nn.Module, args: BackdropArgs, clock: RunClock
+    ) -> None:
+        super().__init__(net, score, args, clock)
+        self.automatic_optimization = False
+        self.judge = judge
+        self.choice = args
+        self.objective = OBJECTIVES[args.objective]
+
+    def configure_optimizers(self) -> Any:
+        """Adam for both, with the short memory that adversaries need."""
+        args: TrainingArgs = self.args
+        return [
+            torch.optim.Adam(part.parameters(), lr=args.learning_rate, betas=betas)
+            for part, betas in ((self.net, (0.5, 0.99)), (self.judge, (0.0, 0.99)))
+        ]
+
+    def on_train_batch_start(self, batch: Pair, batch_idx: int) -> None:
+        """Set both step sizes of this moment."""
+        self.progress = shared_by_all(self.clock.progress())
+        rate = scheduled_rate(self.progress, self.global_step, self.args)
+        generator, discriminator = self._optimizers()
+        for group in generator.param_groups:
+            group["lr"] = rate
+        for group in discriminator.param_groups:
+            group["lr"] = rate * self.choice.judge_rate
+        self.log_dict({"schedule/rate": rate, "schedule/progress": self.progress})
+
+    def training_step(self, batch: Pair, batch_idx: int) -> None:  # type: ignore[override]
+        """One step of the generator, and before it one of the discriminator where it takes part."""
+        planes, truth = batch
+        codes = codes_of(planes)
+        is_whole = self.progress >= self.choice.window_part
+        if is_whole or not isinstance(self.net, BackdropGenerator):
+            made, layout = self.net(planes), planes[:, list(LAYOUT_MAPS)]
+            losses = {"palette": palette_difference(made, planes)}
+        else:
+            made, layout, truth = self._window(planes, truth)
+            losses = {}
+        losses["known"] = known_difference(made, truth)
+        known = losses["known"] + self.choice.palette * losses.get("palette", made.new_zeros(()))
+        if self.progress < self.choice.first_part:
+            total = _FIRST_WEIGHT * known
+        else:
+            real = torch.cat([truth[:, :COLOURS], layout], dim=1)
+            losses |= self._adversarial(real, torch.cat([made, layout], dim=1), codes)
+            total = losses["generator"] + self.choice.known * known
+        self._descend(total, self.net, 0)
+        self._tell(losses)
+
+    def _tell(self, losses: dict[str, Tensor]) -> None:
+        self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
+
+    def _window(self, planes: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Paint one quarter of each picture, the same of all, at a quarter of the cost.
+
+        Returns:
+            What was made, the layout maps and the truth there.
+        """
+        net = cast(BackdropGenerator, self.net)
+        maps, numbers = planes[:, : len(MAPS)], planes[:, len(MAPS)].flatten(1)[:, :NUMBERS]
+        cells = SIDE // FIRST_SIDE
+        top, left = torch.randint(0, FIRST_SIDE // 2 + 1, (2,)).tolist()
+        coarse, fine = (
+            (..., slice(top * n, top * n + half), slice(left * n, left * n + half))
+            for n, half in ((1, FIRST_SIDE // 2), (cells, SIDE // 2))
+        )
+        made = net.paint(maps[fine], numbers, net.constant[coarse], net.scenery(numbers)[fine])
+        return made, maps[:, list(LAYOUT_MAPS)][fine], truth[fine]
+
+    def _adversarial(self, real: Tensor, made: Tensor, codes: Tensor) -> dict[str, Tensor]:
+        """Train the discriminator, and tell the generator's loss.
+
+        Args:
+            real: (B, SEEN, H, W): pictures and layout maps.
+            made: likewise.
+            codes: (B, CODES).
+        """
+        found = self._judge_loss(real, made.detach(), codes)
+        self._descend(found, self.judge, 1)
+        self.judge.requires_grad_(False)
+        fake = self.judge(augment(made), codes)
+        with torch.no_grad():
+            real_scores = self.judge(augment(real), codes)
+        loss = self.objective.generator(real_scores, fake)
+        self.judge.requires_grad_(True)
+        margin = (real_scores - fake.detach()).mean()
+        return {"judge": found, "generator": loss, "margin": margin}
+
+    def _judge_loss(self, real: Tensor, made: Tensor, codes: Tensor) -> Tensor:
+        real, made = augment(real), augment(made)
+        both = self.judge(torch.cat([real, made]), torch.cat([codes, codes]))
+        loss = self.objective.discriminator(*both.chunk(2))
+        objective = self.objective
+        if objective.weight and self.clock.step % objective.every == 0:
+            penalty = objective.penalty(lambda seen: self.judge(seen, codes), real, made)
+            weight = self.choice.penalty or objective.weight
+            loss = loss + weight * objective.every * penalty
+            self.log("train/penalty", penalty.detach())
+        return loss
+
+    def _descend(self, loss: Tensor, part: nn.Module, number: int) -> None:
+        optimizer = self._optimizers()[number]
+        optimizer.zero_grad(set_to_none=True)
+        self.manual_backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(part.parameters(), self.choice.largest_gradient)
+        self.log(f"train/gradient_norm_{number}", norm)
+        if not torch.isfinite(norm):
+            self._count_broken()
+            return
+        self.broken_steps = 0
+        # Only the generator's steps are counted by the trainer, so they go through its wrapper.
+        wrapped: Any = self.optimizers()
+        (wrapped[number] if number == 0 else optimizer).step()
+
+    def _optimizers(self) -> Any:
+        return self.optimizers(use_pl_optimizer=False)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Nothing: gradients were measured and cut before."""
+
+    def validation_step(self, batch: HeldOut, batch_idx: int) -> None:
+        """Judge the averaged generator on one held-out picture."""
+        made = self.average(batch.lq)
+        for name, value in self.score(made, batch.gt).items():
+            self._figures.setdefault(f"val/{batch.kind}_{name}", []).append(value)
+        if len(self._shown) < SHOWN:
+            self._shown.append(torch.cat([made, batch.gt[:, :COLOURS]], dim=3).clamp(0, 1))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the figures, and a grid of made and real pictures side by side."""
+        shown, self._shown = self._shown, []
+        super().on_validation_epoch_end()
+        if shown and isinstance(self.logger, TensorBoardLogger):
+            grid = make_grid(torch.cat(shown), nrow=4)
+            self.logger.experiment.add_image("val/made_real", grid, self.global_step)
+
+
+def known_difference(made: Tensor, truth: Tensor) -> Tensor:
+    """Mean absolute difference where pixels are known.
+
+    Args:
+        made: (B, 3, H, W).
+        truth: (B, 4, H, W): colours, and how well each pixel is known.
+    """
+    known = truth[:, COLOURS:]
+    difference = (made - truth[:, :COLOURS]).abs() * known
+    return difference.sum() / (COLOURS * known.sum() + 1)
+
+
+def palette_difference(made: Tensor, planes: Tensor) -> Tensor:
+    """Mean absolute difference of both regions' mean colours from the palette.
+
+    Args:
+        made: (B, 3, H, W), sRGB, about [0, 1].
+        planes: (B, PLANES, H, W), the input that it was made of.
+    """
+    wanted = (codes_of(planes)[:, _PALETTE] + 1) / 2
+    surface = planes[:, :1]
+    below = _without_border(surface)
+    above = _without_border(1 - surface)
+    means = [(made * region).sum((2, 3)) / (region.sum((2, 3)) + 1e-6) for region in (below, above)]
+    return (torch.cat(means, dim=1) - wanted).abs().mean()
+
+
+def score(made: Tensor, truth: Tensor) -> dict[str, float]:
+    """Mean absolute difference of 255 where pixels are known."""
+    return {"l1": 255 * float(known_difference(made.clamp(0, 1), truth))}
+
+
+def _without_border(region: Tensor) -> Tensor:
+    """Leave out rows next to the other region, as `measure_palette` does."""
+    size = (2 * _MARGIN_ROWS + 1, 1)
+    return -nn.functional.max_pool2d(-region, size, stride=1, padding=(_MARGIN_ROWS, 0))

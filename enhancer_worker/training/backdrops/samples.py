@@ -1,0 +1,144 @@
+"""Training pictures of backdrops in memory, and batches of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from enhancer_worker.nets.backdrop_conditions import (
+    CODES,
+    LATENT,
+    STYLES,
+    BackdropConditions,
+    codes,
+    latent,
+)
+from enhancer_worker.nets.backdrop_input import pack
+from enhancer_worker.nets.backdrop_maps import MAPS, SIDE, maps
+from enhancer_worker.training.backdrops.scenes import MIXED
+from enhancer_worker.training.data import NoTrainingImagesError, Pair, Tile, read_tile
+
+Floats = NDArray[np.float32]
+
+SOURCE_WEIGHTS = {"drawn": 1.0, "mixed": 3.0, "photograph": 0.5, "path_traced": 2.0}
+"""How often a picture is drawn, by what made it."""
+REDRAWN_SHARE = 0.3
+"""Samples with a photograph behind the table whose latent numbers are replaced by random ones."""
+_LIGHT_ACROSS = len(STYLES) + 9
+
+
+@dataclass(slots=True)
+class Sample:
+    """One picture with its conditions; maps are made when first needed."""
+
+    picture: Tile
+    """(SIDE, SIDE, 3), uint8."""
+    conditions: BackdropConditions
+    """What it shows."""
+    source: str
+    """What made it, a key of `SOURCE_WEIGHTS`."""
+    is_paired: bool
+    """Whether conditions and seed tell the picture pixel by pixel."""
+    latent: Floats | None
+    """Latent numbers that describe what is behind the table; None where the seed's do."""
+    planes: NDArray[np.uint8] | None = None
+    """Maps, (len(MAPS), SIDE, SIDE), in 255ths."""
+
+    def numbers(self, *, is_redrawn: bool, rng: np.random.Generator) -> Floats:
+        """Codes and latent numbers."""
+        own = latent(self.conditions.seed) if self.latent is None else self.latent
+        if is_redrawn:
+            own = np.clip(rng.standard_normal(LATENT), -3, 3).astype(np.float32)
+        return np.concatenate([codes(self.conditions), own])
+
+    def maps(self) -> NDArray[np.uint8]:
+        """Maps of the frame, kept."""
+        if self.planes is None:
+            self.planes = np.rint(maps(self.conditions) * 255).astype(np.uint8)
+        return self.planes
+
+
+def read_samples(folder: Path) -> tuple[list[Sample], list[Sample]]:
+    """Read what `prepare-backdrops` has written.
+
+    Returns:
+        (training, held out).
+
+    Raises:
+        NoTrainingImagesError: there is nothing to train on.
+    """
+    training: list[Sample] = []
+    held_out: list[Sample] = []
+    for path in sorted(folder.glob("*.json")):
+        told = json.loads(path.read_text())
+        sample = _sample(read_tile(path.with_suffix(".jpg")), told)
+        (held_out if told["is_held_out"] else training).append(sample)
+    if not training:
+        raise NoTrainingImagesError(
+            f"no prepared pictures in {folder}: run `prepare-backdrops` first"
+        )
+    return training, held_out or training[-1:]
+
+
+class BackdropBatches:
+    """Draws batches of input and truth.
+
+    Args:
+        samples: the pictures.
+        batch: pictures per batch.
+    """
+
+    def __init__(self, samples: Sequence[Sample], batch: int) -> None:
+        self._samples = samples
+        self._batch = batch
+        weights = np.array([SOURCE_WEIGHTS[sample.source] for sample in samples])
+        self._shares = weights / weights.sum()
+
+    def __call__(self, rng: np.random.Generator, side: int) -> Pair:
+        """Draw one batch; `side` is not looked at, a net has but one.
+
+        Returns:
+            Input, (B, PLANES, SIDE, SIDE); truth, (B, 4, SIDE, SIDE): red, green, blue and how
+            well each pixel is known from the input, [0, 1].
+        """
+        chosen = rng.choice(len(self._samples), self._batch, p=self._shares)
+        pairs = [self.draw(self._samples[int(index)], rng) for index in chosen]
+        inputs, truths = zip(*pairs, strict=True)
+        return torch.from_numpy(np.stack(inputs)), torch.from_numpy(np.stack(truths))
+
+    def draw(self, sample: Sample, rng: np.random.Generator) -> tuple[Floats, Floats]:
+        """Input and truth of one picture, mirrored half of the time where that can be known."""
+        planes: Floats = (sample.maps() / 255).astype(np.float32)
+        picture: Floats = (sample.picture.transpose(2, 0, 1) / 255).astype(np.float32)
+        is_redrawn = sample.latent is not None and bool(rng.random() < REDRAWN_SHARE)
+        numbers = sample.numbers(is_redrawn=is_redrawn, rng=rng)
+        known: Floats = np.full((1, SIDE, SIDE), float(sample.is_paired), np.float32)
+        if is_redrawn:
+            known = known * (planes[:1] if sample.source == MIXED else 0)
+        if (is_redrawn or sample.latent is None) and rng.random() < 0.5:
+            planes, picture, known = (a[..., ::-1] for a in (planes, picture, known))
+            numbers[_LIGHT_ACROSS] *= -1
+        return pack(planes, numbers), np.concatenate([picture, known])
+
+
+def _sample(picture: Tile, told: dict[str, Any]) -> Sample:
+    found = told["latent"]
+    return Sample(
+        picture,
+        BackdropConditions.from_plain(told),
+        told["source"],
+        told["is_paired"],
+        None if found is None else np.asarray(found, np.float32),
+    )
+
+
+def codes_of(planes: torch.Tensor) -> torch.Tensor:
+    """Codes, (B, CODES), of a batch of inputs."""
+    return planes[:, len(MAPS)].flatten(1)[:, :CODES]
