@@ -34,7 +34,7 @@ def test_shop__uploads_enhances_reviews_publishes_and_takes_back(
 
     eventually(lambda: _shown(stack, image)["published"], seconds=20)
     published = _shown(stack, image)["published"]
-    assert (published["width"], published["height"]) == (800, 1000)
+    assert (published["width"], published["height"]) == (1600, 2000)
     _expect_picture(page, stack, published["url"])
 
     page.goto(f"{stack.url}/admin/shopimg/enhancedvariant/{draft}/review/")
@@ -73,14 +73,18 @@ def _upload(page: Page, stack: Stack, photo: Path) -> None:
 
 
 def _draft(stack: Stack) -> tuple[str, str] | None:
-    """Return the keys of the uploaded image and of its draft, once the worker has made it."""
+    """Return the keys of the uploaded image and of its main draft, once the worker has made all."""
     query = """
-        SELECT image.id, variant.id FROM demoshop_productimage AS image
+        SELECT image.id, variant.id, variant.role FROM demoshop_productimage AS image
         JOIN demoshop_product AS product ON product.id = image.product_id AND product.slug = %s
         JOIN shopimg_enhancedvariant AS variant ON variant.source_id = image.id::text
+        ORDER BY variant.role, variant.candidate
     """
     rows = stack.rows(query, SLUG)
-    return (str(rows[0][0]), str(rows[0][1])) if rows else None
+    if not rows:
+        return None
+    assert [row[2] for row in rows] == ["main", "scene", "scene", "scene", "white"]
+    return str(rows[0][0]), str(rows[0][1])
 
 
 def _state(stack: Stack, variant: str) -> str:

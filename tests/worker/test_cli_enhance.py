@@ -308,13 +308,16 @@ def test_main__lists_all_commands() -> None:
     result = CliRunner().invoke(main, ["--help"])
     commands, _, _ = result.output.partition("Commands:\n")[2].partition("\n\n")
     assert [line.split()[0] for line in commands.splitlines()] == [
+        "backdrop-sheets",
         "cards",
         "compare",
         "enhance",
         "evaluate",
+        "evaluate-backdrops",
         "export",
         "finetune",
         "plan",
+        "prepare-backdrops",
         "research",
         "train",
         "weights",

@@ -29,8 +29,6 @@ def fit(args: BackdropArgs) -> TrainingModule:
     """Run one training and write `backdrop_s.safetensors`, or `dcgan.safetensors`."""
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
-    # Gradients of smooth pictures are so small that their products would be computed by microcode.
-    torch.set_flush_denormal(True)
     training, held_out = read_any(args.data, args.style)
 
     def build(clock: RunClock) -> BackdropModule:
@@ -40,7 +38,12 @@ def fit(args: BackdropArgs) -> TrainingModule:
         return BackdropModule(warm_start(net, args), Discriminator(), args, clock)
 
     batches = BackdropBatches(training, args.batch)
-    return run(NAMES[args.net], build, batches, held_out_pairs(held_out), args)
+    # Gradients of smooth pictures are so small that their products would be computed by microcode.
+    torch.set_flush_denormal(True)
+    try:
+        return run(NAMES[args.net], build, batches, held_out_pairs(held_out), args)
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def build_net(args: BackdropArgs) -> nn.Module:
