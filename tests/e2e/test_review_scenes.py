@@ -139,8 +139,10 @@ def test_candidates__rejecting_one_leads_to_the_next_and_back_to_the_queue(
     other = builders.draft()
     page = site.open_review(first)
     for number in ("1", "2", "3"):
+        page.wait_for_load_state("load")  # keys are heard once the scripts of the next page run
         assert picked(page) == number
         page.keyboard.press("r")
+        expect(page.locator("#reject-dialog")).to_be_visible()
         page.keyboard.press("6")
         page.keyboard.press("Enter")
         if number != "3":
