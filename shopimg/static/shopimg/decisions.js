@@ -18,7 +18,7 @@ export async function decide(form) {
   const page = currentPage();
   const { url, pk } = page.dataset;
   if (decided.has(url)) return; // pressed again while the next page was on its way
-  const next = form.dataset.next ?? page.dataset.next; // a rejection leads to another candidate
+  const sibling = form.dataset.next; // a rejection leads to another candidate
   const outcome = form.dataset.decision;
   const beside = [...page.querySelectorAll("#candidates a:not([aria-current])")];
   const others = beside.map((link) => link.getAttribute("href"));
@@ -29,8 +29,10 @@ export async function decide(form) {
   for (const one of settled) decided.set(one, outcome);
   others.forEach(pages.forget); // they show each other's state
   mark(pk, outcome);
-  // What was prepared before this decision may lead back to it: then the answer knows better.
-  const ahead = next && !decided.has(next);
+  // What was prepared before this decision may lead back to it: then the answer knows better. And
+  // another candidate's page says what became of this one.
+  const { next } = page.dataset;
+  const ahead = !sibling && next && !decided.has(next);
   if (ahead) pages.open(next).then(markAll);
   const answer = await saving;
   pending.delete(saving);
@@ -42,7 +44,7 @@ export async function decide(form) {
   } else if (ahead) {
     update(answer.progress);
   } else {
-    leave(answer);
+    leave({ ...answer, next: sibling ?? answer.next });
   }
 }
 
