@@ -1,4 +1,4 @@
-"""Runs the matting net on a whole picture, and once more on what it has found there."""
+"""Runs the matting net on a whole picture and its mirror image, and again on what it found."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class CoarseMatte:
     box: tuple[int, int, int, int]
     """Left, top, right and bottom of what it covers, pixels of the picture."""
     agreement: float = 1.0
-    """Intersection over union of the first and the second look."""
+    """Least intersection over union of what was found in two looks at the same."""
 
 
 def coarse_matte(run: Run, pixels: NDArray[np.uint8]) -> CoarseMatte:
@@ -60,8 +60,11 @@ def _look(run: Run, pixels: NDArray[np.uint8], box: tuple[int, int, int, int]) -
     cut = Image.fromarray(np.ascontiguousarray(pixels[top:bottom, left:right]))
     seen = cut.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0)
     planes = np.asarray(seen, np.float32).transpose(2, 0, 1)[None] / np.float32(255)
-    alpha, doubt = run(np.ascontiguousarray(planes))[0]
-    return CoarseMatte(alpha.copy(), doubt.copy(), box)
+    plain = run(np.ascontiguousarray(planes))[0].copy()
+    # What is wrong in the mirror image is often not the same.
+    mirrored = run(np.ascontiguousarray(planes[..., ::-1]))[0][..., ::-1]
+    alpha, doubt = (plain + mirrored) / 2
+    return CoarseMatte(alpha, doubt, box, _overlap(plain[0] >= SURE, mirrored[0] >= SURE))
 
 
 def _close_up(matte: CoarseMatte) -> tuple[int, int, int, int] | None:
@@ -94,7 +97,7 @@ def _joined(first: CoarseMatte, second: CoarseMatte) -> CoarseMatte:
         alpha + weight * (second.alpha - alpha),
         doubt + weight * (second.doubt - doubt),
         second.box,
-        overlap,
+        min(first.agreement, second.agreement, overlap),
     )
 
 

@@ -113,7 +113,7 @@ def test_coarse_matte__looks_closer_at_a_small_product() -> None:
     run = RedIsProduct()
     pixels = on_blue(disc((600, 500), (250, 200, 400, 320)))
     matte = coarse_matte(run, pixels)
-    assert run.calls == 2
+    assert run.calls == 4
     left, top, right, bottom = matte.box
     assert 200 < left < 250
     assert 160 < top < 200
@@ -123,11 +123,23 @@ def test_coarse_matte__looks_closer_at_a_small_product() -> None:
     assert matte.alpha.shape == (SIDE, SIDE)
 
 
+def test_coarse_matte__is_the_mean_of_a_picture_and_its_mirror_image() -> None:
+    def brighter_to_the_left(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        ramp = np.linspace(1, 0, SIDE, dtype=np.float32)
+        alpha = np.broadcast_to(ramp, (1, SIDE, SIDE))
+        return np.stack([alpha, 0.25 * alpha], axis=1)
+
+    matte = coarse_matte(brighter_to_the_left, on_blue(disc((80, 60), (10, 10, 50, 50))))
+    np.testing.assert_allclose(matte.alpha, 0.5, atol=1e-6)
+    np.testing.assert_allclose(matte.doubt, 0.125, atol=1e-6)
+    assert matte.agreement == 0
+
+
 def test_coarse_matte__looks_once_where_nothing_or_everything_is_found() -> None:
     for colour in (RED, BLUE):
         run = RedIsProduct()
         matte = coarse_matte(run, np.full((50, 60, 3), colour, np.uint8))
-        assert run.calls == 1
+        assert run.calls == 2
         assert matte.box == (0, 0, 60, 50)
 
 
