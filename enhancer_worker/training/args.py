@@ -101,6 +101,8 @@ class TrainingArgs:
     """Prefer algorithms that give the same result each time on a GPU too; slower."""
     threads: int = 1
     """CPU threads of PyTorch."""
+    loaders: int = 0
+    """Processes that draw batches ahead; 0: the training process draws each when it needs it."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot run, before any photograph is read."""
@@ -116,6 +118,7 @@ class TrainingArgs:
                 for loss in (self.loss, self.last_loss)
             ),
             (not self.hours and not self.max_steps, "a run without an end: give hours or steps"),
+            (self.loaders < 0, "loaders is at least 0"),
             (self.optimizer not in OPTIMIZERS, f"--optimizer is one of {', '.join(OPTIMIZERS)}"),
             (self.optimizer == "muon" and self.l2 > 0, "muon knows weight-decay, not l2"),
             (self.weight_decay > 0 and self.l2 > 0, "either weight decay or l2, not both"),

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, distributed
-from torch.utils.data import IterableDataset
+from torch.utils.data import IterableDataset, get_worker_info
 
 Tile = NDArray[np.uint8]
 Pair = tuple[Tensor, Tensor]
@@ -146,10 +146,15 @@ class RunClock:
         """Seconds spent in all parts of the run."""
         return self._earlier_seconds + time.monotonic() - self._started
 
-    def progress(self) -> float:
-        """Fraction of the run that has passed, [0, 1]."""
+    def progress(self, step: int | None = None) -> float:
+        """Fraction of the run that has passed, [0, 1].
+
+        Args:
+            step: the step asked about, for processes that only hear the time; None: the latest.
+        """
         by_time = self.elapsed_seconds() / self.budget_seconds if self.budget_seconds else 0.0
-        by_steps = self.step / self.max_steps if self.max_steps else 0.0
+        reached = self.step if step is None else step
+        by_steps = reached / self.max_steps if self.max_steps else 0.0
         return min(1.0, max(by_time, by_steps))
 
 
@@ -157,11 +162,11 @@ class BatchStream(IterableDataset[Pair]):
     """Endless batches; the one of step n depends on the seed, n and the patch size alone.
 
     Of several processes that train together each draws its own batches: there the number of the
-    process counts too.
+    process counts too. Processes that only draw take turns, and change nothing.
 
     Args:
         make_batch: draws one (lq, gt) batch of a patch size, pixels.
-        patch_now: the patch size wanted at this moment of the run, pixels.
+        patch_now: the patch size wanted at this moment of the run, pixels, for a step.
         seed: seed of the run.
         first_step: number of the first batch, so that a resumed run goes on where it stopped.
     """
@@ -169,7 +174,7 @@ class BatchStream(IterableDataset[Pair]):
     def __init__(
         self,
         make_batch: Callable[[np.random.Generator, int], Pair],
-        patch_now: Callable[[], int],
+        patch_now: Callable[[int], int],
         seed: int,
         first_step: int = 0,
     ) -> None:
@@ -180,9 +185,11 @@ class BatchStream(IterableDataset[Pair]):
 
     def __iter__(self) -> Iterator[Pair]:
         rank = distributed.get_rank() if _in_company() else 0
-        for step in itertools.count(self._first_step):
+        loader = get_worker_info()
+        turn, turns = (loader.id, loader.num_workers) if loader else (0, 1)
+        for step in itertools.count(self._first_step + turn, turns):
             seed = (self._seed, step, rank) if rank else (self._seed, step)
-            yield self._make_batch(np.random.default_rng(seed), self._patch_now())
+            yield self._make_batch(np.random.default_rng(seed), self._patch_now(step))
 
 
 def shared_by_all(value: float) -> float:

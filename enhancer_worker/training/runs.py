@@ -90,13 +90,13 @@ def run(
     resumed = checkpoint if args.resume and checkpoint.exists() else None
     first_step = _step_of(checkpoint) if resumed else 0
     stream = BatchStream(
-        make_batch, lambda: patch_at(clock.progress(), args), args.seed, first_step
+        make_batch, lambda step: patch_at(clock.progress(step), args), args.seed, first_step
     )
     writer = AverageWriter(args.out / f"{name}.safetensors", args, also_write)
     trainer = _trainer(args, [_checkpoints(args), writer])
     trainer.fit(
         module,
-        DataLoader(stream, batch_size=None),
+        DataLoader(stream, batch_size=None, num_workers=args.loaders),
         DataLoader(HeldOutPairs(held_out), batch_size=None),
         ckpt_path=resumed,
         weights_only=True if resumed else None,

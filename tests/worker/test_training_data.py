@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
 
 from enhancer_worker.training import data
 from enhancer_worker.training.data import (
@@ -101,17 +103,29 @@ def test_restorer_pairs__shrink_the_batch_of_large_patches(tmp_path: Path) -> No
     assert [tuple(t.shape) for t in large] == [(2, 3, 32, 32)] * 2
 
 
-def test_batch_stream__gives_the_same_batch_for_the_same_step() -> None:
-    def make(rng: np.random.Generator, patch: int) -> data.Pair:
-        value = torch.tensor([rng.random(), float(patch)])
-        return value, value
+def _numbered(rng: np.random.Generator, patch: int) -> data.Pair:
+    value = torch.tensor([rng.random(), float(patch)])
+    return value, value
 
-    whole = iter(BatchStream(make, lambda: 8, seed=5))
-    resumed = iter(BatchStream(make, lambda: 8, seed=5, first_step=2))
+
+def test_batch_stream__gives_the_same_batch_for_the_same_step() -> None:
+    whole = iter(BatchStream(_numbered, lambda _: 8, seed=5))
+    resumed = iter(BatchStream(_numbered, lambda _: 8, seed=5, first_step=2))
     first = [next(whole)[0] for _ in range(4)]
     later = [next(resumed)[0] for _ in range(2)]
     assert torch.equal(torch.stack(first[2:]), torch.stack(later))
     assert not torch.equal(first[0], first[1])
+
+
+def test_batch_stream__gives_the_same_batches_whoever_draws_them() -> None:
+    def first_five(loaders: int) -> Tensor:
+        stream = BatchStream(_numbered, lambda step: 8 + step, seed=5, first_step=3)
+        batches = iter(DataLoader(stream, batch_size=None, num_workers=loaders))
+        return torch.stack([next(batches)[0] for _ in range(5)])
+
+    alone = first_five(0)
+    assert alone[:, 1].tolist() == [11, 12, 13, 14, 15]
+    assert torch.equal(alone, first_five(2))
 
 
 def test_run_clock__follows_time_or_steps(monkeypatch: pytest.MonkeyPatch) -> None:
