@@ -21,7 +21,7 @@ from enhancer_worker.training.loop import HeldOut, TrainingModule, is_last_part,
 from enhancer_worker.training.matting_data import MattingMix, MattingPairs
 from enhancer_worker.training.matting_layers import all_layers, read_cutouts, read_scenes
 from enhancer_worker.training.matting_losses import matting_loss
-from enhancer_worker.training.matting_pseudo import read_labelled
+from enhancer_worker.training.matting_pseudo import mask_path, read_labelled
 from enhancer_worker.training.matting_scenery import Scenery
 from enhancer_worker.training.runs import run, warm_start
 
@@ -106,20 +106,28 @@ def held_out_pictures(pairs: MattingPairs, kind: str, side: int) -> list[HeldOut
     return [HeldOut(kind, picture, alpha) for picture, alpha in drawn]
 
 
-def read_scenery(data: Path, *, held_out: bool = False) -> Scenery:
-    """Backgrounds to train on, or those to judge on; no place is in both."""
+def read_scenery(data: Path, *, held_out: bool = False, labels: Path | None = None) -> Scenery:
+    """Backgrounds to train on, or those to judge on; no place is in both.
+
+    Args:
+        data: folder with `photos/` and so on.
+        held_out: those to judge on.
+        labels: folder with masks; what shows an object of its own is no background.
+    """
     photos = split_photos(find_photos(data))
     backdrops = sorted((data / "backdrops").glob("*.jpg"))
     views = split_photos(backdrops) if len(backdrops) > 1 else (backdrops, [])
     textures = read_tiles(sorted((data / "textures").glob("*.jpg")))
-    return Scenery(read_tiles(photos[held_out]), read_tiles(views[held_out]), textures)
+    plain = [path for path in photos[held_out] if not (labels and mask_path(labels, path).exists())]
+    return Scenery(read_tiles(plain), read_tiles(views[held_out]), textures)
 
 
 def fit(args: MattingArgs) -> TrainingModule:
     """Run one training of the matting net and write `cutout_s.safetensors`."""
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
-    scenery, judging = (read_scenery(args.data, held_out=held_out) for held_out in (False, True))
+    scenery = read_scenery(args.data, labels=args.labels)
+    judging = read_scenery(args.data, held_out=True)
     scenes = read_scenes(args.data / "scenes")
     products = all_layers(read_cutouts(args.data / "cutouts"), scenes)
     labelled = read_labelled(args.data, args.labels) if args.labels else []

@@ -14,6 +14,8 @@ from enhancer_worker.training.matting_layers import Layers, cropped
 SIDE = 144
 """Side of the canvas on which an object is invented, pixels."""
 MOST_PARTS = 5
+OPENED = 0.25
+"""Fraction of objects that get a hole or a handle, through which the background is seen."""
 Parts = NDArray[np.uint8]
 """(SIDE, SIDE): 0 outside, else the number of a part."""
 
@@ -35,6 +37,8 @@ def invent(rng: np.random.Generator, photos: Sequence[Tile], textures: Sequence[
     parts = _SILHOUETTES[int(rng.choice(len(_SILHOUETTES), p=_ODDS))](rng)
     if parts.max() == 0:
         parts = _blob(rng)
+    if rng.random() < OPENED:
+        parts = _pierced(parts, rng) if rng.random() < 0.5 else _handled(parts, rng)
     kin = fill(rng, photos, textures)
     colour = kin.copy()
     for number in range(1, int(parts.max()) + 1):
@@ -183,6 +187,32 @@ def _solid(rng: np.random.Generator) -> Parts:
     parts = np.asarray(canvas)
     turned = Image.fromarray(parts).rotate(float(rng.uniform(-90, 90)))
     return np.asarray(turned)
+
+
+def _pierced(parts: Parts, rng: np.random.Generator) -> Parts:
+    """Open a hole in the middle of the widest piece, as of a ring, a frame or a headband."""
+    depth = ndimage.distance_transform_edt(parts > 0)
+    row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+    radius = float(depth.max()) * rng.uniform(0.35, 0.85)
+    y, x = np.mgrid[:SIDE, :SIDE]
+    # Between a diamond and a box; an ellipse at 2.
+    power = rng.uniform(1.2, 6)
+    across, down = rng.uniform(0.7, 1, 2) * radius
+    inside = (np.abs(x - column) / across) ** power + (np.abs(y - row) / down) ** power < 1
+    return np.where(inside, 0, parts).astype(np.uint8)
+
+
+def _handled(parts: Parts, rng: np.random.Generator) -> Parts:
+    """Add a bow to one side, as of a mug, a basket or a pair of headphones."""
+    rows, columns = np.nonzero(parts)
+    edge = int(rng.choice([columns.argmin(), columns.argmax(), rows.argmin()]))
+    centre = np.array([columns[edge], rows[edge]]) + rng.uniform(-4, 4, 2)
+    radii = rng.uniform(14, 40, 2)
+    bow = Image.new("L", (SIDE, SIDE))
+    box = (*(centre - radii), *(centre + radii))
+    ImageDraw.Draw(bow).ellipse(box, outline=1, width=int(rng.integers(4, 14)))
+    part = np.uint8(rng.integers(1, MOST_PARTS + 1))
+    return np.where((np.asarray(bow) > 0) & (parts == 0), part, parts).astype(np.uint8)
 
 
 def _divided(inside: NDArray[np.bool_], rng: np.random.Generator) -> Parts:

@@ -7,9 +7,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 from torch import Tensor, nn
 
 from enhancer_worker.training.data import NoTrainingImagesError, Tile
+from enhancer_worker.training.fit_matting import read_scenery
 from enhancer_worker.training.matting_data import (
     Handling,
     MattingMix,
@@ -122,6 +124,15 @@ def test_invent__draws_one_thing_with_a_surface() -> None:
     assert len({layers.alpha.shape for layers in shapes}) > 3
 
 
+def test_invent__opens_holes_that_show_the_background() -> None:
+    shapes = [invent(np.random.default_rng(seed), [noise(5)], [noise(6)]) for seed in range(60)]
+    holed = [
+        (ndimage.binary_fill_holes(shape.alpha > 128) & (shape.alpha < 64)).sum() > 40
+        for shape in shapes
+    ]
+    assert 6 <= sum(holed) <= 30
+
+
 def test_backgrounds__fill_the_frame() -> None:
     for seed in range(12):
         rng = np.random.default_rng(seed)
@@ -202,6 +213,9 @@ def test_label_photographs__keeps_what_is_clear(tmp_path: Path) -> None:
     labelled = read_labelled(tmp_path, tmp_path / "masks")
     assert count == len(labelled) > 20
     assert all(abs(float((scene.alpha > 128).mean()) - 0.25) < 0.03 for scene in labelled)
+    backgrounds = read_scenery(tmp_path, labels=tmp_path / "masks").photos
+    assert len(backgrounds) == len(read_scenery(tmp_path).photos) - count
+    assert all(photo.max() < 64 for photo in backgrounds)
 
 
 def test_is_clear__refuses_what_is_undecided_or_surrounds_the_picture() -> None:
