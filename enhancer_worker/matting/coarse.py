@@ -1,13 +1,15 @@
-"""Runs the matting net on a whole picture and its mirror image, and again on what it found."""
+"""Finds the product: by the matting net, whole and from close, and by what colours it has."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from enhancer_worker.matting.colours import weighed_by_colour
 
 Plane = NDArray[np.float32]
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -26,7 +28,7 @@ LEAST_DOUBT = 0.02
 
 @dataclass(frozen=True, slots=True)
 class CoarseMatte:
-    """What the net makes of a picture, stretched over a square."""
+    """Where the product is, in a picture stretched over a square."""
 
     alpha: Plane
     """(S, S), float32, [0, 1]."""
@@ -48,23 +50,28 @@ def coarse_matte(run: Run, pixels: NDArray[np.uint8]) -> CoarseMatte:
         pixels: (H, W, 3), uint8, RGB.
     """
     height, width = pixels.shape[:2]
-    first = _look(run, pixels, (0, 0, width, height))
-    box = _close_up(first)
-    if box is None:
-        return first
-    return _joined(first, _look(run, pixels, box))
+    seen, matte = _look(run, pixels, (0, 0, width, height))
+    box = _close_up(matte)
+    if box is not None:
+        seen, closer = _look(run, pixels, box)
+        matte = _joined(matte, closer)
+    return replace(matte, alpha=weighed_by_colour(seen, matte.alpha, matte.doubt))
 
 
-def _look(run: Run, pixels: NDArray[np.uint8], box: tuple[int, int, int, int]) -> CoarseMatte:
+def _look(
+    run: Run, pixels: NDArray[np.uint8], box: tuple[int, int, int, int]
+) -> tuple[NDArray[np.uint8], CoarseMatte]:
+    """What the net is shown, (SIDE, SIDE, 3), uint8, RGB, and what it makes of that."""
     left, top, right, bottom = box
     cut = Image.fromarray(np.ascontiguousarray(pixels[top:bottom, left:right]))
-    seen = cut.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0)
-    planes = np.asarray(seen, np.float32).transpose(2, 0, 1)[None] / np.float32(255)
+    seen = np.asarray(cut.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0))
+    planes = seen.astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255)
     plain = run(np.ascontiguousarray(planes))[0].copy()
     # What is wrong in the mirror image is often not the same.
     mirrored = run(np.ascontiguousarray(planes[..., ::-1]))[0][..., ::-1]
     alpha, doubt = (plain + mirrored) / 2
-    return CoarseMatte(alpha, doubt, box, _overlap(plain[0] >= SURE, mirrored[0] >= SURE))
+    agreement = _overlap(plain[0] >= SURE, mirrored[0] >= SURE)
+    return seen, CoarseMatte(alpha, doubt, box, agreement)
 
 
 def _close_up(matte: CoarseMatte) -> tuple[int, int, int, int] | None:
