@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections, models
-from django.db.models import F, Model, Q, Value
+from django.db.models import Exists, F, Model, OuterRef, Q, Value
 from django.db.models.functions import Cast, Concat, Substr
 from django.utils import timezone
 
@@ -139,6 +139,14 @@ class EnhancedVariantQuerySet(models.QuerySet["EnhancedVariant"]):
         """Other candidates of the same job and role."""
         same_choice = self.filter(job=variant.job_id, role=variant.role)
         return same_choice.exclude(candidate=variant.candidate)
+
+    def first_of_each_choice(self) -> Self:
+        """Of candidates among these that wait for one decision, only the first; all else stays."""
+        before = self.awaiting_review().filter(
+            job=OuterRef("job"), role=OuterRef("role"), candidate__lt=OuterRef("candidate")
+        )
+        decided = ~Q(state=ReviewState.AWAITING_REVIEW)
+        return self.filter(decided | Q(candidate=0) | ~Exists(before))
 
     def lock(self) -> list[Any]:
         """Keep these variants from being changed until the transaction ends, and return their keys.

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from shopimg.admin.decisions import ACTIONS, title_of
-from shopimg.admin.line import page_url
+from shopimg.admin.line import page_url, waiting_candidates
 from shopimg.admin.readonly import person
 from shopimg.contract import EnhancementError
 from shopimg.models import EnhancedVariant
-from shopimg.states import RejectReason
+from shopimg.states import RejectReason, ReviewState
 
 if TYPE_CHECKING:
     from shopimg.admin.queue import EnhancedVariantAdmin
@@ -71,6 +71,8 @@ def confirm_or_run(
     action: BulkAction,
 ) -> HttpResponse | None:
     """Show what is selected; do it once that page has been confirmed."""
+    if action is REJECT:
+        variants = _with_candidates(model_admin, request, variants)
     if "confirmed" not in request.POST:
         return _confirmation(model_admin, request, variants, action)
     if action is REJECT and request.POST.get("reason") not in RejectReason.values:
@@ -81,6 +83,19 @@ def confirm_or_run(
     rows = model_admin.get_queryset(request).select_related("job").filter(pk__in=selected)
     _run(request, list(rows.order_by("created_at", "pk")), action)
     return None
+
+
+def _with_candidates(
+    model_admin: EnhancedVariantAdmin,
+    request: HttpRequest,
+    variants: QuerySet[EnhancedVariant],
+) -> QuerySet[EnhancedVariant]:
+    """Add all that there is to choose from where a row of the queue stands for several pictures."""
+    waits = Q(state=ReviewState.AWAITING_REVIEW)
+    choice = variants.filter(waits, job=OuterRef("job"), role=OuterRef("role"))
+    rows = model_admin.get_queryset(request).select_related("job", "source_type")
+    shown = rows.filter(Q(pk__in=variants.order_by().values("pk")) | waits & Q(Exists(choice)))
+    return shown.order_by("created_at", "pk")
 
 
 def _confirmation(
@@ -104,17 +119,18 @@ def _confirmation(
         "checkbox_name": ACTION_CHECKBOX_NAME,
         "total": total,
         "left_out": max(0, total - LIMIT),
-        "rows": [_row(variant, site.name) for variant in variants[:LIMIT]],
+        "rows": [_row(variant, site.name, action) for variant in variants[:LIMIT]],
     }
     return TemplateResponse(request, "shopimg/admin/confirm.html", context)
 
 
-def _row(variant: EnhancedVariant, site: str) -> dict[str, Any]:
+def _row(variant: EnhancedVariant, site: str, action: BulkAction) -> dict[str, Any]:
     return {
         "variant": variant,
         "title": title_of(variant),
         "before": page_url("picture", variant, "before-thumbnail", site=site),
         "after": page_url("picture", variant, "after-thumbnail", site=site),
+        "others": len(waiting_candidates(variant)) - 1 if action is APPROVE else 0,
     }
 
 

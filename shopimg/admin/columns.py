@@ -12,16 +12,16 @@ from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.formats import number_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from shopimg.admin.answers import moment
 from shopimg.admin.decisions import title_of
 from shopimg.admin.facts import change, pixels
-from shopimg.admin.line import Line, page_url, review_url
+from shopimg.admin.line import Line, page_url, review_url, waiting_candidates
 from shopimg.admin.places import admin_url_of
 from shopimg.conf import settings
 from shopimg.models import EnhancedVariant, EnhancementJob
@@ -61,23 +61,32 @@ class VariantColumns(Columns):
 
     @admin.display(description=gettext_lazy("before and after"))
     def pair(self, variant: EnhancedVariant) -> SafeString:
-        """Show both pictures, as a link to the review page."""
+        """Show both pictures, or all there is to choose from, as a link to the review page."""
+        choice = _choice(variant)
+        words = {"variant": title_of(variant), "candidates": _number_of(choice)}
+        label = _("Review %(variant)s, %(candidates)s") if choice else _("Review %(variant)s")
         return format_html(
-            '<a class="shopimg-pair" href="{}" aria-label="{}">'
-            '<img src="{}" alt="" loading="lazy" width="96" height="96">'
-            '<img src="{}" alt="" loading="lazy" width="96" height="96"></a>',
+            '<a class="shopimg-pair" href="{}" aria-label="{}">{}<span class="after">{}</span></a>',
             review_url(variant, Line(self.request).query, site=self.site.name),
-            _("Review %(variant)s") % {"variant": title_of(variant)},
-            page_url("picture", variant, "before-thumbnail", site=self.site.name),
-            page_url("picture", variant, "after-thumbnail", site=self.site.name),
+            label % words,
+            self._thumbnails([variant], "before-thumbnail"),
+            self._thumbnails(choice or [variant], "after-thumbnail"),
         )
+
+    def _thumbnails(self, variants: list[EnhancedVariant], name: str) -> SafeString:
+        image = '<img src="{}" alt="" loading="lazy" width="96" height="96">'
+        addresses = [page_url("picture", one, name, site=self.site.name) for one in variants]
+        return format_html_join("", image, ((address,) for address in addresses))
 
     @admin.display(description=gettext_lazy("made as"), ordering="role")
     def made_as(self, variant: EnhancedVariant) -> SafeString:
-        """Name the role and the recipe."""
-        recipe = variant.job.recipe
-        role = f"{variant.role} {variant.candidate + 1}" if variant.candidate else variant.role
-        return format_html('{}<br><span class="quiet">{}</span>', role, recipe)
+        """Name the role and the recipe, and count what there is to choose from."""
+        choice = _choice(variant)
+        number = variant.candidate + 1
+        role = f"{variant.role} {number}" if number > 1 and not choice else variant.role
+        details = [variant.job.recipe, *([_number_of(choice)] if choice else [])]
+        lines = format_html_join("", '<br><span class="quiet">{}</span>', zip(details, strict=True))
+        return format_html("{}{}", role, lines)
 
     @admin.display(description=gettext_lazy("size"), ordering="size_bytes")
     def size(self, variant: EnhancedVariant) -> SafeString:
@@ -99,6 +108,17 @@ class VariantColumns(Columns):
             badge(variant.state, variant.get_state_display()),
             age(variant.created_at),
         )
+
+
+def _choice(variant: EnhancedVariant) -> list[EnhancedVariant]:
+    """Return the candidates that a row of the queue stands for; nothing where it is but one."""
+    waiting = waiting_candidates(variant)
+    return waiting if len(waiting) > 1 and variant in waiting else []
+
+
+def _number_of(choice: list[EnhancedVariant]) -> str:
+    text = ngettext("%(number)d candidate", "%(number)d candidates", len(choice))
+    return text % {"number": len(choice)}
 
 
 class JobColumns(Columns):

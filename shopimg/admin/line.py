@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -16,7 +16,7 @@ from shopimg.admin.readonly import person
 from shopimg.models import EnhancedVariant, ReviewDecision
 from shopimg.querysets import EnhancedVariantQuerySet
 from shopimg.scope import visible_to
-from shopimg.states import Decision
+from shopimg.states import Decision, ReviewState
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,7 @@ class Line:
 
     def waiting(self) -> QuerySet[EnhancedVariant]:
         """Return the drafts in line; of several candidates the first, as one decision is enough."""
-        before = EnhancedVariant.objects.awaiting_review().filter(
-            job=OuterRef("job"), role=OuterRef("role"), candidate__lt=OuterRef("candidate")
-        )
-        return self._drafts().filter(Q(candidate=0) | ~Exists(before))
+        return self._drafts().first_of_each_choice()
 
     def beside(self, variant: EnhancedVariant) -> EnhancedVariant | None:
         """Return another candidate for the same place that waits, the first of them."""
@@ -108,6 +105,11 @@ class Line:
         )
         mine = narrow(decided, self.request.GET, prefix="variant__")
         return Progress(self.waiting().count(), mine.count())
+
+
+def waiting_candidates(variant: EnhancedVariant) -> list[EnhancedVariant]:
+    """Return those of the candidates beside a variant and itself that nobody has decided on."""
+    return [one for one in variant.candidates() if one.state == ReviewState.AWAITING_REVIEW]
 
 
 def review_url(variant: EnhancedVariant, query: str = "", *, site: str = "admin") -> str:

@@ -81,7 +81,7 @@ class Enhancement:
                 _("Review %(role)s") % {"role": variant.role},
                 badge(variant.state, variant.get_state_display()),
             )
-            for variant in visible_to(user, live).order_by("-created_at")
+            for variant in visible_to(user, live.first_of_each_choice()).order_by("-created_at")
         ]
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.db.models import Count, QuerySet
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Count, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -30,8 +31,19 @@ from shopimg.admin.line import Line, review_url
 from shopimg.admin.search import SearchesPhotos
 from shopimg.admin.workers import worker_notice
 from shopimg.models import EnhancedVariant, EnhancementJob
+from shopimg.querysets import EnhancedVariantQuerySet
 from shopimg.scope import visible_to
 from shopimg.states import ReviewState
+
+
+class QueueList(ChangeList):
+    """Rows of the queue: candidates that wait for one decision share one."""
+
+    def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[EnhancedVariant]:
+        """Return what the search and the filters leave, with the candidates to choose from."""
+        found = cast(EnhancedVariantQuerySet, super().get_queryset(*args, **kwargs))
+        waiting = Prefetch("job__variants", EnhancedVariant.objects.awaiting_review())
+        return found.first_of_each_choice().prefetch_related(waiting)
 
 
 @admin.register(EnhancedVariant)
@@ -102,6 +114,10 @@ class EnhancedVariantAdmin(SearchesPhotos[EnhancedVariant]):
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined,no-any-return]
         return HttpResponseRedirect(review_url(variant, site=self.admin_site.name))
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the list whose rows are decisions."""
+        return QueueList
+
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Return the columns, which know whose permissions count."""
         columns = VariantColumns(request, self.admin_site)
@@ -140,8 +156,8 @@ class EnhancedVariantAdmin(SearchesPhotos[EnhancedVariant]):
 
     def _tabs(self, request: HttpRequest) -> list[dict[str, Any]]:
         visible = super().get_queryset(request).order_by()
-        counted = narrow(visible, request.GET).values_list("state").annotate(Count("pk"))
-        counts = dict(counted)
+        rows = narrow(visible, request.GET).first_of_each_choice()
+        counts = dict(rows.values_list("state").annotate(Count("pk")))
         chosen = chosen_state(request.GET)
         states = [*ReviewState.choices, (ALL, _("All"))]
         return [

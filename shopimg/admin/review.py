@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from shopimg import permissions, previews
 from shopimg.admin import facts, remaking
 from shopimg.admin.decisions import ACTIONS, title_of
-from shopimg.admin.line import Line, page_url, queue_url, review_url
+from shopimg.admin.line import Line, page_url, queue_url, review_url, waiting_candidates
 from shopimg.admin.places import admin_url_of
 from shopimg.conf import settings
 from shopimg.models import EnhancedVariant
@@ -112,7 +112,7 @@ def _navigation(variant: EnhancedVariant, line: Line, site: str) -> dict[str, An
     behind = line.before(variant, _STRIP_BEHIND)
     ahead = line.after(variant, _STRIP_AHEAD)
     following = ahead[0] if ahead else line.oldest_but(variant)
-    waiting = (v for v in variant.candidates() if v.state == ReviewState.AWAITING_REVIEW)
+    waiting = waiting_candidates(variant)
     beside = next((other for other in waiting if other != variant), None)
     strip = [*reversed(behind), variant, *ahead]
     return {

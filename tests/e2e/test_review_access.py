@@ -67,7 +67,7 @@ def taken_out(site: ReviewSite) -> Page:
 
 def queue(site: ReviewSite) -> Page:
     builders.draft()
-    builders.draft()
+    builders.scenes()
     return site.open_queue()
 
 

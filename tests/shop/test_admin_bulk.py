@@ -72,6 +72,40 @@ def test_bulk__rejects_with_one_reason() -> None:
     assert kept == {("blurry", "Take them again.")}
 
 
+def test_bulk__rejects_all_there_is_to_choose_from() -> None:
+    rosa, choice, other = builders.reviewer(), builders.scenes(), builders.scenes()
+    page = post(rosa, "reject", choice[:1]).content.decode()
+    assert re.findall(r'name="_selected_action" value="([\w-]+)"', page) == [
+        str(variant.pk) for variant in choice
+    ]
+    form = confirmed(choice, reason="cutout")
+    assert said(post(rosa, "reject", choice, **form)) == ["Reject: 3 done."]
+    assert states() == [ReviewState.REJECTED] * 3 + [ReviewState.AWAITING_REVIEW] * 3
+    assert not ReviewDecision.objects.filter(variant__in=other).exists()
+
+
+def test_bulk__approves_the_first_of_a_choice_and_says_so() -> None:
+    rosa, choice, single = builders.reviewer(), builders.scenes(), builders.draft()
+    page = post(rosa, "approve", [choice[0], single]).content.decode()
+    assert re.findall(r"(\d) other candidates give way", page) == ["2"]
+    assert len(re.findall(r'name="_selected_action"', page)) == 2
+    form = confirmed([choice[0], single])
+    assert said(post(rosa, "approve", [choice[0], single], **form)) == ["Approve: 2 done."]
+    gave_way = [ReviewState.SUPERSEDED] * 2
+    assert states() == [ReviewState.PUBLISHED, *gave_way, ReviewState.PUBLISHED]
+
+
+def test_bulk__decided_candidates_among_all_rows_do_not_pull_in_those_that_wait() -> None:
+    rosa, choice = builders.reviewer(), builders.scenes()
+    reviews.reject(choice[0], by=rosa, reason="cutout")
+    client = Client()
+    client.force_login(rosa)
+    address = reverse("admin:shopimg_enhancedvariant_changelist") + "?state=all"
+    form = {"action": "reject_selected", "_selected_action": [choice[0].pk]}
+    page = client.post(address, form).content.decode()
+    assert re.findall(r'name="_selected_action" value="([\w-]+)"', page) == [str(choice[0].pk)]
+
+
 @pytest.mark.parametrize("reason", ["", "ugly"])
 def test_bulk__rejecting_asks_for_a_reason_and_keeps_the_note(reason: str) -> None:
     drafts = [builders.draft()]

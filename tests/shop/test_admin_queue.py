@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
+from shopimg.admin.queue import EnhancedVariantAdmin
 from shopimg.models import EnhancedVariant, WorkerHeartbeat
 from shopimg.services import reviews
 from tests import builders
@@ -34,6 +35,14 @@ def get(user: User, **parameters: str) -> Any:
 
 def listed(response: Any) -> list[EnhancedVariant]:
     return list(response.context["cl"].result_list)
+
+
+def shown_in_rows(page: str) -> list[list[EnhancedVariant]]:
+    """Return the variants whose results each row of a page shows."""
+    rows = [
+        re.findall(r'<img src="[^"]+/([\w-]+)/pictures/after-', row) for row in page.split("<tr>")
+    ]
+    return [[EnhancedVariant.objects.get(pk=pk) for pk in row] for row in rows if row]
 
 
 def test_queue__shows_what_waits_oldest_first() -> None:
@@ -68,6 +77,62 @@ def test_queue__counts_every_state_as_tabs() -> None:
         "All": 3,
     }
     assert [str(tab["label"]) for tab in tabs if tab["chosen"]] == ["Awaiting review"]
+
+
+def test_queue__candidates_of_one_decision_share_a_row_that_shows_them() -> None:
+    rosa = builders.reviewer()
+    first, second, third = builders.scenes()
+    other = builders.draft()
+    response = get(rosa)
+    assert listed(response) == [first, other]
+    assert response.context["cl"].result_count == 2
+    assert [tab["count"] for tab in response.context["tabs"]] == [2, 0, 0, 0, 0, 2]
+    page = response.content.decode()
+    assert shown_in_rows(page) == [[first, second, third], [other]]
+    assert "scene (1)" in " ".join(get(rosa, _facets="True").content.decode().split())
+    assert re.findall(r"(\d) candidates</span>", page) == ["3"]
+    review = reverse("admin:shopimg_enhancedvariant_review", args=[first.pk])
+    label = f"Review {first.source} · scene, 3 candidates"
+    assert f'href="{review}" aria-label="{label}"' in page
+    assert f'<a class="button default" href="{review}">Start reviewing</a>' in page
+
+
+def test_queue__row_of_candidates_leads_to_the_first_that_waits(rosa: User) -> None:
+    first, second, third = builders.scenes()
+    reviews.reject(first, by=rosa, reason="cutout")
+    assert shown_in_rows(get(rosa).content.decode()) == [[second, third]]
+    assert listed(get(rosa, state="all")) == [second, first]
+    assert listed(get(rosa, state="rejected")) == [first]
+    reviews.reject(second, by=rosa, reason="cutout")
+    page = get(rosa).content.decode()
+    assert shown_in_rows(page) == [[third]]
+    assert "candidate" not in page[page.index("result_list") :]
+    reviews.approve(third, by=rosa)
+    assert listed(get(rosa, state="published")) == [third]
+
+
+def test_queue__candidates_that_gave_way_are_history_and_keep_their_rows(rosa: User) -> None:
+    first, second, third = builders.scenes()
+    reviews.approve(second, by=rosa)
+    response = get(rosa, state="superseded")
+    assert {variant.pk for variant in listed(response)} == {first.pk, third.pk}
+    assert response.context["tabs"][4]["count"] == 2
+
+
+def test_queue__finds_a_choice_by_the_digest_of_any_of_its_candidates(rosa: User) -> None:
+    _first, _second, third = made = builders.scenes()
+    builders.draft()
+    response = get(rosa, q=third.digest)
+    assert listed(response) == [third]
+    assert shown_in_rows(response.content.decode()) == [made]
+
+
+def test_queue__pages_are_full_of_decisions(rosa: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EnhancedVariantAdmin, "list_per_page", 2)
+    choices = [builders.scenes()[0] for _ in range(3)]
+    assert listed(get(rosa)) == choices[:2]
+    assert listed(get(rosa, p="2")) == choices[2:]
+    assert listed(get(rosa, o="-5"))[0] == choices[2]  # newest first
 
 
 def test_queue__says_how_far_the_reviewer_has_come() -> None:
@@ -142,12 +207,12 @@ def test_queue__number_of_queries_does_not_grow_with_rows() -> None:
             assert client.get(reverse(QUEUE)).status_code == 200
         return len(captured)
 
-    builders.draft()
+    builders.scenes()
     builders.draft(OwnedPhoto.objects.create(owner=rosa, file=builders.upload()))
     queries()  # looks content types up, once per process
     few = queries()
     for _ in range(5):
-        builders.draft()
+        builders.scenes()
         builders.draft(OwnedPhoto.objects.create(owner=rosa, file=builders.upload()))
     assert queries() == few
     assert few <= 18
