@@ -38,7 +38,7 @@ class Masks(TypedDict, total=False):
 
 
 def correct(variant: EnhancedVariant, content: bytes, *, by: AbstractBaseUser) -> Request:
-    """Have everything made again that was cut out along with a variant, by a corrected mask.
+    """Have everything made again that was cut out of a variant's photo, by a corrected mask.
 
     Drafts that there are stay until the new ones are ready.
 

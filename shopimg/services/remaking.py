@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from shopimg.contract import Backdrop, Cutout, InvalidTransitionError, Recipe, RecipeError
 from shopimg.contract.recipe import Role
 from shopimg.models import EnhancedVariant
+from shopimg.querysets import EnhancedVariantQuerySet
 from shopimg.services import photographs, requests
 from shopimg.services.requests import Order, Request
 from shopimg.states import OPEN_JOBS, JobState, ReviewState
@@ -55,7 +56,10 @@ def with_another_scene(
 
 
 def with_mask(variant: EnhancedVariant, digest: str, *, by: AbstractBaseUser) -> Request:
-    """Ask for everything that was cut out of a photo along with a variant, by another mask.
+    """Ask for everything that was cut out of a photo to be made again, by another mask.
+
+    That is what the variant's own job was to make, and what waits for review of other jobs, each as
+    its job has made it: a mask belongs to the upload, whatever is done with the product later.
 
     Args:
         variant: one that was cut out.
@@ -67,8 +71,21 @@ def with_mask(variant: EnhancedVariant, digest: str, *, by: AbstractBaseUser) ->
         RecipeError: the variant was not cut out.
         CapacityError: the storage failed; nothing has changed.
     """
-    roles = tuple(role for role in _recipe(variant).roles if _has_cutout(role))
-    return _request(variant, roles, {"mask": digest}, by)
+    roles = {role.name: role for role in _recipe(variant).roles}
+    roles |= {role.name: role for role in map(_role_of, _waiting_beside(variant)) if role}
+    cut_out = tuple(role for role in roles.values() if _has_cutout(role))
+    return _request(variant, cut_out, {"mask": digest}, by)
+
+
+def _waiting_beside(variant: EnhancedVariant) -> EnhancedVariantQuerySet:
+    """Find a draft of each other role that waits and was made of the same upload."""
+    of_upload = EnhancedVariant.objects.awaiting_review().filter(
+        source_type=variant.source_type_id,
+        source_id=variant.source_id,
+        job__source_digest=variant.job.source_digest,
+    )
+    others = of_upload.exclude(role=variant.role).first_of_each_choice()
+    return others.select_related("job").order_by("created_at", "pk")
 
 
 def _request(
@@ -112,11 +129,17 @@ def _recipe(variant: EnhancedVariant) -> Recipe:
 
 
 def _steps_of(variant: EnhancedVariant) -> tuple[Any, ...]:
+    role = _role_of(variant)
+    return role.steps if role else ()
+
+
+def _role_of(variant: EnhancedVariant) -> Role | None:
+    """Return how a variant was made, or None where that was long ago, with a step of the past."""
     try:
         roles = _recipe(variant).roles
     except RecipeError:
-        return ()  # made long ago, with a step that there is no more
-    return next((role.steps for role in roles if role.name == variant.role), ())
+        return None
+    return next((role for role in roles if role.name == variant.role), None)
 
 
 def _has_cutout(role: Role) -> bool:

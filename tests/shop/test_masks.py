@@ -11,11 +11,11 @@ from django.contrib.auth.models import User
 from PIL import Image
 
 from shopimg import storage
-from shopimg.contract import MaskError, RecipeError
+from shopimg.contract import MaskError, Recipe, RecipeError
 from shopimg.models import EnhancedVariant, EnhancementJob
-from shopimg.services import cleaning, masks, running
+from shopimg.services import cleaning, masks, remaking, reviews, running
 from shopimg.services.requests import Order, request_enhancement
-from shopimg.states import JobState
+from shopimg.states import JobState, ReviewState
 from tests import builders
 
 pytestmark = pytest.mark.django_db
@@ -138,6 +138,55 @@ def test_correct__makes_everything_again_that_was_cut_out(rosa: User, scenic: No
     assert picture.getpixel((4, 4)) == (255, 255, 255)
     with storage.drafts().open(job.variants.get(role="white").draft_name) as file:
         assert product_of(file.read()).getpixel((10, 10)) == (255, 255, 255)
+
+
+def test_correct__of_other_scenes_makes_what_else_waits_again_as_it_is(
+    rosa: User, scenic: None
+) -> None:
+    photo = builders.photo()
+    first = request_enhancement(photo, Order("catalogue")).job
+    running.run(first.pk)
+    marble = {"background.style": "marble"}
+    other = remaking.with_another_scene(
+        first.variants.get(role="scene", candidate=0), marble, by=rosa
+    )
+    running.run(other.job.pk)
+    elsewhere = builders.scenes()[0]
+    white = first.variants.get(role="white")
+    jobs = [
+        masks.correct(variant, CORRECTED, by=rosa).job
+        for variant in (other.job.variants.get(candidate=1), white)
+    ]
+    assert jobs[0] == jobs[1]
+    made = Recipe.parse("", jobs[0].recipe_table)
+    digest = hashlib.sha256(CORRECTED).hexdigest()
+    assert sorted(role.name for role in made.roles) == ["scene", "white"]
+    assert made.masks == {digest}
+    assert jobs[0].recipe_table["scene"]["steps"][-1]["style"] == "marble"
+    assert running.run(jobs[0].pk) == JobState.SUCCEEDED
+    waiting = EnhancedVariant.objects.awaiting_review()
+    assert {(v.role, v.job_id) for v in waiting.for_source(photo)} == {
+        ("main", first.pk),
+        ("white", jobs[0].pk),
+        ("scene", jobs[0].pk),
+    }
+    elsewhere.refresh_from_db()
+    assert elsewhere.state == ReviewState.AWAITING_REVIEW
+
+
+def test_correct__leaves_alone_what_another_job_made_and_somebody_decided(
+    rosa: User, scenic: None
+) -> None:
+    photo = builders.photo()
+    first = request_enhancement(photo, Order("catalogue")).job
+    running.run(first.pk)
+    other = remaking.with_another_scene(
+        first.variants.get(role="scene", candidate=0), {"background.seed": 50}, by=rosa
+    )
+    running.run(other.job.pk)
+    reviews.approve(first.variants.get(role="white"), by=rosa)
+    job = masks.correct(other.job.variants.get(candidate=0), CORRECTED, by=rosa).job
+    assert list(job.recipe_table) == ["scene"]
 
 
 def test_correct__equal_mask_is_the_same_job(rosa: User) -> None:
