@@ -6,9 +6,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from shopimg import enhancers
+from django.utils import timezone
+
+from shopimg import contract, enhancers
 from shopimg.conf import settings
 from shopimg.contract import BUILT_IN, Network, Recipe, RecipeError
+from shopimg.presets.keeping import check_kept
 from shopimg.presets.markets import get_preset
 from shopimg.presets.rules import Preset
 from shopimg.presets.target import target_role
@@ -54,6 +57,26 @@ def main_role(name: str) -> str:
         return get_recipe(name).roles[0].name
     except RecipeError:
         return ""
+
+
+def with_options(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
+    """Return a recipe with some options replaced, of which each role keeps to its market.
+
+    Args:
+        recipe: what to change; a market is the one that the settings name for such a role today.
+        options: values by the names of ``contract.OPTIONS``.
+
+    Raises:
+        RecipeError: an unknown name, one that no step of the recipe has, a wrong value, or one by
+            which a role would miss a rule of its market.
+    """
+    changed = contract.with_options(recipe, options)
+    tables = settings.RECIPES.get(recipe.name, {})
+    for before, after in zip(recipe.roles, changed.roles, strict=True):
+        _, market = _aim(f"{recipe.name}.{after.name}", tables.get(after.name))
+        if market:
+            check_kept(before, after, get_preset(market), timezone.localdate())
+    return changed
 
 
 def parse(name: str, table: Any, networks: Mapping[str, Network]) -> Recipe:

@@ -123,7 +123,4 @@ def _value(subject: Subject, rule: Rule) -> Value:
 def _is_good(subject: Subject, rule: Rule, value: int | float | str) -> bool:
     if rule.none_of:
         return not set(subject.operations) & set(rule.none_of)
-    if isinstance(value, str):
-        return value in rule.one_of
-    at_least = rule.at_least is None or value >= rule.at_least
-    return at_least and (rule.at_most is None or value <= rule.at_most)
+    return rule.allows(value)

@@ -90,6 +90,13 @@ class Rule:
     only_main: bool = False
     """About the main image only, not about the additional ones."""
 
+    def allows(self, value: float | str) -> bool:
+        """Tell whether a value keeps the rule."""
+        if isinstance(value, str):
+            return value not in self.none_of and (not self.one_of or value in self.one_of)
+        at_least = self.at_least is None or value >= self.at_least
+        return at_least and (self.at_most is None or value <= self.at_most)
+
     def holds_on(self, day: date) -> bool:
         """Tell whether the rule is in force on a day."""
         begun = self.valid_from is None or self.valid_from <= day

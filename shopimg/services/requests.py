@@ -13,10 +13,10 @@ from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
 from shopimg import inspection, sources, wakeup
-from shopimg.contract import EnhancementError, JobSupersededError, Recipe, with_options
+from shopimg.contract import EnhancementError, JobSupersededError, Recipe
 from shopimg.models import BulkRun, EnhancedVariant, EnhancementJob
 from shopimg.querysets import source_key
-from shopimg.recipes import fingerprint, get_recipe
+from shopimg.recipes import fingerprint, get_recipe, with_options
 from shopimg.services import jobs
 from shopimg.states import OPEN_JOBS, JobState, ReviewState
 

@@ -121,6 +121,66 @@ def test_create__option_that_the_recipe_has_not_is_named(api: APIClient) -> None
     assert "The recipe 'clean' has no option 'padding'" in errors[0]["detail"]
 
 
+FEED = [
+    {"step": "restore"},
+    {"step": "cutout"},
+    {"step": "backdrop", "generator": "colour", "shadow_mode": "none"},
+]
+FRAMED = [*FEED[:2], {"step": "frame", "width": 1600, "height": 1600, "fill": 0.8}, FEED[2]]
+SCENIC = [*FEED[:2], {"step": "backdrop", "style": "marble"}]
+
+
+def feed(settings: Any, preset: str, steps: Any) -> None:
+    recipes = {"feed": {"hero": {"preset": preset, "steps": steps}}}
+    settings.SHOPIMG = {**settings.SHOPIMG, "RECIPES": recipes}
+
+
+@pytest.mark.parametrize(
+    ("preset", "steps", "options", "words"),
+    [
+        ("amazon", FEED, {"padding": 0.2}, "rule 'fill' of Amazon (product's share of the frame: "
+         "60 %, wanted at least 85 %)"),
+        ("amazon", FEED, {"background.colour": "#fffffe"}, "rule 'white-border' of Amazon"),
+        ("amazon", FEED, {"output_size": 480}, "rule 'side-minimum' of Amazon"),
+        ("walmart", FEED, {"output_size": "2200x2750"}, "rule 'square' of Walmart Marketplace"),
+        ("walmart", FEED, {"output_size": 2000}, "rule 'side-recommended'"),
+        ("ebay", FEED, {"output_size": 800}, "rule 'side-warned' of eBay"),
+        ("etsy", FEED, {"output_size": 1900}, "rule 'side-recommended' of Etsy"),
+        ("shopify", FEED, {"output_size": 5000}, "rule 'side-maximum' of Shopify"),
+        ("google", FRAMED, {"output_size": 2000}, "rule 'not-enlarged' of Google Merchant Center "
+         "(what was done: enlargement, wanted no enlargement)"),
+        ("google", FRAMED, {"padding": 0.2}, "rule 'fill'"),
+    ],
+)  # fmt: skip
+def test_create__option_that_leaves_the_recipes_market_is_refused(
+    api: APIClient, settings: Any, preset: str, steps: Any, options: Any, words: str
+) -> None:
+    feed(settings, preset, steps)
+    photo = builders.photo()
+    problem = assert_problem(ask(api, photo, recipe="feed", options=options), 400, "invalid")
+    (error,) = problem["errors"]
+    assert error["field"] == f"options.{next(iter(options))}"
+    assert words in error["detail"]
+    assert EnhancementJob.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("preset", "steps", "options"),
+    [
+        ("amazon", FEED, {"output_size": "1600x2000", "padding": 0.05}),
+        ("walmart", FEED, {"output_size": 3000, "background.colour": "#ffffff"}),
+        ("ebay", FEED, {"background.colour": "#eeeeee", "padding": 0.2}),
+        ("google", FRAMED, {"output_size": 1500, "padding": 0.1}),
+        ("etsy", SCENIC, {"background.style": "wood_table", "shadow.mode": "hard"}),
+    ],
+)
+def test_create__option_within_the_rules_of_the_recipes_market_is_taken(
+    api: APIClient, settings: Any, preset: str, steps: Any, options: Any
+) -> None:
+    feed(settings, preset, steps)
+    assert ask(api, builders.photo(), recipe="feed", options=options).status_code == 202
+
+
 def test_create__result_that_would_be_too_large_is_refused(api: APIClient, settings: Any) -> None:
     steps = [
         {"step": "cutout"},

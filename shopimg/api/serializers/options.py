@@ -9,9 +9,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from shopimg.contract.errors import RecipeError
-from shopimg.contract.options import with_options
 from shopimg.contract.recipe import Recipe
 from shopimg.contract.steps.scene import LARGEST_SEED, MOST_PALETTE_COLOURS, SHADOW_MODES, STYLES
+from shopimg.recipes import with_options
 
 _LONGEST_TEXT = 100
 _COLOUR = {"type": "string", "pattern": "^#[0-9a-f]{6}$"}
@@ -61,7 +61,7 @@ class OptionsField(serializers.DictField):
 
 
 def check(recipe: Recipe, options: Mapping[str, Any]) -> None:
-    """Refuse options that a recipe does not have, and values that they cannot have.
+    """Refuse options that a recipe does not have, and values that they cannot have in it.
 
     Raises:
         ValidationError: naming each option.
