@@ -1,6 +1,6 @@
 """What the shop and its workers agree on: recipes, images, errors. Standard library only."""
 
-from shopimg.contract.builtin import BUILT_IN, CATALOGUE, CLEAN, SCENE, WHITE
+from shopimg.contract.builtin import BUILT_IN, CATALOGUE, CLEAN, FEED, SCENE, WHITE
 from shopimg.contract.errors import (
     CapacityError,
     DeadlineExceededError,
@@ -51,6 +51,7 @@ __all__ = [
     "BUILT_IN",
     "CATALOGUE",
     "CLEAN",
+    "FEED",
     "FLAVOURS",
     "MIME_TYPES",
     "NO_MASKS",

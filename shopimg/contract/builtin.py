@@ -12,6 +12,11 @@ _WHITE = (
     Frame(width=_SIDE, height=_SIDE, fill=0.88),
     Backdrop(generator=PLAIN, shadow_mode="none"),
 )
+_AS_LARGE = (
+    Restore(),
+    Cutout(),
+    Backdrop(generator=PLAIN, shadow_mode="none"),
+)
 _SCENE = (
     Frame(width=_SIDE, height=_SIDE, fill=0.62, padding=0.12, align="bottom"),
     Backdrop(),
@@ -35,5 +40,9 @@ CATALOGUE = Recipe(
 )
 """All three; what they have in common is done once."""
 
-BUILT_IN = {recipe.name: recipe for recipe in (CLEAN, WHITE, SCENE, CATALOGUE)}
+FEED = Recipe("feed", (Role("feed", _AS_LARGE, _MAIN_IMAGE),))
+"""The product alone before pure white, no larger than it was photographed: for marketplaces that
+refuse what was enlarged."""
+
+BUILT_IN = {recipe.name: recipe for recipe in (CLEAN, WHITE, SCENE, CATALOGUE, FEED)}
 """By name."""

@@ -59,7 +59,7 @@ GOOGLE = Preset(
     name="google",
     title="Google Merchant Center",
     as_of=_AS_OF,
-    fix="",
+    fix="feed",
     target=Target(),
     rules=(
         Rule(

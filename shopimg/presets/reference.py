@@ -28,11 +28,10 @@ def page() -> str:
 
 
 def _section(preset: Preset) -> str:
-    fix = f"`{preset.fix}`" if preset.fix else "a recipe that `--recipe` names"
     lines = [
         f"## {preset.title}",
         "",
-        f"`{preset.name}`, collected on {preset.as_of}. `--fix` queues {fix}. "
+        f"`{preset.name}`, collected on {preset.as_of}. `--fix` queues `{preset.fix}`. "
         f"{_aim(preset.target)}",
         "",
         "| rule | severity | asks for | about | holds | source |",
@@ -51,7 +50,7 @@ def _aim(aim: Target) -> str:
         return f"A role that names it leaves frame and product as they are, and makes {file}."
     ground = f" on {aim.colour}" if aim.colour else ""
     return (
-        f"A role that names it makes {aim.side} x {aim.side} pixels, filled to "
+        f"A role that names it and is cut out makes {aim.side} x {aim.side} pixels, filled to "
         f"{aim.fill * 100:.0f} %{ground}, as {file}."
     )
 

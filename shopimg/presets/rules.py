@@ -133,7 +133,7 @@ class Preset:
     rules: tuple[Rule, ...]
     """Also those that begin or end on another day."""
     fix: str
-    """Built-in recipe that can aim at the market; empty where each of them does what it forbids."""
+    """Built-in recipe that can aim at the market."""
     target: Target
     """What a recipe that names the preset makes."""
     not_measured: tuple[str, ...] = ()

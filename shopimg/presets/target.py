@@ -5,10 +5,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from shopimg.contract import Backdrop, Cutout, Frame, Output, Recipe, RecipeError, Role, Step
+from shopimg.contract import (
+    Backdrop,
+    Cutout,
+    Frame,
+    Output,
+    Recipe,
+    RecipeError,
+    Role,
+    Step,
+    Upscale,
+)
 from shopimg.presets.operations import operations_of
 from shopimg.presets.rules import Operation, Preset, Target
 
+# Of a phone's photographs; what is longer only misses recommendations.
+_LONGEST_RATIO = 4 / 3
 _ADVICE = {
     Operation.ENLARGEMENT: "enlarged pictures: leave out the step upscale",
     Operation.GENERATED_BACKDROP: (
@@ -18,7 +30,7 @@ _ADVICE = {
 
 
 def target(recipe: Recipe, preset: Preset) -> Recipe:
-    """Return a recipe of which every role aims at a market.
+    """Return a recipe of which every role aims at a market, and makes what is large enough there.
 
     Raises:
         RecipeError: the market forbids what a role does, or wants what it does not do; the message
@@ -29,7 +41,7 @@ def target(recipe: Recipe, preset: Preset) -> Recipe:
     >>> target(WHITE, WALMART).roles[0].result_size(400, 300)
     (2200, 2200)
     """
-    roles = tuple(target_role(role, preset) for role in recipe.roles)
+    roles = tuple(target_role(_enlarging(role, preset.target), preset) for role in recipe.roles)
     return dataclasses.replace(recipe, roles=roles)
 
 
@@ -63,6 +75,18 @@ def check_allowed(role: Role, preset: Preset, *, is_main: bool = True) -> None:
         raise RecipeError(
             f"Role {role.name!r}: {preset.title} refuses {_ADVICE[Operation(operation)]}."
         )
+
+
+def _enlarging(role: Role, aim: Target) -> Role:
+    """Let a role whose pictures keep their shape reach the market's size on both of their sides."""
+    if not aim.side or any(isinstance(step, Cutout | Frame) for step in role.steps):
+        return role
+    longest = round(aim.side * _LONGEST_RATIO)
+    steps = tuple(
+        dataclasses.replace(step, scale=None, to=longest) if isinstance(step, Upscale) else step
+        for step in role.steps
+    )
+    return dataclasses.replace(role, steps=steps)
 
 
 def _framed(steps: Sequence[Step]) -> Sequence[Step]:

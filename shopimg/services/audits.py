@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -72,14 +72,15 @@ class Audited:
         """The worst of its findings; a file that cannot be measured fails."""
         return Status.FAIL if self.problem else worst(found.status for found in self.findings)
 
-    def is_fixable(self, statuses: Iterable[Status]) -> bool:
-        """Tell whether a recipe may mend it: one cannot read what is broken, nor add images.
+    def is_fixable(self, statuses: Collection[Status], beyond: Collection[Fact]) -> bool:
+        """Tell whether a recipe may mend it: none can read what is broken.
 
         Args:
             statuses: what counts as something to mend.
+            beyond: what the recipe does not mend.
         """
-        bad = set(statuses)
-        return any(f.status in bad and f.rule.fact is not Fact.IMAGES for f in self.findings)
+        bad = (found.rule.fact for found in self.findings if found.status in statuses)
+        return any(fact not in beyond for fact in bad)
 
 
 def count(audit: Audit) -> int:
@@ -118,11 +119,6 @@ def fixing_recipe(audit: Audit, name: str = "") -> Recipe:
     Raises:
         RecipeError: there is no such recipe or role, or the market refuses what it makes.
     """
-    if not (name or audit.preset.fix):
-        raise RecipeError(
-            f"Every built-in recipe does what {audit.preset.title} forbids: name one of your own "
-            "with --recipe. docs/how-to/marketplaces.md has an example."
-        )
     recipe = recipes.get_recipe(name or audit.preset.fix)
     if not name:
         recipe = target(recipe, audit.preset)
@@ -135,6 +131,21 @@ def fixing_recipe(audit: Audit, name: str = "") -> Recipe:
     for role in roles:
         check_allowed(role, audit.preset, is_main=audit.is_main)
     return recipe
+
+
+def beyond_fixing(audit: Audit, name: str = "") -> frozenset[Fact]:
+    """Return what the recipe of ``fixing_recipe`` does not mend; one of the shop's own may do more.
+
+    None adds images, and none of the built-in ones makes anything larger where the market refuses
+    that.
+
+    Args:
+        audit: whose market.
+        name: a recipe of the shop's own, in place of the preset's.
+    """
+    scales = bool(name or audit.preset.target.side)
+    sizes = () if scales else (Fact.SHORTEST_SIDE, Fact.LONGEST_SIDE, Fact.FILL)
+    return frozenset({Fact.IMAGES, *sizes})
 
 
 def role_to_look_at(audit: Audit, recipe: Recipe) -> str:

@@ -23,7 +23,7 @@ def _steps(recipe: Any, role: str, kind: Any) -> Any:
 
 
 def test_built_in__recipes_share_what_they_have_in_common() -> None:
-    assert list(BUILT_IN) == ["clean", "white", "scene", "catalogue"]
+    assert list(BUILT_IN) == ["clean", "white", "scene", "catalogue", "feed"]
     main, white, scene = CATALOGUE.roles
     assert (main.name, white.name, scene.name, scene.candidates) == ("main", "white", "scene", 3)
     assert white.steps[:3] == scene.steps[:3]

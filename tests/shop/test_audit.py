@@ -20,11 +20,11 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
 from shopimg import storage
-from shopimg.contract import WHITE, Recipe, StepReport
+from shopimg.contract import FEED, WHITE, Recipe, StepReport
 from shopimg.contract.provenance import COMPOSITE_WITH_GENERATED, xmp_packet
 from shopimg.management.commands import shopimg_audit
 from shopimg.models import EnhancedVariant, EnhancementJob
-from shopimg.presets.markets import AMAZON, PRESETS
+from shopimg.presets.markets import AMAZON, GOOGLE, PRESETS
 from shopimg.presets.target import target
 from shopimg.services import audits, reviews
 from tests import builders
@@ -92,7 +92,7 @@ def test_audit__table_lists_what_is_wrong_and_counts_all(audit: Run) -> None:
     bad = _wood(450, "vase.jpg")
     code, out, err = audit("--preset", "amazon", "--on", "2026-11-25")
     assert code == 1
-    assert err.endswith("1 of 2 images miss rules of Amazon.")
+    assert err.endswith("1 of 2 images misses rules of Amazon.")
     assert out.splitlines() == [
         f"testapp.Photo {bad.pk}, original photos/vase.jpg",
         "  side-minimum      fail     450 px, wanted at least 500 px",
@@ -401,7 +401,10 @@ def test_audit__single_file_that_does_not_answer_is_a_problem_of_its_image(
         (("--preset", "ebay", "--group-by", "panorama"), "or one of file, id, name."),
         (("--preset", "ebay", "--dry-run"), "--recipe and --dry-run are about --fix."),
         (("--preset", "ebay", "--fix", "--recipe", "no"), "There is no recipe 'no'. Known: "),
-        (("--preset", "google", "--fix"), "name one of your own with --recipe"),
+        (
+            ("--preset", "ebay", "--role", "whit"),
+            "Nothing makes the role 'whit'. Known: feed, main",
+        ),
         (
             ("--preset", "google", "--fix", "--recipe", "white"),
             "Google Merchant Center refuses enlarged pictures: leave out the step upscale.",
@@ -446,7 +449,7 @@ def test_audit__fix_queues_jobs_for_what_fails(audit: Run) -> None:
     Path(broken.file.path).write_bytes(b"no picture")
     code, out, err = audit("--preset", "amazon", "--fix")
     assert code == 1
-    assert "1 jobs of white queued, 0 had been asked for before." in err
+    assert "1 job of white queued, 0 had been asked for before." in err
     white = EnhancementJob.objects.for_source(bad).get(recipe="white")
     assert Recipe.parse("white", white.recipe_table) == target(WHITE, AMAZON)
     assert white.sent_at is not None
@@ -461,7 +464,7 @@ def test_audit__fix_queues_jobs_for_what_fails(audit: Run) -> None:
 
 def test_audit__fix_aims_at_the_market(audit: Run) -> None:
     photo = _wood(450)
-    assert "1 jobs of white queued" in audit("--preset", "walmart", "--fix")[2]
+    assert "1 job of white queued" in audit("--preset", "walmart", "--fix")[2]
     job = EnhancementJob.objects.for_source(photo).get(recipe="white")
     frame = job.recipe_table["white"]["steps"][3]
     assert (frame["step"], frame["width"], frame["height"]) == ("frame", 2200, 2200)
@@ -474,7 +477,7 @@ def test_audit__fix_takes_warnings_and_a_recipe_of_the_shop(audit: Run, settings
     photo = _wood(450)
     arguments = ("--preset", "google", "--fix", "--recipe", "feed", "--fail-on")
     assert "0 jobs of feed queued" in audit(*arguments, "error", "--on", "2026-12-01")[2]
-    assert "1 jobs of feed queued" in audit(*arguments, "warn", "--on", "2026-12-01")[2]
+    assert "1 job of feed queued" in audit(*arguments, "warn", "--on", "2026-12-01")[2]
     job = EnhancementJob.objects.for_source(photo).get(recipe="feed")
     assert [step["step"] for step in job.recipe_table["main"]["steps"]] == ["cutout", "backdrop"]
     assert job.recipe_table["main"]["output"] == {"format": "jpeg", "quality": 95}
@@ -482,7 +485,7 @@ def test_audit__fix_takes_warnings_and_a_recipe_of_the_shop(audit: Run, settings
 
 def test_audit__fix_says_by_which_role_it_will_be_seen(audit: Run, settings) -> None:
     _wood(450)
-    hint = "Audit what they make with --role white."
+    hint = "Audit what it makes with --role white."
     arguments = ("--preset", "amazon", "--model", "testapp.Photo", "--fix")
     assert hint in audit(*arguments)[2]
     assert hint not in audit(*arguments, "--role", "white")[2]
@@ -494,14 +497,14 @@ def test_audit__fix_says_by_which_role_it_will_be_seen(audit: Run, settings) -> 
 def test_audit__fix_that_may_end_well_still_queues(audit: Run) -> None:
     photo = _wood(450)
     code, _, err = audit("--preset", "amazon", "--fix", "--fail-on", "never")
-    assert (code, "1 jobs of white queued" in err) == (0, True)
+    assert (code, "1 job of white queued" in err) == (0, True)
     assert ("white", "queued", True) in _recipes(photo)
 
 
 def test_audit__dry_run_only_counts(audit: Run) -> None:
     photo = _wood(450)
     code, _, err = audit("--preset", "amazon", "--fix", "--dry-run")
-    assert (code, "The recipe white would be asked for 1 images." in err) == (1, True)
+    assert (code, "The recipe white would be asked for 1 image." in err) == (1, True)
     assert _recipes(photo) == {("clean", "queued", False)}
 
 
@@ -511,6 +514,27 @@ def test_audit__nothing_to_fix_where_only_images_are_missing(audit: Run) -> None
     code, out, err = audit(*arguments, "--fail-on", "warn", "--fix")
     assert (code, "images            warn     1, wanted at least 4" in out) == (1, True)
     assert "0 jobs of white queued, 0 had been asked for before." in err
+
+
+def test_audit__fix_for_google_enlarges_nothing(audit: Run, rosa: User) -> None:
+    enlarged = _white(1600)
+    content = Path(enlarged.file.path).read_bytes()
+    _published(enlarged, content, [StepReport("upscale", 0.1, {"to": 1600})], rosa)
+    small, broken = _white(80, "small.jpg"), _white(1600, "broken.jpg")
+    Path(broken.file.path).write_bytes(b"no picture")
+    code, out, err = audit("--preset", "google", "--on", "2026-12-01", "--fix")
+    assert (code, "80 px, wanted at least 100 px" in out) == (1, True)
+    assert "1 job of feed queued, 0 had been asked for before. " in err
+    assert "For 2 images it takes a person: see the report. Audit what it makes with --role" in err
+    job = EnhancementJob.objects.get(recipe="feed")
+    assert job.source_id == str(enlarged.pk)
+    assert Recipe.parse("feed", job.recipe_table) == target(FEED, GOOGLE)
+    assert [step["step"] for step in job.recipe_table["feed"]["steps"]] == [
+        "restore",
+        "cutout",
+        "backdrop",
+    ]
+    assert _recipes(small) == {("clean", "queued", False)}
 
 
 def test_audit__ctrl_c_between_batches_ends_it(audit: Run, monkeypatch) -> None:
@@ -525,7 +549,7 @@ def test_audit__ctrl_c_between_batches_ends_it(audit: Run, monkeypatch) -> None:
     monkeypatch.setattr(audits, "queue_fixes", _queue_and_press)
     code, _, err = audit("--preset", "amazon", "--fix")
     assert code == 3
-    assert "Interrupted. 1 jobs of white queued, 0 had been asked for before." in err
+    assert "Interrupted. 1 job of white queued, 0 had been asked for before." in err
     assert [len(_recipes(photo)) for photo in photos] == [2, 1, 1]
 
 
@@ -533,7 +557,7 @@ def test_audit__list_tells_rules_dates_and_sources(audit: Run) -> None:
     code, out, _ = audit("--list", "--preset", "google")
     lines = out.splitlines()
     assert code == 0
-    assert lines[0] == "google: Google Merchant Center, collected on 2026-11-25"
+    assert lines[0] == "google: Google Merchant Center, collected on 2026-11-25, --fix queues feed"
     page = f"{'':27}https://support.google.com/merchants/answer/6324350"
     assert lines[1:5] == [
         "  side-minimum      error  shortest side: at least 100 px, before 2027-01-31",

@@ -17,7 +17,16 @@ from shopimg.contract.provenance import ALGORITHMICALLY_ENHANCED, COMPOSITE_WITH
 from shopimg.measuring import Measured, measure
 from shopimg.presets import reference
 from shopimg.presets.checking import Finding, Status, Subject, check, worst
-from shopimg.presets.markets import AMAZON, EBAY, GOOGLE, PRESETS, WALMART, get_preset
+from shopimg.presets.markets import (
+    AMAZON,
+    EBAY,
+    ETSY,
+    GOOGLE,
+    PRESETS,
+    SHOPIFY,
+    WALMART,
+    get_preset,
+)
 from shopimg.presets.operations import operations_done, operations_of
 from shopimg.presets.rules import Fact, Operation, Preset, Severity, rules_on
 from shopimg.presets.target import target
@@ -349,10 +358,24 @@ def test_target__scales_nothing_where_the_market_refuses_enlargement() -> None:
     assert framed.roles[0].steps[0].options()["fill"] == 0.8
 
 
-def test_target__leaves_a_picture_that_is_not_cut_out_in_its_frame() -> None:
-    (role,) = target(CLEAN, EBAY).roles
-    assert role.steps == CLEAN.roles[0].steps
+@pytest.mark.parametrize("preset", [EBAY, ETSY, SHOPIFY])
+@pytest.mark.parametrize("upload", [(400, 400), (400, 500), (800, 600)])
+def test_target__makes_a_picture_that_is_not_cut_out_large_enough(
+    preset: Preset, upload: tuple[int, int]
+) -> None:
+    (role,) = target(CLEAN, preset).roles
+    assert [step.name for step in role.steps] == ["restore", "upscale"]
     assert role.output.quality == 95
+    size = role.result_size(*upload)
+    picture = product(size, (0, 0, *size))
+    measured = measure(encoded(picture, role.output.format, quality=role.output.quality))
+    bad = _bad(Subject(measured, operations_of(role)), preset)
+    assert set(bad) <= {"square"}  # for which something would have to be cut off or added
+
+
+def test_recipes__size_is_the_shops_own_where_nothing_is_cut_out() -> None:
+    found = _parse({"preset": "etsy", "steps": [{"step": "upscale", "scale": 2}]})
+    assert found.roles[0].result_size(400, 300) == (800, 600)
 
 
 @pytest.mark.parametrize(
@@ -418,18 +441,15 @@ def test_reference__is_written_from_the_data() -> None:
 def test_how_to__shows_recipes_that_are_taken() -> None:
     text = (DOCS / "how-to" / "marketplaces.md").read_text()
     tables = re.findall(r"^```python\nSHOPIMG = (.+?)^```", text, re.MULTILINE | re.DOTALL)
-    assert len(tables) == 2
+    assert len(tables) == 1
     for table in tables:
         for name, recipe in ast.literal_eval(table)["RECIPES"].items():
             assert recipes.parse(name, recipe, {}).name == name
 
 
 def test_preset__fix_is_a_built_in_recipe_that_can_aim_at_the_market() -> None:
-    fixes = {preset.name: preset.fix for preset in PRESETS.values()}
-    for name, fix in fixes.items():
-        if fix:
-            assert target(BUILT_IN[fix], PRESETS[name]).name == fix
-    assert [name for name, fix in fixes.items() if not fix] == ["google", "google-apparel"]
+    for preset in PRESETS.values():
+        assert target(BUILT_IN[preset.fix], preset).name == preset.fix
 
 
 def test_rules__name_facts_that_are_measured(good: Measured) -> None:

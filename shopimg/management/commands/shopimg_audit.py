@@ -109,8 +109,8 @@ class Command(BaseCommand):
 
     def _list(self, name: str) -> None:
         for preset in [get_preset(name)] if name else PRESETS.values():
-            fix = f", --fix queues {preset.fix}" if preset.fix else ""
-            self.stdout.write(f"{preset.name}: {preset.title}, collected on {preset.as_of}{fix}")
+            about = f"{preset.title}, collected on {preset.as_of}, --fix queues {preset.fix}"
+            self.stdout.write(f"{preset.name}: {about}")
             for rule in preset.rules:
                 limits = ["main image" if rule.only_main else "", say_when(rule)]
                 asks = ", ".join([say_wanted(rule), *filter(None, limits)])
@@ -127,11 +127,12 @@ class _Fixes:
         self._recipe = audits.fixing_recipe(audit, options["recipe"]) if options["fix"] else None
         if self._recipe is None and (options["recipe"] or options["dry_run"]):
             raise LookupError("--recipe and --dry-run are about --fix.")
+        self._beyond = audits.beyond_fixing(audit, options["recipe"])
         self._role = audits.role_to_look_at(audit, self._recipe) if self._recipe else ""
         # Also where nothing is to end with an exit code: somebody has asked to mend what fails.
         self._statuses = _FAILING[options["fail_on"]] or _FAILING["error"]
         self._dry_run = options["dry_run"]
-        self._wanted = self._queued = 0
+        self._wanted = self._queued = self._left = 0
 
     def add(self, batch: Sequence[Audited]) -> None:
         """Take a batch of images.
@@ -141,8 +142,9 @@ class _Fixes:
         """
         if self._recipe is None:
             return
-        images = [one.image for one in batch if one.is_fixable(self._statuses)]
+        images = [one.image for one in batch if one.is_fixable(self._statuses, self._beyond)]
         self._wanted += len(images)
+        self._left += sum(one.status in self._statuses for one in batch) - len(images)
         if images and not self._dry_run:
             self._queued += audits.queue_fixes(images, self._recipe)
 
@@ -151,10 +153,18 @@ class _Fixes:
             return ""
         name, before = self._recipe.name, self._wanted - self._queued
         if self._dry_run:
-            return f"The recipe {name} would be asked for {self._wanted} images."
-        said = f"{self._queued} jobs of {name} queued, {before} had been asked for before."
+            said = f"The recipe {name} would be asked for {_some(self._wanted, 'image')}."
+        else:
+            queued = _some(self._queued, "job")
+            said = f"{queued} of {name} queued, {before} had been asked for before."
+        if self._left:
+            said += f" For {_some(self._left, 'image')} it takes a person: see the report."
         # The storefront goes on to show another role until a template asks for this one.
-        return f"{said} Audit what they make with --role {self._role}." if self._role else said
+        return f"{said} Audit what it makes with --role {self._role}." if self._role else said
+
+
+def _some(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def _audit(options: dict[str, Any]) -> Audit:
@@ -177,6 +187,7 @@ def _judge(audit: Audit, tally: Tally, fail_on: str) -> None:
     bad = sum(tally.images[status] for status in _FAILING[fail_on])
     if bad:
         raise CommandError(
-            f"{bad} of {tally.images.total()} images miss rules of {audit.preset.title}.",
+            f"{bad} of {_some(tally.images.total(), 'image')} {'misses' if bad == 1 else 'miss'} "
+            f"rules of {audit.preset.title}.",
             returncode=FOUND,
         )
