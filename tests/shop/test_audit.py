@@ -537,6 +537,14 @@ def test_audit__fix_for_google_enlarges_nothing(audit: Run, rosa: User) -> None:
     assert _recipes(small) == {("clean", "queued", False)}
 
 
+def test_audit__progress_is_not_drawn_among_the_lines_of_a_table(audit: Run, monkeypatch) -> None:
+    _white(1600)
+    assert "Measuring" in audit("--preset", "ebay")[2]
+    monkeypatch.setattr("django.core.management.base.OutputWrapper.isatty", lambda _self: True)
+    assert "Measuring" not in audit("--preset", "ebay")[2]
+    assert "Measuring" in audit("--preset", "ebay", "--format", "csv")[2]
+
+
 def test_audit__ctrl_c_between_batches_ends_it(audit: Run, monkeypatch) -> None:
     monkeypatch.setattr(audits, "BATCH_SIZE", 1)
     photos = [_wood(450, f"{number}.jpg") for number in range(3)]

@@ -96,7 +96,11 @@ class Command(BaseCommand):
     ) -> Tally:
         report = REPORTS[options["format"]](self.stdout, audit, _FAILING[options["fail_on"]])
         tally = Tally()
-        with click.progressbar(length=total, label="Measuring", file=sys.stderr) as bar:
+        # Where both go to one terminal, the lines of the table say how far it is.
+        beside = options["format"] == "table" and self.stdout.isatty()
+        with click.progressbar(
+            length=total, label="Measuring", file=sys.stderr, hidden=beside, show_pos=True
+        ) as bar:
             for batch in audits.run(audit):
                 for audited in batch:
                     tally.add(audited)
