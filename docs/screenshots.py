@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
 from tests.servers.chromium import chromium
 from tests.servers.process import accepts_connections, free_port, running
@@ -30,10 +30,13 @@ WORKER_SECONDS = 15
 """For the worker's first sign of life, without which the admin warns."""
 ENVIRONMENT = {"DEMO_DIR": str(SHOP)}
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+TABLET = {"width": 800, "height": 1280}
 APPROVED = 5
 """Drafts that the demo approves; the others wait in the queue to be photographed."""
 FIRST_IMAGE = 1
 """Primary key of the first photograph in a fresh shop, which the demo approves."""
+COMPACT = "lauf-no-4-trail-shoes"
+"""Slug of a product of the kind that is cut out well, among those that the demo approves."""
 SETTLE_MILLISECONDS = 800
 """For pictures to be decoded after they were loaded; lazy ones out of sight never are."""
 JPEG_QUALITY = 88
@@ -51,6 +54,7 @@ def main() -> int:
     with _site() as url, chromium() as browser:
         _before_after(url)
         _storefront(browser, url)
+        _views(browser, url)
         _admin(browser, url)
     return 0
 
@@ -60,7 +64,8 @@ def _site() -> Iterator[str]:
     port = free_port()
     address = f"127.0.0.1:{port}"
     site = [sys.executable, ROOT / "manage.py", "runserver", "--noreload", "--insecure", address]
-    worker = [sys.executable, "-m", "celery", "-A", "enhancer_worker", "worker", "-Q", "shopimg"]
+    queues = "shopimg-upkeep,shopimg,shopimg-bulk"
+    worker = [sys.executable, "-m", "celery", "-A", "enhancer_worker", "worker", "-Q", queues]
     settings = {**ENVIRONMENT, "DJANGO_SETTINGS_MODULE": "demoshop.settings"}
     with (
         running("worker", worker, folder=SHOP, ready=lambda: True, env=settings),
@@ -80,6 +85,16 @@ def _storefront(browser: Browser, url: str) -> None:
         page.close()
 
 
+def _views(browser: Browser, url: str) -> None:
+    """Show all that is published of one photograph: enhanced, on white, and in a scene."""
+    page = browser.new_page(viewport=TABLET)
+    page.goto(f"{url}/products/{COMPACT}/")
+    gallery = page.locator(".gallery")
+    gallery.locator("img").last.scroll_into_view_if_needed()  # it is loaded no sooner
+    _shoot(gallery, "views")
+    page.close()
+
+
 def _admin(browser: Browser, url: str) -> None:
     password = json.loads((SHOP / "logins.json").read_text())["reviewer"]
     context = browser.new_context(viewport=DESKTOP)
@@ -96,11 +111,12 @@ def _admin(browser: Browser, url: str) -> None:
     context.close()
 
 
-def _shoot(page: Page, name: str) -> None:
+def _shoot(shown: Page | Locator, name: str) -> None:
+    page = shown.page if isinstance(shown, Locator) else shown
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(SETTLE_MILLISECONDS)
     path = IMAGES / f"{name}.jpg"
-    page.screenshot(path=path, type="jpeg", quality=JPEG_QUALITY)
+    shown.screenshot(path=path, type="jpeg", quality=JPEG_QUALITY)
     sys.stdout.write(f"{path.relative_to(ROOT)}\n")
 
 
