@@ -10,6 +10,7 @@ from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.nets.backdrop_conditions import SEAMLESS, BackdropConditions
 from enhancer_worker.nets.backdrop_input import network_input
+from enhancer_worker.pipeline.backdrops.comb import without_comb
 from enhancer_worker.pipeline.backdrops.grain import add_grain
 from enhancer_worker.pipeline.backdrops.palettes import complete_palette
 from enhancer_worker.pipeline.backdrops.protocol import BackdropImage
@@ -32,7 +33,7 @@ def generated(step: Backdrop, width: int, height: int, tools: Tools) -> Backdrop
     window = choose_window(1 - step.horizon, width, height)
     conditions = conditions_of(step, window.horizon)
     net = tools.engine.net("backdrop", 1)
-    made = np.clip(net.session(network_input(conditions))[0], 0, 1)
+    made = np.clip(without_comb(net.session(network_input(conditions))[0]), 0, 1)
     small = np.rint(made.transpose(1, 2, 0) * 255).astype(np.uint8)
     tools.deadline.check()
     larger = _upscaler(tools.engine, small, max(width, height))
