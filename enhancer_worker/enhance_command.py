@@ -18,8 +18,7 @@ from enhancer_worker.folder import (
     Job,
     Options,
     find_jobs,
-    output_paths,
-    roles_there,
+    missing,
     run_job,
     taken_twice,
 )
@@ -58,7 +57,7 @@ def enhance(source: Path, target: Path, **options: Any) -> None:
 
     TARGET is a folder where SOURCE is one; folders below it are kept. Neither lies in the other:
     originals are never altered. A file's ending is that of the format that is written. With several
-    roles, the role's name becomes part of the file name.
+    roles, the role's name becomes part of the file name, and of several candidates the number.
 
     Pictures whose results are there already are skipped, so that a run that was interrupted can be
     resumed by the same command.
@@ -114,13 +113,11 @@ def _print_plan(jobs: list[Job], options: Options) -> None:
     recipe = options.recipe
     roles = ", ".join(role.name for role in recipe.roles)
     for job in jobs:
-        there = set() if options.overwrite else roles_there(job, recipe)
-        if len(there) == len(recipe.roles):
+        wanted = missing(job, options)
+        if not wanted:
             click.echo(f"{job.source}: skipped: {SKIPPED}")
-            continue
-        for role, path in zip(recipe.roles, output_paths(job, recipe), strict=True):
-            if role.name not in there:
-                click.echo(f"{job.source} -> {path}")
+        for path in wanted.values():
+            click.echo(f"{job.source} -> {path}")
     click.echo(f"{len(jobs)} pictures, recipe {recipe.name}, roles: {roles}. Nothing was written.")
 
 

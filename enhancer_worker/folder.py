@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from enhancer_worker.engine.files import write_whole
 from shopimg.contract import (
     MIME_TYPES,
     Deadline,
@@ -26,6 +27,9 @@ _ENDINGS = {
     "image/webp": ".webp",
     "image/avif": ".avif",
 }
+
+Picture = tuple[str, int]
+"""A role's name, and the number of one of its candidates, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,20 +112,22 @@ def run_job(enhancer: Enhancer, job: Job, options: Options) -> dict[str, Any]:
         options: of the run.
 
     Returns:
-        JSON-serialisable: ``source``, ``seconds`` and ``outputs``, one table per role that
+        JSON-serialisable: ``source``, ``seconds`` and ``outputs``, one table per picture that
         was written, or ``skipped`` and why, or ``error`` and ``code``.
     """
     started = time.perf_counter()
     result: dict[str, Any] = {"source": str(job.source)}
     try:
-        there = set() if options.overwrite else roles_there(job, options.recipe)
-        if len(there) == len(options.recipe.roles):
+        wanted = missing(job, options)
+        if not wanted:
             return result | {"skipped": SKIPPED, "seconds": 0.0}
         images = enhancer.enhance(
             job.source.read_bytes(), options.recipe, deadline=Deadline(options.timeout_seconds)
         )
         result["outputs"] = [
-            _write(image, job, options) for image in images if image.role not in there
+            _write(image, job, options)
+            for image in images
+            if (image.role, image.candidate) in wanted
         ]
     except EnhancementError as err:
         result |= {"error": str(err), "code": err.code}
@@ -131,40 +137,57 @@ def run_job(enhancer: Enhancer, job: Job, options: Options) -> dict[str, Any]:
     return result
 
 
-def output_path(job: Job, recipe: Recipe, role: str, ending: str) -> Path:
-    """Name the file of one role.
+def output_path(job: Job, recipe: Recipe, picture: Picture, ending: str) -> Path:
+    """Name the file of one picture.
 
     Args:
         job: from where to where.
         recipe: with more than one role, the role's name becomes part of the file name.
-        role: the role's name.
+        picture: which one; of several candidates for a role, the number becomes part of it, too.
         ending: with its dot.
 
-    >>> from shopimg.contract import CLEAN
-    >>> output_path(Job(Path("a.png"), Path("out/a.png")), CLEAN, "main", ".jpg").as_posix()
+    >>> from shopimg.contract import CLEAN, SCENE
+    >>> job = Job(Path("a.png"), Path("out/a.png"))
+    >>> output_path(job, CLEAN, ("main", 0), ".jpg").as_posix()
     'out/a.jpg'
+    >>> output_path(job, SCENE, ("scene", 1), ".jpg").as_posix()
+    'out/a-2.jpg'
     """
-    stem = job.target.stem if len(recipe.roles) == 1 else f"{job.target.stem}-{role}"
-    return job.target.with_name(stem + ending)
+    name, candidate = picture
+    is_choice = any(role.name == name and role.candidates > 1 for role in recipe.roles)
+    parts = [job.target.stem]
+    parts += [name] if len(recipe.roles) > 1 else []
+    parts += [str(candidate + 1)] if is_choice else []
+    return job.target.with_name("-".join(parts) + ending)
 
 
-def output_paths(job: Job, recipe: Recipe) -> list[Path]:
-    """Name the files of a job before it is done, in the order of the roles.
+def output_paths(job: Job, recipe: Recipe) -> dict[Picture, Path]:
+    """Name the files of a job before it is done, in the recipe's order.
 
     A picture with transparency becomes ``.webp`` where this says ``.jpg``.
     """
-    return [
-        output_path(job, recipe, role.name, _ENDINGS[MIME_TYPES[role.output.format]])
-        for role in recipe.roles
-    ]
-
-
-def roles_there(job: Job, recipe: Recipe) -> set[str]:
-    """Return the roles that have a file already, whatever its ending."""
     return {
-        role.name
+        (role.name, candidate): output_path(
+            job, recipe, (role.name, candidate), _ENDINGS[MIME_TYPES[role.output.format]]
+        )
         for role in recipe.roles
-        if any(output_path(job, recipe, role.name, end).exists() for end in _ENDINGS.values())
+        for candidate in range(role.candidates)
+    }
+
+
+def missing(job: Job, options: Options) -> dict[Picture, Path]:
+    """Name the files that are to be written: those that are there, whatever their ending, are not.
+
+    All of them where files that are there are replaced.
+    """
+    return {
+        picture: path
+        for picture, path in output_paths(job, options.recipe).items()
+        if options.overwrite
+        or not any(
+            output_path(job, options.recipe, picture, ending).exists()
+            for ending in _ENDINGS.values()
+        )
     }
 
 
@@ -179,13 +202,12 @@ def taken_twice(jobs: Iterable[Job]) -> tuple[Job, Job] | None:
 
 
 def _write(image: EnhancedImage, job: Job, options: Options) -> dict[str, Any]:
-    path = output_path(job, options.recipe, image.role, _ENDINGS[image.mime_type])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_bytes(image.content)
-    unfinished.replace(path)
+    picture = (image.role, image.candidate)
+    path = output_path(job, options.recipe, picture, _ENDINGS[image.mime_type])
+    write_whole(path, image.content)
     return {
         "role": image.role,
+        "candidate": image.candidate,
         "path": str(path),
         "width": image.width,
         "height": image.height,

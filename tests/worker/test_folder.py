@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from enhancer_worker.folder import Job, Options, find_jobs, output_paths, run_job, taken_twice
+from shopimg.backends.echo import EchoEnhancer
 from shopimg.backends.pillow import PillowEnhancer
-from shopimg.contract import CLEAN, Recipe
+from shopimg.contract import CLEAN, SCENE, Recipe
 
 PAIR = Recipe.parse(
     "pair",
@@ -32,7 +33,7 @@ def test_output_paths__are_those_that_are_written(job: Job) -> None:
     for recipe in (CLEAN, PAIR):
         result = run_job(PillowEnhancer(), job, Options(recipe, math.inf, overwrite=False))
         written = [output["path"] for output in result["outputs"]]
-        assert written == [str(path) for path in output_paths(job, recipe)]
+        assert written == [str(path) for path in output_paths(job, recipe).values()]
     names = sorted(path.name for path in job.target.parent.iterdir())
     assert names == ["a-large.png", "a-small.jpg", "a.jpg"]
 
@@ -55,6 +56,17 @@ def test_run_job__makes_the_role_that_an_interruption_left_out(job: Job) -> None
     names = sorted(path.name for path in job.target.parent.iterdir())
     assert names == ["a-large.webp", "a-small.jpg"]
     assert large.read_bytes() == b"precious"
+
+
+def test_run_job__keeps_every_candidate(job: Job) -> None:
+    scenes = Options(SCENE, math.inf, overwrite=False)
+    result = run_job(EchoEnhancer(), job, scenes)
+    names = ["a-1.jpg", "a-2.jpg", "a-3.jpg"]
+    assert [Path(output["path"]).name for output in result["outputs"]] == names
+    assert sorted(path.name for path in job.target.parent.iterdir()) == names
+    job.target.with_name("a-2.jpg").unlink()
+    result = run_job(EchoEnhancer(), job, scenes)
+    assert [(output["role"], output["candidate"]) for output in result["outputs"]] == [("scene", 1)]
 
 
 def test_taken_twice__finds_pictures_that_differ_in_their_ending(tmp_path: Path) -> None:
