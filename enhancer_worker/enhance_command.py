@@ -22,7 +22,7 @@ from enhancer_worker.folder import (
     run_job,
     taken_twice,
 )
-from shopimg.contract import CLEAN, FLAVOURS, EnhancementError, Recipe, Role, Upscale
+from shopimg.contract import BUILT_IN, CLEAN, FLAVOURS, EnhancementError, Recipe, Role, Upscale
 
 
 @click.command()
@@ -137,16 +137,17 @@ def read_recipe(path: Path | None, name: str) -> Recipe:
     """Find the recipe that the options ``--recipe`` and ``--recipes`` name.
 
     Args:
-        path: JSON file of recipes; None for the one that is always there.
+        path: JSON file of recipes; None for those that are always there.
         name: of the recipe.
 
     Raises:
         click.UsageError: there is no such recipe, or the file is not understood.
     """
     if path is None:
-        if name == CLEAN.name:
-            return CLEAN
-        raise click.UsageError(f"There is no recipe {name!r}; name a file with --recipes.")
+        if name in BUILT_IN:
+            return BUILT_IN[name]
+        known = ", ".join(BUILT_IN)
+        raise click.UsageError(f"There is no recipe {name!r}, only {known}, or --recipes FILE.")
     try:
         tables = json.loads(path.read_text())
         if name not in tables:

@@ -216,6 +216,13 @@ def test_enhance__dry_run_writes_nothing(folder: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_enhance__knows_every_built_in_recipe(folder: Path, tmp_path: Path) -> None:
+    result = run(folder / "a.jpg", tmp_path / "x.jpg", "--recipe", "catalogue", "--dry-run")
+    names = ["main.jpg", "white.png", *(f"scene-{number}.jpg" for number in (1, 2, 3))]
+    lines = [f"{folder / 'a.jpg'} -> {tmp_path}/x-{name}" for name in names]
+    assert result.output.splitlines()[:-1] == lines
+
+
 def test_enhance__stops_a_picture_that_takes_too_long(folder: Path, tmp_path: Path) -> None:
     result = run(folder / "a.jpg", tmp_path / "out.jpg", "--timeout", -1)
     assert result.exit_code == 1
@@ -262,7 +269,7 @@ def test_enhance__changes_every_step_that_enlarges_and_nothing_else(
     ("arguments", "words"),
     [
         (["--device", "gpu"], "ENHANCER_DEVICE='gpu'"),
-        (["--recipe", "zoom"], "name a file with --recipes"),
+        (["--recipe", "zoom"], "only clean, white, scene, catalogue, or --recipes FILE"),
         (["--recipes", "recipes.json", "--recipe", "none"], "only zoom, pair"),
         (["--recipes", "broken.json"], "not a JSON table"),
         (["--scale", "5"], "upscale.scale must be 2, 3 or 4, not 5."),
