@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import datetime
 from functools import partial
 
@@ -15,6 +16,7 @@ from rest_framework.response import Response
 
 from shopimg.api.exceptions import PROBLEM_TYPE, PreconditionFailed, describe
 
+_VERSION = re.compile(r"[0-9]{1,10}")
 _KEPT_HEADERS = ("X-Request-ID", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 
 
@@ -49,7 +51,7 @@ def matching_version(request: Request) -> int | None:
         return None
     tags = parse_etags(header)
     versions = [tag.strip('"').partition("-")[0] for tag in tags]
-    numbers = [int(text) for text in versions if text.isdecimal() and text.isascii()]
+    numbers = [int(text) for text in versions if _VERSION.fullmatch(text)]
     return max(numbers, default=-1)
 
 
