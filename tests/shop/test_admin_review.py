@@ -48,6 +48,18 @@ def test_page__says_what_a_reviewer_asks() -> None:
     assert "1 waiting · 0 decided by you today" in page
 
 
+def test_page__gives_browsers_numbers_without_separators(settings: Settings) -> None:
+    draft = builders.draft()
+    EnhancedVariant.objects.update(width=2000, height=1500, version=1200)
+    EnhancementJob.objects.update(source_width=1000, source_height=1750)
+    settings.USE_THOUSAND_SEPARATOR = True
+    page = page_of(signed_in(), draft)
+    assert 'data-width="2000" data-height="1500"' in page
+    assert 'width="2000" height="1500"' in page
+    assert 'width="1000" height="1750"' in page
+    assert page.count('name="version" value="1200"') == 2
+
+
 def test_page__says_what_to_look_at_when_a_figure_is_too_large() -> None:
     draft = builders.draft()
     EnhancedVariant.objects.filter(pk=draft.pk).update(quality={"colour_shift_p95": 3.25})
