@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
 from django.db.models import Case, F, When
@@ -29,6 +29,9 @@ from shopimg.contract import (
 )
 from shopimg.models import EnhancedVariant, EnhancementJob
 from shopimg.states import OPEN_JOBS, RETRYABLE_JOBS, JobState
+
+if TYPE_CHECKING:
+    from shopimg.querysets import EnhancementJobQuerySet
 
 logger = logging.getLogger(__name__)
 
@@ -184,6 +187,26 @@ def cancel(job: EnhancementJob) -> None:
             state=JobState.CANCELLED, finished_at=timezone.now(), **_NO_LEASE
         )
         _require(updated, job)
+        _send_later(signals.job_finished, job=job)
+
+
+def cancel_superseded(rows: EnhancementJobQuerySet) -> None:
+    """Stop the open ones among jobs that give way to others; call it in a transaction.
+
+    They are locked in one order, so that no two callers block each other.
+    """
+    changes: dict[str, Any] = {
+        "state": JobState.CANCELLED,
+        "finished_at": timezone.now(),
+        **error_columns(JobSupersededError()),
+        **_NO_LEASE,
+    }
+    still_open = rows.unfinished()
+    locked = list(still_open.select_for_update().order_by("pk"))
+    still_open.filter(pk__in=[job.pk for job in locked]).update(**changes)
+    for job in locked:
+        for column, value in changes.items():
+            setattr(job, column, value)
         _send_later(signals.job_finished, job=job)
 
 

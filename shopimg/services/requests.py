@@ -13,7 +13,7 @@ from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
 from shopimg import inspection, sources, wakeup
-from shopimg.contract import EnhancementError, JobSupersededError, Recipe
+from shopimg.contract import EnhancementError, Recipe
 from shopimg.models import BulkRun, EnhancedVariant, EnhancementJob
 from shopimg.querysets import source_key
 from shopimg.recipes import fingerprint, get_recipe, with_options
@@ -162,7 +162,7 @@ def forget_source(key: dict[str, Any]) -> None:
     """
     with transaction.atomic():
         of_image = EnhancementJob.objects.filter(**key)
-        _cancel(of_image)
+        jobs.cancel_superseded(of_image)
         _supersede_unpublished(of_image)
 
 
@@ -236,7 +236,7 @@ def _give_way(job: EnhancementJob) -> None:
     if not job.source_digest:
         # The file could not be read: whether it is another one, only its name can tell.
         older = older.exclude(source_name=job.source_name)
-    _cancel(older)
+    jobs.cancel_superseded(older)
     _supersede_unpublished(older)
 
 
@@ -244,16 +244,3 @@ def _supersede_unpublished(rows: EnhancementJobQuerySet) -> None:
     """Approvals that nobody has published yet go too: they were about an older upload."""
     undecided = [ReviewState.AWAITING_REVIEW, ReviewState.APPROVED]
     EnhancedVariant.objects.filter(job__in=rows, state__in=undecided).supersede()
-
-
-def _cancel(rows: EnhancementJobQuerySet) -> None:
-    """Cancel the open ones among some jobs, locked in one order so that no two callers block."""
-    still_open = rows.unfinished()
-    locked = list(still_open.select_for_update().order_by("pk").values_list("pk", flat=True))
-    still_open.filter(pk__in=locked).update(
-        state=JobState.CANCELLED,
-        finished_at=timezone.now(),
-        lease_owner="",
-        lease_until=None,
-        **jobs.error_columns(JobSupersededError()),
-    )

@@ -251,6 +251,17 @@ def test_cancel__ends_an_open_job(finished_jobs, django_capture_on_commit_callba
         jobs.cancel(job)
 
 
+def test_job__that_gives_way_to_a_new_upload_is_said_to_be_over(
+    finished_jobs, django_capture_on_commit_callbacks
+) -> None:
+    photo = builders.photo()
+    job = builders.job_of(photo)
+    photo.file = builders.upload(builders.picture((80, 48)), "other.jpg")
+    with django_capture_on_commit_callbacks(execute=True):
+        photo.save()
+    assert finished_jobs == [(job.pk, "cancelled")]
+
+
 @pytest.mark.parametrize("state", ["succeeded", "failed", "quarantined", "cancelled"])
 def test_retry__gives_all_attempts_again(state: str) -> None:
     job = builders.job_of(builders.photo())
