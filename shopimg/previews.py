@@ -72,7 +72,7 @@ def _read(variant: EnhancedVariant, side: Side) -> bytes:
     """Return the very bytes that were uploaded or produced; a decision is about nothing else."""
     place, name = _place(variant, side)
     try:
-        with place.open(name) as file:
+        with storage.failures(), place.open(name) as file:
             content: bytes = file.read()
     except OSError as err:
         raise Http404("The file is gone.") from err

@@ -45,9 +45,6 @@ _PICTURES: dict[str, tuple[Callable[..., HttpResponse], previews.Side]] = {
 }
 """Last word of an address -> picture."""
 
-PICTURE_NAMES = tuple(_PICTURES)
-"""Every picture that a variant's pages show."""
-
 
 def picture(
     model_admin: EnhancedVariantAdmin, request: HttpRequest, pk: UUID, name: str

@@ -8,24 +8,20 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 from PIL import Image
 from pytest_django import Settings
 
 from shopimg import previews, storage
-from shopimg.admin.review import PICTURE_NAMES
 from shopimg.models import EnhancedVariant
 from tests import builders
+from tests.shop.test_storage import use_storage
 from tests.testapp.models import OwnedPhoto, Photo
 
 pytestmark = pytest.mark.django_db
 
-
-@pytest.fixture(autouse=True)
-def empty_cache() -> None:
-    cache.clear()
+PICTURE_NAMES = ("before", "after", "mask", "before-thumbnail", "after-thumbnail")
 
 
 def get(user: User | None, variant: EnhancedVariant, name: str = "after") -> Any:
@@ -136,6 +132,14 @@ def test_picture__gone_file_is_not_found(name: str, storage_folders: dict[str, P
     (storage_folders["shopimg_drafts"] / draft.draft_name).unlink()
     (storage_folders["shopimg_drafts"] / draft.mask_name).unlink()
     (storage_folders["default"] / draft.job.source_name).unlink()
+    assert get(builders.reviewer(), draft, name).status_code == 404
+
+
+@pytest.mark.parametrize("name", PICTURE_NAMES)
+def test_picture__of_a_storage_that_fails_is_not_found(name: str, settings: Settings) -> None:
+    draft = scene()
+    for alias in ("shopimg_drafts", "default"):
+        use_storage(settings, alias, "BrokenCloudStorage")
     assert get(builders.reviewer(), draft, name).status_code == 404
 
 
