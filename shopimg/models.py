@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from django.conf import settings
 from django.contrib.contenttypes.fields import GenericForeignKey
@@ -15,7 +15,6 @@ from django.utils.translation import gettext_lazy as _
 
 from shopimg import storage
 from shopimg.querysets import (
-    BulkRunQuerySet,
     EnhancedVariantQuerySet,
     EnhancementJobQuerySet,
     ReviewDecisionQuerySet,
@@ -59,7 +58,7 @@ class BulkRun(models.Model):
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
-    objects = BulkRunQuerySet.as_manager()
+    objects: ClassVar[models.Manager[BulkRun]]
 
     class Meta:
         verbose_name = _("bulk run")

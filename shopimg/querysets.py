@@ -18,7 +18,6 @@ from shopimg.states import OPEN_JOBS, JobState, ReviewState
 
 if TYPE_CHECKING:
     from shopimg.models import (  # noqa: F401  # names of the generic parameters below
-        BulkRun,
         EnhancedVariant,
         EnhancementJob,
         ReviewDecision,
@@ -173,10 +172,6 @@ class ReviewDecisionQuerySet(models.QuerySet["ReviewDecision"]):
     def delete(self) -> NoReturn:
         """Refuse."""
         raise TypeError("ReviewDecision is append-only.")
-
-
-class BulkRunQuerySet(models.QuerySet["BulkRun"]):
-    """Reads of bulk runs."""
 
 
 class WorkerHeartbeatQuerySet(models.QuerySet["WorkerHeartbeat"]):

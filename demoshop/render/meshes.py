@@ -267,11 +267,11 @@ def ring(radius: float, thickness: float) -> Mesh:
     return sweep(path, circle(thickness))
 
 
-def plate(width: float, height: float, *, depth_at: Callable[[Array], Array] | None = None) -> Mesh:
-    """A rectangle in the x-y plane facing up, centred; ``depth_at(x)`` may bend it."""
+def plate(width: float, height: float) -> Mesh:
+    """A rectangle in the x-y plane facing up, centred."""
     x, y = np.meshgrid(np.linspace(-0.5, 0.5, 65), np.linspace(-0.5, 0.5, 9), indexing="ij")
-    z = depth_at(x * width) if depth_at else np.zeros_like(x)
-    return grid(np.stack([x * width, y * height, z], -1), np.stack([x + 0.5, y + 0.5], -1))
+    flat = np.stack([x * width, y * height, np.zeros_like(x)], -1)
+    return grid(flat, np.stack([x + 0.5, y + 0.5], -1))
 
 
 def box_faces(size: tuple[float, float, float], bevel: float) -> dict[str, Mesh]:

@@ -84,11 +84,6 @@ def glass(tint: ArrayLike = (1, 1, 1), ior: float = 1.5) -> Material:
     }
 
 
-def pane() -> Material:
-    """A thin flat piece of glass."""
-    return {"type": "thindielectric"}
-
-
 def shade_cloth(colour: Colour, through: float) -> Material:
     """Thin cloth that lets light through; ``through`` 0 (none) to 2 (all of it)."""
     return {
@@ -170,13 +165,10 @@ class Studio:
             },
         }
 
-    def surround(self, power: float, colour: Colour = (1, 1, 1)) -> None:
-        """Let a little light come from everywhere, as in a bright room."""
-        radiance = (linear(colour) * power).tolist()
-        self.scene["surround"] = {
-            "type": "constant",
-            "radiance": {"type": "rgb", "value": radiance},
-        }
+    def surround(self, power: float) -> None:
+        """Let a little white light come from everywhere, as in a bright room."""
+        radiance = {"type": "rgb", "value": [power] * 3}
+        self.scene["surround"] = {"type": "constant", "radiance": radiance}
 
     def cove(self, material: Material, *, back: float = 45, radius: float = 28) -> None:
         """Roll out a paper backdrop: a floor that bends up into a wall behind the product."""

@@ -106,19 +106,6 @@ def cloth(height_map: Array, colour: ArrayLike, *, seed: int, contrast: float = 
     return np.clip(np.asarray(colour, float) * shade[..., None], 0, 1)
 
 
-def knit(shape: tuple[int, int], stitches: tuple[int, int]) -> Array:
-    """Height of a stocking stitch, columns of V shapes, [0, 1], (H, W)."""
-    rows, columns = stitches
-    y = np.linspace(0, rows, shape[0], endpoint=False)[:, None]
-    x = np.linspace(0, columns, shape[1], endpoint=False)[None]
-    aside = np.abs((x % 1) - 0.5) * 2
-    along = (y - 0.75 * aside) % 1
-    yarn = np.sin(np.pi * along) ** 0.7
-    groove = np.clip(np.sin(np.pi * np.clip(aside, 0.02, 0.98)) * 1.6, 0, 1)
-    result: Array = yarn * (0.35 + 0.65 * groove)
-    return result
-
-
 def cardboard(shape: tuple[int, int], colour: ArrayLike, *, seed: int) -> Array:
     """Recycled board: soft clouds and short fibres, light and dark; sRGB, (H, W, 3)."""
     height, width = shape

@@ -33,7 +33,6 @@ from enhancer_worker.training.loop import HeldOut, TrainingModule
 from enhancer_worker.training.runs import run, warm_start
 
 NAME = "estimate_s"
-BLOCK_PIXELS = 8
 HELD_OUT_CROPS = 200
 FIGURES = ("noise", "jpeg", "blur")
 UNITS = (25.0, 50.0, 1.0)

@@ -75,13 +75,13 @@ def clean_up(*, dry_run: bool = False, tell: Callable[[Orphan], None] = lambda _
     return Cleaned(images, files, size_bytes)
 
 
-def orphans(now: datetime | None = None) -> Iterator[Orphan]:
+def orphans() -> Iterator[Orphan]:
     """Yield the files that no row refers to and that are older than ``ORPHAN_HOURS``.
 
     Young files are left alone: their row may be about to be written. So are the files of a variant
     that was replaced a short while ago: shoppers may still have the page open.
     """
-    before = (now or timezone.now()) - timedelta(hours=settings.ORPHAN_HOURS)
+    before = timezone.now() - timedelta(hours=settings.ORPHAN_HOURS)
     yield from _unreferenced(storage.drafts(), "drafts", _drafts(), before)
     yield from _unreferenced(storage.drafts(), storage.MASKS, _masks(), before)
     for folder in storage.folders(storage.published(), "published"):

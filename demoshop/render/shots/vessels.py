@@ -93,11 +93,11 @@ def mug(folder: Path) -> Studio:
     return studio
 
 
-def _oak_table(studio: Studio, *, wall: tuple[float, float, float] = (0.80, 0.79, 0.76)) -> None:
+def _oak_table(studio: Studio) -> None:
     boards = textures.planks((2600, 2600), (0.78, 0.60, 0.40), (0.50, 0.33, 0.19), count=9, seed=40)
     fibre = boards.mean(axis=-1)
     studio.table(embossed(solid(boards, 0.42), fibre, 0.03))
-    studio.wall(solid(wall, 0.95))
+    studio.wall(solid((0.80, 0.79, 0.76), 0.95))
 
 
 def vase(folder: Path) -> Studio:
