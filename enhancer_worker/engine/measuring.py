@@ -56,7 +56,7 @@ def machine_key(device: str, digest: str, threads: int) -> str:
 
 def machine_facts() -> list[str | int]:
     """List what makes figures of another machine, or of another installation, worthless."""
-    packages = [_version(name) for name in ("openvino", "torch", "shopimg")]
+    packages = [package_version(name) for name in ("openvino", "torch", "shopimg")]
     return [cpu_model(), len(os.sched_getaffinity(0)), *packages]
 
 
@@ -187,7 +187,8 @@ def _status_bytes(field: str) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(field)), 0)
 
 
-def _version(package: str) -> str:
+def package_version(package: str) -> str:
+    """Version of an installed package; empty where it is not there."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

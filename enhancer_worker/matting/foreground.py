@@ -138,8 +138,7 @@ def _around(mixed: NDArray[np.bool_], margin: int = 8) -> tuple[slice, slice]:
 def _sizes(height: int, width: int) -> list[tuple[int, int]]:
     """Width and height of every level, coarse to fine, each twice the one before."""
     count = max(height, width).bit_length()
-    halvings = [(-(-width >> n) or 1, -(-height >> n) or 1) for n in range(count, -1, -1)]
-    return [(max(1, abs(w)), max(1, abs(h))) for w, h in halvings]
+    return [(-(-width >> n), -(-height >> n)) for n in range(count, -1, -1)]
 
 
 def _resized(pixels: Pixels, alpha: Pixels, size: tuple[int, int]) -> _Level:

@@ -10,14 +10,13 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from importlib import metadata
 from pathlib import Path
 
 import enhancer_worker
 import shopimg.contract
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.files import write_whole
-from enhancer_worker.engine.measuring import machine_facts
+from enhancer_worker.engine.measuring import machine_facts, package_version
 from enhancer_worker.nets.manifest import WeightsRecord, read_manifest
 from enhancer_worker.pipeline.context import Context
 from enhancer_worker.pipeline.context_file import pack, unpack
@@ -129,7 +128,7 @@ def cache_key(digest: str, steps: Sequence[Step], engine: Engine) -> str:
         [{"step": step.name, **step.options()} for step in steps],
         {name: _digests(shipped[name]) for name in names},
         [config.device, config.precision, engine.tier, config.tile_size, config.threads],
-        [*machine_facts(), *map(_version, _PACKAGES), _code_digest()],
+        [*machine_facts(), *map(package_version, _PACKAGES), _code_digest()],
     ]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
@@ -152,13 +151,6 @@ def _newest_first(paths: Iterable[Path]) -> list[tuple[Path, int]]:
             status = path.stat()
             found.append((status.st_mtime, path, status.st_size))
     return [(path, size) for _time, path, size in sorted(found, reverse=True)]
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 @functools.cache

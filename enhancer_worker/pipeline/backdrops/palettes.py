@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from enhancer_worker.nets.backdrop_conditions import SEAMLESS, Colour, Palette
+from enhancer_worker.pipeline.backdrops.colour import rgb
 
 _STREAM = 5
 _WOODS = ("b98e62 d9d5cf cfa77a", "8a6243 c9c5bf a87f5c", "cdb491 e2dfda e0cba9")
@@ -74,19 +75,14 @@ def complete_palette(style: str, given: Sequence[str], seed: int) -> Palette:
     """
     known = PALETTES[style]
     chosen = int(np.random.default_rng((seed, _STREAM)).integers(len(known)))
-    surface, behind, accent = (_colour(text) for text in known[chosen].split())
-    own = [_colour(text) for text in given]
+    surface, behind, accent = (rgb(text) for text in known[chosen].split())
+    own = [rgb(text) for text in given]
     if not own:
         return surface, behind, accent
     if style in SEAMLESS:
         behind = own[0]
     third = own[2] if len(own) > 2 else _darker(own[0])
     return own[0], own[1] if len(own) > 1 else behind, third
-
-
-def _colour(text: str) -> Colour:
-    red, green, blue = bytes.fromhex(text.removeprefix("#"))
-    return red, green, blue
 
 
 def _darker(colour: Colour) -> Colour:
