@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib.auth.models import Permission, User
 from django.core.files.base import ContentFile
 from django.db.models import Model
+from django.test import Client
 from PIL import Image
 
 from shopimg.contract import EnhancedImage, StepReport
@@ -118,3 +119,10 @@ def reviewer(name: str = "rosa", *permissions: str) -> User:
         Permission.objects.filter(content_type__app_label="shopimg", codename__in=granted)
     )
     return user
+
+
+def client_of(user: User, **options: Any) -> Client:
+    """Return a browser in which a user is signed in."""
+    client = Client(**options)
+    client.force_login(user)
+    return client

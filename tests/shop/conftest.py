@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
 
+from shopimg import wakeup
 from shopimg.models import EnhancedVariant
 from shopimg.services import reviews
 from shopimg.services.requests import Order, request_enhancement
@@ -37,3 +41,19 @@ def publish(rosa: User) -> Publish:
         return reviews.approve(draft, by=rosa)
 
     return _publish
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[uuid.UUID, bool]]:
+    """Collect the wake-ups instead of sending them: (job, bulk)."""
+    messages: list[tuple[uuid.UUID, bool]] = []
+    monkeypatch.setattr(wakeup, "send", lambda job, *, bulk=False: messages.append((job, bulk)))
+    return messages
+
+
+@pytest.fixture
+def sent_runs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return the runs for which a worker was woken."""
+    woken: list[Any] = []
+    monkeypatch.setattr(wakeup, "send_bulk_run", lambda run_id: woken.append(run_id) or True)
+    return woken

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
-from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
@@ -23,10 +22,9 @@ pytestmark = pytest.mark.django_db
 
 
 def post(user: User, action: str, variants: list[EnhancedVariant], **form: Any) -> Any:
-    client = Client()
-    client.force_login(user)
     data = {"action": f"{action}_selected", "_selected_action": [v.pk for v in variants], **form}
-    return client.post(reverse("admin:shopimg_enhancedvariant_changelist"), data)
+    address = reverse("admin:shopimg_enhancedvariant_changelist")
+    return builders.client_of(user).post(address, data)
 
 
 def confirmed(variants: list[EnhancedVariant], **form: Any) -> dict[str, Any]:
@@ -98,11 +96,9 @@ def test_bulk__approves_the_first_of_a_choice_and_says_so() -> None:
 def test_bulk__decided_candidates_among_all_rows_do_not_pull_in_those_that_wait() -> None:
     rosa, choice = builders.reviewer(), builders.scenes()
     reviews.reject(choice[0], by=rosa, reason="cutout")
-    client = Client()
-    client.force_login(rosa)
     address = reverse("admin:shopimg_enhancedvariant_changelist") + "?state=all"
     form = {"action": "reject_selected", "_selected_action": [choice[0].pk]}
-    page = client.post(address, form).content.decode()
+    page = builders.client_of(rosa).post(address, form).content.decode()
     assert re.findall(r'name="_selected_action" value="([\w-]+)"', page) == [str(choice[0].pk)]
 
 

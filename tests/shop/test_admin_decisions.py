@@ -37,18 +37,12 @@ def address(variant: EnhancedVariant, action: str) -> str:
     return reverse(f"admin:shopimg_enhancedvariant_{action}", args=[variant.pk])
 
 
-def client_of(user: User, **options: Any) -> Client:
-    client = Client(**options)
-    client.force_login(user)
-    return client
-
-
 def press(
     user: User, variant: EnhancedVariant, action: str, *, json: bool = False, **form: Any
 ) -> Any:
     form = {"version": variant.version, "reason": "colour", **form}
     headers = {"Accept": "application/json" if json else "text/html,*/*;q=0.8"}
-    return client_of(user).post(address(variant, action), form, headers=headers)
+    return builders.client_of(user).post(address(variant, action), form, headers=headers)
 
 
 def prepared(action: str) -> EnhancedVariant:
@@ -135,7 +129,7 @@ def test_act__get_is_not_allowed_and_changes_nothing(action: str) -> None:
     variant = prepared(action)
     before = facts_of(variant)
     user = builders.reviewer("rosa", *EVERYTHING)
-    response = client_of(user).get(address(variant, action))
+    response = builders.client_of(user).get(address(variant, action))
     assert (response.status_code, response["Allow"]) == (405, "POST")
     assert facts_of(variant) == before
 
@@ -145,7 +139,7 @@ def test_act__without_csrf_token_is_forbidden_and_changes_nothing(action: str) -
     variant = prepared(action)
     before = facts_of(variant)
     user = builders.reviewer("rosa", *EVERYTHING)
-    client = client_of(user, enforce_csrf_checks=True)
+    client = builders.client_of(user, enforce_csrf_checks=True)
     assert client.post(address(variant, action), {"version": variant.version}).status_code == 403
     assert facts_of(variant) == before
 
@@ -284,7 +278,7 @@ def test_rollback__shows_the_previous_variant_again() -> None:
 
 @pytest.mark.parametrize("action", ["rollback", "withdraw"])
 def test_undo__is_offered_with_the_message_and_shows_the_picture_again(action: str) -> None:
-    client = client_of(builders.reviewer())
+    client = builders.client_of(builders.reviewer())
     variant = prepared(action)
     done = client.post(address(variant, action), {"version": variant.version}, follow=True)
     page = done.content.decode()
@@ -301,7 +295,7 @@ def test_undo__is_offered_with_the_message_and_shows_the_picture_again(action: s
 def test_undo__is_not_offered_to_those_who_may_not(settings: Settings) -> None:
     variant = prepared("restore")
     user = builders.reviewer("rosa", "view_enhancedvariant", "review_enhancedvariant")
-    page = client_of(user).get(address(variant, "review")).content.decode()
+    page = builders.client_of(user).get(address(variant, "review")).content.decode()
     assert "Taken out of the shop." in page
     assert address(variant, "restore") not in page
 

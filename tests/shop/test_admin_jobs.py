@@ -33,15 +33,9 @@ def operator(name: str = "olga") -> User:
     )
 
 
-def client_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 def press(user: User, job: EnhancementJob, action: str) -> Any:
     url = reverse(f"admin:shopimg_enhancementjob_{action}", args=[job.pk])
-    return client_of(user).post(url)
+    return builders.client_of(user).post(url)
 
 
 def failed_job() -> EnhancementJob:
@@ -56,7 +50,7 @@ def failed_job() -> EnhancementJob:
 def test_list__says_state_attempts_error_and_results() -> None:
     failed_job()
     draft = builders.draft()
-    page = client_of(operator()).get(reverse(LIST)).content.decode()
+    page = builders.client_of(operator()).get(reverse(LIST)).content.decode()
     assert 'data-state="failed">Failed<' in page
     assert "1 of 3" in page
     assert "<code>source_unreadable</code>" in page
@@ -67,7 +61,7 @@ def test_list__says_state_attempts_error_and_results() -> None:
 def test_list__filters_by_error_and_state() -> None:
     job = failed_job()
     builders.draft()
-    client = client_of(operator())
+    client = builders.client_of(operator())
     for parameters in ({"error": "source_unreadable"}, {"state": "failed"}):
         response = client.get(reverse(LIST), parameters)
         assert list(response.context["cl"].result_list) == [job]
@@ -78,21 +72,21 @@ def test_list__scope_hides_jobs(settings: Settings) -> None:
     karl = builders.reviewer("karl")
     job = builders.job_of(OwnedPhoto.objects.create(owner=karl, file=builders.upload()))
     olga = operator()
-    assert list(client_of(olga).get(reverse(LIST)).context["cl"].result_list) == []
+    assert list(builders.client_of(olga).get(reverse(LIST)).context["cl"].result_list) == []
     assert press(olga, job, "cancel").status_code == 404
     job.refresh_from_db()
     assert job.state == JobState.QUEUED
 
 
 def test_list__warns_while_no_worker_is_alive() -> None:
-    client = client_of(operator())
+    client = builders.client_of(operator())
     assert "No worker is running." in client.get(reverse(LIST)).content.decode()
     WorkerHeartbeat.objects.create(name="w1", queues="shopimg", seen_at=timezone.now())
     assert "No worker is running." not in client.get(reverse(LIST)).content.decode()
 
 
 def test_list__number_of_queries_does_not_grow_with_rows() -> None:
-    client = client_of(operator())
+    client = builders.client_of(operator())
 
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
@@ -110,7 +104,7 @@ def test_list__number_of_queries_does_not_grow_with_rows() -> None:
 def test_detail__tells_operators_everything() -> None:
     job = failed_job()
     url = reverse("admin:shopimg_enhancementjob_change", args=[job.pk])
-    page = client_of(operator()).get(url).content.decode()
+    page = builders.client_of(operator()).get(url).content.decode()
     for fact in ("truncated at byte 17", "source_unreadable", job.source_digest, "Run again"):
         assert fact in page
     assert "Cancel this job" not in page
@@ -119,7 +113,7 @@ def test_detail__tells_operators_everything() -> None:
 def test_detail__viewers_get_no_buttons() -> None:
     job = failed_job()
     url = reverse("admin:shopimg_enhancementjob_change", args=[job.pk])
-    page = client_of(builders.reviewer()).get(url).content.decode()
+    page = builders.client_of(builders.reviewer()).get(url).content.decode()
     assert "Run again" not in page
 
 
@@ -152,7 +146,7 @@ def test_press__needs_permission_and_post(action: str) -> None:
     before = job.state
     assert press(builders.reviewer(), job, action).status_code == 403
     url = reverse(f"admin:shopimg_enhancementjob_{action}", args=[job.pk])
-    assert client_of(operator()).get(url).status_code == 405
+    assert builders.client_of(operator()).get(url).status_code == 405
     job.refresh_from_db()
     assert job.state == before
 
@@ -160,7 +154,7 @@ def test_press__needs_permission_and_post(action: str) -> None:
 def test_actions__on_many_jobs_say_what_was_refused() -> None:
     waiting, failed = builders.job_of(builders.photo()), failed_job()
     data = {"action": "retry_selected", "_selected_action": [waiting.pk, failed.pk]}
-    response = client_of(operator()).post(reverse(LIST), data, follow=True)
+    response = builders.client_of(operator()).post(reverse(LIST), data, follow=True)
     failed.refresh_from_db()
     assert failed.state == JobState.QUEUED
     page = response.content.decode()
@@ -175,7 +169,7 @@ def test_runs__are_narrowed_to_what_the_user_may_see(settings: Settings) -> None
     for owner, run in ((rosa, shared), (karl, shared), (karl, foreign)):
         image = OwnedPhoto.objects.create(owner=owner, file=builders.upload())
         EnhancementJob.objects.for_source(image).update(bulk_run=run)
-    client = client_of(rosa)
+    client = builders.client_of(rosa)
     page = client.get(reverse("admin:shopimg_bulkrun_changelist"))
     assert list(page.context["cl"].result_list) == [shared]
     assert "0 succeeded, 0 failed, 1 to do" in page.content.decode()
@@ -195,5 +189,5 @@ def test_runs__say_in_words_what_they_run_and_since_when(client: Client) -> None
 @pytest.mark.parametrize("model", ["bulkrun", "workerheartbeat"])
 def test_other_lists__open(model: str) -> None:
     WorkerHeartbeat.objects.create(name="w1", queues="shopimg")
-    client = client_of(User.objects.create_superuser("boss"))
+    client = builders.client_of(User.objects.create_superuser("boss"))
     assert client.get(reverse(f"admin:shopimg_{model}_changelist")).status_code == 200

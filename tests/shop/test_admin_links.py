@@ -11,7 +11,7 @@ from django.contrib.admin import AdminSite
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest
-from django.test import Client, RequestFactory
+from django.test import RequestFactory
 from django.urls import reverse
 from pytest_django import Settings
 
@@ -50,8 +50,7 @@ def test_field__leads_to_reviews_and_to_all_jobs_of_the_photo_alone() -> None:
     waiting = builders.draft(photo, colour=(9, 9, 9))
     builders.draft()
     assert links_of(photo, rosa) == [history(photo), review_url(waiting), review_url(published)]
-    client = Client()
-    client.force_login(rosa)
+    client = builders.client_of(rosa)
     page = client.get(history(photo))
     assert page.status_code == 200
     assert [job.source for job in page.context["cl"].queryset] == [photo]

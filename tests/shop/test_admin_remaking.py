@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
@@ -28,20 +27,16 @@ def url_of(variant: EnhancedVariant, page: str = "review") -> str:
     return reverse(f"admin:shopimg_enhancedvariant_{page}", args=[variant.pk])
 
 
-def client_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 def page_of(user: User, variant: EnhancedVariant) -> str:
-    return " ".join(client_of(user).get(url_of(variant)).content.decode().split())
+    return " ".join(builders.client_of(user).get(url_of(variant)).content.decode().split())
 
 
 def press(user: User, variant: EnhancedVariant, action: str, **form: Any) -> Any:
     headers = {"Accept": "application/json" if form.pop("json", False) else "text/html"}
     given = form or (SCENE if action == "regenerate" else {"mask": png()})
-    return client_of(user).post(url_of(variant, action), given, headers=headers, follow=True)
+    return builders.client_of(user).post(
+        url_of(variant, action), given, headers=headers, follow=True
+    )
 
 
 def png(content: bytes = CORRECTED) -> SimpleUploadedFile:
@@ -81,9 +76,9 @@ def test_line__rejecting_one_leads_to_another_candidate(rosa: User) -> None:
     form = {"version": 1, "reason": "cutout"}
     page = page_of(rosa, third)
     assert f'data-decision="rejected" data-next="{url_of(_first)}"' in page
-    answer = client_of(rosa).post(url_of(third, "reject"), form)
+    answer = builders.client_of(rosa).post(url_of(third, "reject"), form)
     assert answer["Location"] == url_of(_first)
-    answer = client_of(rosa).post(url_of(second, "approve"), form)
+    answer = builders.client_of(rosa).post(url_of(second, "approve"), form)
     assert answer["Location"] == url_of(other)
 
 
@@ -226,7 +221,7 @@ def test_remake__needs_the_permission_to_review(action: str, rosa: User) -> None
         granted = {"view_enhancedvariant", "review_enhancedvariant"} - {missing}
         somebody = builders.reviewer(f"without {missing}", *granted)
         assert press(somebody, first, action).status_code == 403
-    assert client_of(rosa).get(url_of(first, action)).status_code == 405
+    assert builders.client_of(rosa).get(url_of(first, action)).status_code == 405
     assert EnhancementJob.objects.count() == count
     only = builders.reviewer("only", "view_enhancedvariant", "review_enhancedvariant")
     assert press(only, first, action).status_code == 200

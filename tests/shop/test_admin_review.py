@@ -21,9 +21,7 @@ pytestmark = pytest.mark.django_db
 
 
 def signed_in(name: str = "rosa", *permissions: str) -> Client:
-    client = Client()
-    client.force_login(builders.reviewer(name, *permissions))
-    return client
+    return builders.client_of(builders.reviewer(name, *permissions))
 
 
 def url_of(variant: EnhancedVariant) -> str:

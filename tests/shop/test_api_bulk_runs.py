@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from shopimg import tasks, wakeup
+from shopimg import tasks
 from shopimg.api import selections
 from shopimg.models import BulkRun, EnhancementJob
 from shopimg.services import bulk
@@ -32,14 +32,6 @@ def viewer() -> APIClient:
 @pytest.fixture
 def runner() -> APIClient:
     return client("runner")
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Return the runs for which a worker was woken."""
-    woken: list[Any] = []
-    monkeypatch.setattr(wakeup, "send_bulk_run", lambda run_id: woken.append(run_id) or True)
-    return woken
 
 
 def run_with(**jobs: int) -> BulkRun:
@@ -153,13 +145,13 @@ def test_runs__are_asked_for_and_never_edited(viewer: APIClient, method: str) ->
 
 
 def test_create__answers_at_once_and_a_worker_queues_the_jobs(
-    runner: APIClient, django_capture_on_commit_callbacks: Any, sent: list[Any]
+    runner: APIClient, django_capture_on_commit_callbacks: Any, sent_runs: list[Any]
 ) -> None:
     photos = [builders.photo(), builders.photo()]
     EnhancementJob.objects.all().delete()
     with django_capture_on_commit_callbacks(execute=True):
         response = runner.post(RUNS, {"model": "testapp.Photo", "recipe": "clean"}, format="json")
-        assert sent == []
+        assert sent_runs == []
     body = response.json()
     run = BulkRun.objects.get()
     assert response.status_code == 202
@@ -167,7 +159,7 @@ def test_create__answers_at_once_and_a_worker_queues_the_jobs(
     assert (body["id"], body["status"], body["examined"]) == (str(run.pk), "queueing", 0)
     assert (body["recipe"], body["filters"]["model"]) == ("clean", "testapp.Photo")
     assert run.requested_by == User.objects.get(username="runner")
-    assert sent == [run.pk]
+    assert sent_runs == [run.pk]
     assert EnhancementJob.objects.count() == 0
     tasks.queue_bulk_run(str(run.pk))
     body = runner.get(response["Location"]).json()

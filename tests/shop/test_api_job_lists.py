@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from shopimg import wakeup
 from shopimg.models import BulkRun, EnhancementJob
 from shopimg.states import JobState
 from tests import builders
@@ -16,14 +15,6 @@ from tests.shop.api_client import JOBS, assert_problem, client, failed, user
 from tests.testapp.models import OwnedPhoto
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[uuid.UUID, bool]]:
-    """Collect the wake-ups instead of sending them: (job, bulk)."""
-    messages: list[tuple[uuid.UUID, bool]] = []
-    monkeypatch.setattr(wakeup, "send", lambda job, *, bulk=False: messages.append((job, bulk)))
-    return messages
 
 
 @pytest.fixture

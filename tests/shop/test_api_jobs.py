@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +10,6 @@ from django.utils import timezone
 from django.utils.http import http_date
 from rest_framework.test import APIClient
 
-from shopimg import wakeup
 from shopimg.models import BulkRun, EnhancementJob, IdempotencyKey
 from shopimg.services import jobs
 from shopimg.states import JobState
@@ -20,14 +18,6 @@ from tests.shop.api_client import JOBS, ROOT, assert_problem, client, failed, us
 from tests.testapp.models import UnwatchedPhoto
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[uuid.UUID, bool]]:
-    """Collect the wake-ups instead of sending them: (job, bulk)."""
-    messages: list[tuple[uuid.UUID, bool]] = []
-    monkeypatch.setattr(wakeup, "send", lambda job, *, bulk=False: messages.append((job, bulk)))
-    return messages
 
 
 @pytest.fixture

@@ -25,9 +25,7 @@ PICTURE_NAMES = ("before", "after", "mask", "before-thumbnail", "after-thumbnail
 
 
 def get(user: User | None, variant: EnhancedVariant, name: str = "after") -> Any:
-    client = Client()
-    if user:
-        client.force_login(user)
+    client = builders.client_of(user) if user else Client()
     return client.get(reverse("admin:shopimg_enhancedvariant_picture", args=[variant.pk, name]))
 
 

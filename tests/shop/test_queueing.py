@@ -10,7 +10,6 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from pytest_django import Settings
 
-from shopimg import wakeup
 from shopimg.models import BulkRun, EnhancementJob
 from shopimg.services import bulk, queueing, quotas, sweeping
 from shopimg.states import RunState
@@ -20,15 +19,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Return the runs for which a worker was woken."""
-    woken: list[Any] = []
-    monkeypatch.setattr(wakeup, "send_bulk_run", lambda run_id: woken.append(run_id) or True)
-    return woken
-
-
-@pytest.fixture
-def run(sent: list[Any]) -> BulkRun:
+def run(sent_runs: list[Any]) -> BulkRun:
     """A run about three photographs that nobody has begun."""
     for _ in range(3):
         builders.photo()
@@ -47,17 +38,17 @@ def _is_over(run: BulkRun) -> bool:
     return run.queue_after is None and run.state != RunState.QUEUEING
 
 
-def test_advance__queues_everything_and_is_over(run: BulkRun, sent: list[Any]) -> None:
+def test_advance__queues_everything_and_is_over(run: BulkRun, sent_runs: list[Any]) -> None:
     assert queueing.advance(run.pk) == 3
     assert _is_over(run)
     assert (run.examined, run.queued) == (3, 3)
     assert queueing.advance(run.pk) == 0  # the message came twice
     assert EnhancementJob.objects.filter(bulk_run=run).count() == 3
-    assert sent == []
+    assert sent_runs == []
 
 
 def test_advance__asks_for_more_time_instead_of_keeping_jobs_waiting(
-    run: BulkRun, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+    run: BulkRun, sent_runs: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queueing, "BATCH_SIZE", 1)
     monkeypatch.setattr(queueing, "SLICE_SECONDS", 0.0)
@@ -65,7 +56,7 @@ def test_advance__asks_for_more_time_instead_of_keeping_jobs_waiting(
     while not _is_over(run):
         looked_at.append(queueing.advance(run.pk))
     assert looked_at == [1, 1, 1, 0]
-    assert sent == [run.pk] * 3
+    assert sent_runs == [run.pk] * 3
     assert EnhancementJob.objects.filter(bulk_run=run).count() == 3
 
 
@@ -89,7 +80,7 @@ def test_advance__leaves_a_run_alone_that_somebody_else_queues(
 
 
 def test_advance__run_of_a_dead_worker_goes_on_where_it_stopped(
-    run: BulkRun, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+    run: BulkRun, sent_runs: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queueing, "BATCH_SIZE", 2)
 
@@ -104,14 +95,14 @@ def test_advance__run_of_a_dead_worker_goes_on_where_it_stopped(
     assert queueing.send_due() == 0
     _age(run, seconds=61)
     assert queueing.send_due() == 1
-    assert sent == [run.pk]
+    assert sent_runs == [run.pk]
     assert queueing.advance(run.pk) == 1
     assert _is_over(run)
     assert (run.examined, run.queued) == (3, 3)
 
 
 def test_advance__storage_that_is_down_is_asked_again_later(
-    run: BulkRun, sent: list[Any], settings: Settings
+    run: BulkRun, sent_runs: list[Any], settings: Settings
 ) -> None:
     working = settings.STORAGES
     backend = "tests.testapp.storages.BrokenCloudStorage"
@@ -128,7 +119,7 @@ def test_advance__storage_that_is_down_is_asked_again_later(
 
 @pytest.mark.parametrize("gone", ["SOURCES", "RECIPES"])
 def test_advance__run_whose_model_or_recipe_is_gone_is_given_up(
-    run: BulkRun, sent: list[Any], settings: Settings, gone: str
+    run: BulkRun, sent_runs: list[Any], settings: Settings, gone: str
 ) -> None:
     BulkRun.objects.update(filters={**run.filters, "recipe": "gentle"})
     sources = settings.SHOPIMG["SOURCES"]
@@ -163,7 +154,7 @@ def test_take_over__not_while_a_worker_is_at_it(
     assert taken == [False, False, False]
 
 
-def test_take_over__keeps_workers_off(run: BulkRun, sent: list[Any]) -> None:
+def test_take_over__keeps_workers_off(run: BulkRun, sent_runs: list[Any]) -> None:
     assert queueing.take_over(run) is True
     assert run.queue_after is None
     assert queueing.advance(run.pk) == 0
@@ -182,25 +173,25 @@ def test_advance__writes_nothing_of_a_run_but_its_progress(run: BulkRun) -> None
 
 
 def test_sweep__sends_a_lost_message_again_but_not_at_every_sweep(
-    run: BulkRun, sent: list[Any]
+    run: BulkRun, sent_runs: list[Any]
 ) -> None:
     sweeping.sweep()
-    assert sent == []  # it may be on its way
+    assert sent_runs == []  # it may be on its way
     _age(run, seconds=61)
     sweeping.sweep()
     sweeping.sweep()
-    assert sent == [run.pk]
+    assert sent_runs == [run.pk]
 
 
-def test_sweep__leaves_runs_of_the_command_to_the_command(sent: list[Any]) -> None:
+def test_sweep__leaves_runs_of_the_command_to_the_command(sent_runs: list[Any]) -> None:
     run = bulk.start(bulk.Selection())
     BulkRun.objects.filter(pk=run.pk).update(created_at=timezone.now() - timedelta(days=1))
     sweeping.sweep()
-    assert sent == []
+    assert sent_runs == []
     assert queueing.advance(run.pk) == 0
 
 
-def test_request__that_cannot_be_run_leaves_no_row(sent: list[Any]) -> None:
+def test_request__that_cannot_be_run_leaves_no_row(sent_runs: list[Any]) -> None:
     with pytest.raises(LookupError):
         queueing.request(bulk.Selection(model="no.Model"), by=User.objects.create_user("rosa"))
     assert BulkRun.objects.count() == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -121,14 +121,6 @@ def test_torch_session__passes_other_failures_on() -> None:
 
     with pytest.raises(RuntimeError, match="shapes differ"):
         TorchSession(Broken(), device="cpu")(batch_of(1, 8, 8))
-
-
-@pytest.fixture
-def torch_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.usefixtures("torch_threads")

@@ -1,7 +1,5 @@
 """The estimator: its layout, the damage it learns from, and that it learns."""
 
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +20,8 @@ from enhancer_worker.training.fit_estimator import (
 )
 from tests.worker.training_data import write_data
 
-
-@pytest.fixture(autouse=True)
-def lightning_in_a_library() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+# Lightning warns about its own dependencies and about this machine's cores.
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def test_estimator__gives_three_numbers_per_crop_of_any_size() -> None:

@@ -1,8 +1,6 @@
 """Fine-tuning: what it starts from, adapters that fold away, and no result that is worse."""
 
 import json
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,16 +25,11 @@ from enhancer_worker.training.cli import finetune_main
 from enhancer_worker.training.finetune import objections
 from tests.worker.training_data import write_picture
 
+# Lightning warns about its own dependencies and about this machine's cores.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
 NAME = "upscale_x2_s"
 PHOTOS = 12
-
-
-@pytest.fixture(autouse=True)
-def lightning_in_a_library() -> Iterator[None]:
-    """Lightning warns about its own dependencies and about this machine's cores."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 @pytest.fixture

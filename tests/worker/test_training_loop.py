@@ -1,7 +1,5 @@
 """The training loop: schedule, averaging, warm start, learning, resuming."""
 
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,15 +31,10 @@ from enhancer_worker.training.loop import (
 )
 from tests.worker.training_data import write_data
 
+# Lightning warns about its own dependencies and about this machine's cores.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
 ARGS = TrainingArgs(data=Path(), out=Path(), learning_rate=1e-3, last_learning_rate=1e-5)
-
-
-@pytest.fixture(autouse=True)
-def lightning_in_a_library() -> Iterator[None]:
-    """Lightning warns about its own dependencies and about this machine's cores."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 @pytest.fixture(autouse=True)

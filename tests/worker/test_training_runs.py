@@ -3,8 +3,6 @@
 import os
 import subprocess
 import sys
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,16 +32,11 @@ from enhancer_worker.training.loop import TrainingModule
 from enhancer_worker.training.optimizers import build_optimizer
 from tests.worker.training_data import write_data
 
+# Lightning warns about its own dependencies and about this machine's cores.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = "out/upscale_x2_s.safetensors"
-
-
-@pytest.fixture(autouse=True)
-def lightning_in_a_library() -> Iterator[None]:
-    """Lightning warns about its own dependencies and about this machine's cores."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 @pytest.fixture(autouse=True)
