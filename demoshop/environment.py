@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import dj_database_url
@@ -36,12 +38,12 @@ def secret_key(environ: Mapping[str, str], var_dir: Path) -> str:
         return environ["DJANGO_SECRET_KEY"]
     path = var_dir / "secret-key"
     var_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        with path.open("x") as file:
+    if not path.exists():
+        with NamedTemporaryFile("w", dir=var_dir) as file:
             file.write(secrets.token_urlsafe(50))
-        path.chmod(0o600)
-    except FileExistsError:
-        pass  # made by an earlier run, or by a process that started at the same time
+            file.flush()
+            with suppress(FileExistsError):  # by a process that started at the same time
+                path.hardlink_to(file.name)
     return path.read_text()
 
 

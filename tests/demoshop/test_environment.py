@@ -118,6 +118,22 @@ def test_secret_key__is_made_once_and_kept_private(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "secret-key").stat().st_mode) == 0o600
 
 
+def test_secret_key__is_seen_by_another_process_only_when_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = environment.secrets.token_urlsafe
+    seen: list[str] = []
+
+    def make_while_another_process_looks(size: int) -> str:
+        monkeypatch.setattr(environment.secrets, "token_urlsafe", make)
+        seen.append(environment.secret_key({}, tmp_path))
+        return make(size)
+
+    monkeypatch.setattr(environment.secrets, "token_urlsafe", make_while_another_process_looks)
+    assert [environment.secret_key({}, tmp_path)] == seen
+    assert len(seen[0]) >= 50
+
+
 def test_secret_key__of_the_environment_wins(tmp_path: Path) -> None:
     assert environment.secret_key({"DJANGO_SECRET_KEY": "mine"}, tmp_path) == "mine"
     assert not (tmp_path / "secret-key").exists()
