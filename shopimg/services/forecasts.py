@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 import uuid
@@ -29,6 +30,8 @@ from shopimg.enhancers import get_enhancer
 from shopimg.models import CostQuestion, EnhancementJob, WorkerHeartbeat
 from shopimg.querysets import source_key
 from shopimg.services import bulk
+
+logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 180.0
 """How long a worker may take: the first time it measures its machine, which takes a minute."""
@@ -107,6 +110,10 @@ def answer(question_id: uuid.UUID | str) -> None:
         found = _predicted(question)
     except EnhancementError as err:
         row.update(problem=err.detail or err.public_message)
+    except Exception as err:
+        # Whatever a third-party enhancer raises is told to who waits, instead of nothing.
+        logger.exception("cost question %s", question_id)
+        row.update(problem=f"{type(err).__name__}: {err}".replace("\0", ""))
     else:
         row.update(answer=asdict(found))
 

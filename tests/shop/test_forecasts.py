@@ -150,6 +150,18 @@ def test_forecast__says_that_the_enhancer_does_not_predict(
 
 
 @pytest.mark.django_db
+def test_forecast__says_what_no_contract_allows(
+    answering: list[str], settings: LazySettings
+) -> None:
+    enhancer = "tests.testapp.enhancers.RaisingEnhancer"
+    settings.SHOPIMG = {**settings.SHOPIMG, "ENHANCER": enhancer}
+    _catalogue((200, 100))
+    _worker("w@one", "shopimg-bulk")
+    with pytest.raises(NoForecastError, match="ZeroDivisionError: header  damaged"):
+        _forecast()
+
+
+@pytest.mark.django_db
 def test_forecast__gives_up_on_a_worker_that_does_not_answer(
     answering: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,6 +85,9 @@ class RaisingEnhancer(EchoEnhancer):
     ) -> Sequence[EnhancedImage]:
         raise ZeroDivisionError("header \0 damaged")
 
+    def forecast(self, sizes: Sequence[tuple[int, int]], recipe: Recipe) -> Forecast:
+        raise ZeroDivisionError("header \0 damaged")
+
 
 class LosingEnhancer(EchoEnhancer):
     """Loses its CUDA device in the first process that works, and notes every process."""
