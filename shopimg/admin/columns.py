@@ -11,7 +11,6 @@ from django.contrib.admin import AdminSite
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
-from django.utils.formats import number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
@@ -20,7 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from shopimg.admin.answers import moment
 from shopimg.admin.decisions import title_of
-from shopimg.admin.facts import change, pixels
+from shopimg.admin.facts import change, pixels, seconds
 from shopimg.admin.line import Line, page_url, review_url, waiting_candidates
 from shopimg.admin.places import admin_url_of
 from shopimg.conf import settings
@@ -148,9 +147,7 @@ class JobColumns(Columns):
     @admin.display(description=gettext_lazy("took"))
     def took(self, job: EnhancementJob) -> str:
         """Say how long the last attempt took."""
-        if job.seconds is None:
-            return ""
-        return _("%(seconds)s s") % {"seconds": number_format(job.seconds, 1)}
+        return seconds(job.seconds, 1)
 
     @admin.display(description=gettext_lazy("created"), ordering="created_at")
     def created(self, job: EnhancementJob) -> SafeString:

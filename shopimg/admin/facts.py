@@ -149,7 +149,7 @@ def upload(variant: EnhancedVariant) -> list[Fact]:
 def steps(variant: EnhancedVariant) -> list[Fact]:
     """Return what was done, with the seconds that each step took."""
     return [
-        Fact(_step_label(operation), _seconds(operation.get("seconds")))
+        Fact(_step_label(operation), seconds(operation.get("seconds")))
         for operation in variant.provenance.get("operations", [])
     ]
 
@@ -245,10 +245,11 @@ def _detail(operation: Mapping[str, Any]) -> Iterator[str]:
         yield _("%(percent)d %%") % {"percent": round(100 * strength)}
 
 
-def _seconds(value: float | None) -> str:
+def seconds(value: float | None, digits: int = 2) -> str:
+    """Write how long something took; nothing where that is not known."""
     if value is None:
         return ""
-    return _("%(seconds)s s") % {"seconds": number_format(value, 2)}
+    return _("%(seconds)s s") % {"seconds": number_format(value, digits)}
 
 
 def _digest(label: str, digest: str) -> Fact:

@@ -11,14 +11,13 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
-from django.utils.formats import number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from shopimg import permissions
 from shopimg.admin.columns import JobColumns
-from shopimg.admin.facts import STEP_LABELS
+from shopimg.admin.facts import STEP_LABELS, seconds
 from shopimg.admin.filters import ErrorFilter, JobStateFilter, ModelFilter, RecipeFilter
 from shopimg.admin.line import review_url
 from shopimg.admin.operations import OPERATIONS, offered, press, press_all
@@ -160,10 +159,8 @@ class EnhancementJobAdmin(SearchesPhotos[EnhancementJob]):
     @admin.display(description=_("seconds by step"))
     def seconds_by_step(self, job: EnhancementJob) -> SafeString:
         """List how long each step took."""
-        rows = [
-            (STEP_LABELS.get(step, step), number_format(s, 2)) for step, s in job.timings.items()
-        ]
-        return format_html_join("", "<div>{}: {} s</div>", rows) or SafeString("-")
+        rows = [(STEP_LABELS.get(step, step), seconds(s)) for step, s in job.timings.items()]
+        return format_html_join("", "<div>{}: {}</div>", rows) or SafeString("-")
 
     @admin.display(description=_("recipe as it was asked for"))
     def recipe_as_asked(self, job: EnhancementJob) -> SafeString:
