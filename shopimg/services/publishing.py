@@ -184,11 +184,6 @@ def withdraw_source(key: dict[str, Any]) -> None:
             withdraw(variant, by=None)
 
 
-def image_to_show(instance: models.Model, role: str | None = None) -> Shown:
-    """Return what a storefront shows for an image: one query."""
-    return images_to_show([instance], role)[0]
-
-
 def images_to_show(instances: Iterable[models.Model], role: str | None = None) -> list[Shown]:
     """Return what a storefront shows for several images, in their order: one query.
 

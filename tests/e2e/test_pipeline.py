@@ -51,7 +51,7 @@ def test_worker__upload_becomes_a_draft_and_then_a_published_picture_in_sizes(ho
         assert (variant.state, variant.width, variant.height) == ("awaiting_review", 400, 300)
         reviews.approve(variant, by=builders.reviewer())
         eventually(EnhancedVariant.objects.exclude(renditions_at=None).exists)
-        assert publishing.image_to_show(photo).variant == variant
+        assert publishing.images_to_show([photo])[0].variant == variant
     job = builders.job_of(photo)
     assert (job.state, job.attempts) == (JobState.SUCCEEDED, 1)
     assert set(job.timings) == {"decode", "restore", "upscale", "encode"}

@@ -122,7 +122,7 @@ def test_withdraw__shoppers_see_the_original_again(editor: APIClient) -> None:
     assert response.status_code == 200
     assert response.json()["status"] == "superseded"
     assert response.json()["published_url"] is None
-    assert publishing.image_to_show(variant.source).variant is None
+    assert publishing.images_to_show([variant.source])[0].variant is None
 
 
 def test_rollback__to_the_predecessor(editor: APIClient) -> None:
@@ -155,7 +155,7 @@ def test_restore__undoes_a_rollback(editor: APIClient) -> None:
     response = editor.post(at(variant, "restore"), {"version": version}, format="json")
     assert response.status_code == 200
     assert (response.json()["status"], response.json()["version"]) == ("published", version + 1)
-    assert publishing.image_to_show(variant.source).variant == variant
+    assert publishing.images_to_show([variant.source])[0].variant == variant
 
 
 @pytest.mark.parametrize("action", ["approve", "reject"])

@@ -48,7 +48,7 @@ def test_approve__of_one_lets_the_others_give_way(rosa: User) -> None:
     first, second, third = builders.scenes()
     reviews.approve(second, by=rosa)
     assert states() == ["superseded", "published", "superseded"]
-    assert publishing.image_to_show(first.source).variant == second
+    assert publishing.images_to_show([first.source])[0].variant == second
     late = EnhancedVariant.objects.get(pk=third.pk)
     with pytest.raises(InvalidTransitionError, match=r"^Another candidate was approved by rosa on"):
         reviews.approve(late, by=builders.reviewer("ada"))
@@ -85,7 +85,7 @@ def test_rollback__never_shows_a_candidate_that_gave_way(rosa: User) -> None:
     reviews.approve(second, by=rosa)
     assert publishing.rollback(second, by=rosa) is None
     assert states() == ["superseded"] * 3
-    assert publishing.image_to_show(second.source).variant is None
+    assert publishing.images_to_show([second.source])[0].variant is None
     assert publishing.restore(second, by=rosa).state == ReviewState.PUBLISHED
 
 

@@ -33,7 +33,7 @@ def test_publish__shows_the_approved_bytes_under_their_digest(
     assert (variant.published_name, variant.version) == (name, 3)
     assert variant.published_url == f"/published/{name}"
     assert files_below(storage_folders["shopimg_published"]) == [name]
-    shown = publishing.image_to_show(photo)
+    shown = publishing.images_to_show([photo])[0]
     assert (shown.variant, shown.alt) == (variant, "Mug, blue")
     decided = variant.decisions.values_list("decision", "by", "digest")
     assert list(decided) == [
@@ -46,7 +46,7 @@ def test_publish__supersedes_what_was_shown(publish: Publish) -> None:
     photo = builders.photo()
     first, second = publish(photo, 10), publish(photo, 20)
     assert states_of(first, second) == ["superseded", "published"]
-    assert publishing.image_to_show(photo).variant == second
+    assert publishing.images_to_show([photo])[0].variant == second
 
 
 @pytest.mark.parametrize("state", ["awaiting_review", "rejected", "superseded", "published"])
@@ -106,7 +106,7 @@ def test_withdraw__shows_the_original_and_deletes_the_files(
     variant = publish(photo)
     publishing.make_renditions(variant)
     publishing.withdraw(variant, by=rosa)
-    assert publishing.image_to_show(photo).variant is None
+    assert publishing.images_to_show([photo])[0].variant is None
     assert publishing.withdrawn_with_files(variant.updated_at) == []
     publishing.delete_public_files(variant)
     assert files_below(storage_folders["shopimg_published"]) == []
@@ -227,7 +227,7 @@ def test_images_to_show__one_query_for_any_number(publish: Publish, number: int)
     photos = [builders.photo(builders.picture(colour=(i, 0, 0))) for i in range(number)]
     for photo in photos:
         publish(photo)
-    publishing.image_to_show(photos[0])  # content types are cached from here on
+    publishing.images_to_show([photos[0]])[0]  # content types are cached from here on
     with CaptureQueriesContext(connection) as queries:
         shown = publishing.images_to_show(photos)
     assert len(queries) == 1
@@ -239,7 +239,7 @@ def test_images_to_show__role_chooses(rosa: User) -> None:
     results = [builders.enhanced(role=role, colour=(i, 9, 9)) for i, role in enumerate("ab")]
     for variant in builders.finished(photo, results):
         reviews.approve(variant, by=rosa)
-    roles = [publishing.image_to_show(photo, role).variant for role in ("a", "b", "c", None)]
+    roles = [publishing.images_to_show([photo], role)[0].variant for role in ("a", "b", "c", None)]
     assert [variant and variant.role for variant in roles] == ["a", "b", None, "b"]
 
 
@@ -251,6 +251,6 @@ def test_images_to_show__first_role_of_the_recipe_wins(rosa: User) -> None:
     )
     for role in roles:
         reviews.approve(EnhancedVariant.objects.get(role=role), by=rosa)
-    shown = publishing.image_to_show(photo).variant
+    shown = publishing.images_to_show([photo])[0].variant
     assert shown
     assert shown.role == "main"

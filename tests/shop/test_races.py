@@ -179,7 +179,7 @@ def test_publish__two_variants_of_one_slot_leave_one_published(
         )
         states = EnhancedVariant.objects.for_source(photo).values_list("state", flat=True)
         assert sorted(states) == ["published", "superseded"]
-        assert publishing.image_to_show(photo).variant is not None
+        assert publishing.images_to_show([photo])[0].variant is not None
 
 
 def test_publish__of_one_variant_twice_happens_once(rosa: User, publish_later: None) -> None:
@@ -208,7 +208,7 @@ def test_rollback_and_publish__end_with_one_of_the_two_orders(
         assert not isinstance(published, Exception)
         # Whoever was first: what somebody has published is never rolled away unseen.
         assert rolled == first or isinstance(rolled, InvalidTransitionError)
-        assert publishing.image_to_show(photo).variant == third
+        assert publishing.images_to_show([photo])[0].variant == third
 
 
 def test_rollback__twice_goes_back_once(rosa: User, publish_later: None) -> None:
@@ -223,7 +223,7 @@ def test_rollback__twice_goes_back_once(rosa: User, publish_later: None) -> None
             lambda two=two: publishing.rollback(two, by=rosa),
         )
         assert _winners(outcomes) == 1
-        assert publishing.image_to_show(photo).variant == second
+        assert publishing.images_to_show([photo])[0].variant == second
 
 
 def test_restore_and_publish__show_what_was_published_last(rosa: User, publish_later: None) -> None:
@@ -238,7 +238,7 @@ def test_restore_and_publish__show_what_was_published_last(rosa: User, publish_l
         )
         assert not isinstance(published, Exception)
         assert restored == first or isinstance(restored, InvalidTransitionError)
-        assert publishing.image_to_show(photo).variant == second
+        assert publishing.images_to_show([photo])[0].variant == second
 
 
 def test_restore_and_delete__nothing_stays_public_of_a_deleted_photo(
@@ -310,7 +310,7 @@ def test_approve_and_replace__shoppers_see_a_whole_decision(rosa: User) -> None:
         draft.refresh_from_db()
         # Published before the new upload, or given way to it; never approved and forgotten.
         assert draft.state in {ReviewState.PUBLISHED, ReviewState.SUPERSEDED}
-        shown = publishing.image_to_show(photo).variant
+        shown = publishing.images_to_show([photo])[0].variant
         assert shown == (draft if draft.state == ReviewState.PUBLISHED else None)
 
 

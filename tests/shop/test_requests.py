@@ -290,9 +290,9 @@ def test_request__missing_file_fails_the_job() -> None:
 def test_publishing__published_variant_is_shown_and_draft_is_not() -> None:
     photo = builders.photo()
     variant = builders.draft(photo)
-    assert publishing.image_to_show(photo).variant is None
+    assert publishing.images_to_show([photo])[0].variant is None
     reviews.approve(variant, by=builders.reviewer())
-    shown = publishing.image_to_show(photo)
+    shown = publishing.images_to_show([photo])[0]
     assert shown.variant == variant
     assert shown.original_url == photo.file.url
     assert shown.alt == "Mug, blue"

@@ -184,8 +184,8 @@ def test_hook__image_deleted_through_a_proxy_or_child_is_withdrawn(
 ) -> None:
     image = model.objects.create(file=builders.upload())
     variant = reviews.approve(builders.draft(image), by=builders.reviewer())
-    assert publishing.image_to_show(image).variant == variant
-    assert publishing.image_to_show(Photo.objects.get(pk=image.pk)).variant == variant
+    assert publishing.images_to_show([image])[0].variant == variant
+    assert publishing.images_to_show([Photo.objects.get(pk=image.pk)])[0].variant == variant
     (image if deleted_as == "itself" else Photo.objects.get(pk=image.pk)).delete()
     variant.refresh_from_db()
     assert variant.state == ReviewState.SUPERSEDED

@@ -36,7 +36,7 @@ def test_rollback__goes_back_one_at_a_time_and_ends_with_the_original(
     for shown, expected in ((third, second), (second, first), (first, None)):
         shown.refresh_from_db()
         assert publishing.rollback(shown, by=rosa) == expected
-        assert publishing.image_to_show(photo).variant == expected
+        assert publishing.images_to_show([photo])[0].variant == expected
     assert states_of(first, second, third) == ["superseded"] * 3
 
 
@@ -64,7 +64,7 @@ def test_rollback__does_not_touch_what_somebody_has_published_meanwhile(
     third = publish(photo, 30)
     with pytest.raises(InvalidTransitionError, match=r"is superseded since 20\d\d-"):
         publishing.rollback(second, by=rosa, version=seen)
-    assert publishing.image_to_show(photo).variant == third
+    assert publishing.images_to_show([photo])[0].variant == third
 
 
 def test_rollback__brings_the_deleted_file_back(
@@ -99,11 +99,11 @@ def test_restore__undoes_it_and_can_be_undone_again(
     for _ in range(2):
         getattr(publishing, action)(variant, by=rosa)
         back = first if action == "rollback" else None
-        assert publishing.image_to_show(photo).variant == back
+        assert publishing.images_to_show([photo])[0].variant == back
         variant.refresh_from_db()
         assert publishing.is_restorable(variant)
         publishing.restore(variant, by=rosa)
-        assert publishing.image_to_show(photo).variant == variant
+        assert publishing.images_to_show([photo])[0].variant == variant
         assert not publishing.is_restorable(variant)
     made = variant.decisions.values_list("decision", flat=True)
     assert list(made) == ["publish", "withdraw"] * 2 + ["publish", "approve"]
@@ -133,7 +133,7 @@ def test_restore__gives_way_to_what_was_published_since(publish: Publish, rosa: 
     with pytest.raises(InvalidTransitionError, match="published since then"):
         publishing.restore(first, by=rosa)
     assert everything() == before
-    assert publishing.image_to_show(photo).variant == second
+    assert publishing.images_to_show([photo])[0].variant == second
 
 
 def test_restore__never_shows_what_was_only_replaced(publish: Publish, rosa: User) -> None:
@@ -195,7 +195,7 @@ def test_rollback__to_the_picture_of_an_older_upload(publish: Publish, rosa: Use
     photo.save()
     second = reviews.approve(builders.draft(photo, colour=(20, 20, 20)), by=rosa)
     assert publishing.rollback(second, by=rosa) == first
-    assert publishing.image_to_show(photo).variant == first
+    assert publishing.images_to_show([photo])[0].variant == first
 
 
 def test_restore__version_that_was_not_looked_at_is_refused(publish: Publish, rosa: User) -> None:
