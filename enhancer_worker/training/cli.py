@@ -54,6 +54,9 @@ def train_main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _arguments(argv)
     kind, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if kind in {"-h", "--help"}:
+        sys.stdout.write(USAGE)
+        return 0
     if kind not in KINDS:
         sys.stderr.write(USAGE)
         return 2

@@ -331,6 +331,13 @@ def test_main__lists_all_commands() -> None:
     ]
 
 
+@pytest.mark.parametrize("command", sorted(main.commands))
+def test_main__runs_every_command(command: str) -> None:
+    result = CliRunner().invoke(main, [command, "--help"])
+    assert result.exit_code == 0
+    assert command in result.output
+
+
 def test_command_line__imports_neither_django_nor_training() -> None:
     code = (
         "import sys\n"
