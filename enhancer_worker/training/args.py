@@ -252,12 +252,12 @@ class FinetuneArgs(TrainingArgs):
         return args
 
 
-def parse(kind: type[ArgsT], argv: Sequence[str] | None, command: str) -> ArgsT:
+def parse(kind: type[ArgsT], argv: Sequence[str], command: str) -> ArgsT:
     """Read one run's arguments from a command line and, below it, from `--config FILE`.
 
     Args:
         kind: the dataclass of the run.
-        argv: arguments without the command; None reads the process's own.
+        argv: arguments without the command.
         command: shown in the usage line.
     """
     parser = argparse.ArgumentParser(

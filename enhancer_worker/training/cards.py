@@ -171,14 +171,14 @@ def draw_failures(name: str, weights: Path, photos: Path, out: Path) -> None:
     sheet.save(out, quality=88)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str]) -> int:
     """Write the cards, or with `--check` say which are not current (status 1)."""
     parser = argparse.ArgumentParser(prog="enhancer_worker cards", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for NAME.md")
     parser.add_argument("--weights", type=Path, default=SHIPPED_WEIGHTS, help="with weights.json")
     parser.add_argument("--photos", type=Path, help="draws failure pictures of crops of these")
     parser.add_argument("--check", action="store_true", help="write nothing, compare")
-    args = parser.parse_args(sys.argv[1:] if argv is None else argv)
+    args = parser.parse_args(argv)
     entries = read_entries(args.weights)
     if args.photos and not args.check:
         for name in filter(_is_pictured, entries):

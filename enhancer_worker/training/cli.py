@@ -43,17 +43,16 @@ KINDS: dict[str, tuple[type[TrainingArgs], Callable[[Any], object]]] = {
 USAGE = f"usage: python -m enhancer_worker train {{{','.join(KINDS)}}} --data DIR --out DIR ...\n"
 
 
-def train_main(argv: Sequence[str] | None = None) -> int:
+def train_main(argv: Sequence[str]) -> int:
     """`train restorer|upscaler|estimator|matting|backdrop ...`.
 
     Args:
-        argv: arguments after `train`; None reads the process's own.
+        argv: arguments after `train`.
 
     Returns:
         Exit status.
     """
-    arguments = _arguments(argv)
-    kind, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    kind, *rest = argv or [""]
     if kind in {"-h", "--help"}:
         sys.stdout.write(USAGE)
         return 0
@@ -66,14 +65,14 @@ def train_main(argv: Sequence[str] | None = None) -> int:
     return _told(lambda: _fitted(fit, args))
 
 
-def finetune_main(argv: Sequence[str] | None = None) -> int:
+def finetune_main(argv: Sequence[str]) -> int:
     """`finetune --from NAME --data DIR --out DIR ...`.
 
     Returns:
         Exit status: 0 the tuned weights win, 1 they lose, 2 there was nothing to run.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    args = parse(FinetuneArgs, _arguments(argv), "enhancer_worker finetune")
+    args = parse(FinetuneArgs, argv, "enhancer_worker finetune")
 
     def tune() -> bool:
         verdict = finetune.finetune(args)
@@ -83,28 +82,24 @@ def finetune_main(argv: Sequence[str] | None = None) -> int:
     return _told(tune)
 
 
-def evaluate_main(argv: Sequence[str] | None = None) -> int:
+def evaluate_main(argv: Sequence[str]) -> int:
     """`evaluate ...`: see `evaluate.main`."""
     return evaluate.main(argv)
 
 
-def export_main(argv: Sequence[str] | None = None) -> int:
+def export_main(argv: Sequence[str]) -> int:
     """`export ...`: see `export.main`."""
     return _told(lambda: export.main(argv) == 0)
 
 
-def compare_main(argv: Sequence[str] | None = None) -> int:
+def compare_main(argv: Sequence[str]) -> int:
     """`compare A B ...`: see `compare.main`."""
     return _told(lambda: compare.main(argv) == 0)
 
 
-def cards_main(argv: Sequence[str] | None = None) -> int:
+def cards_main(argv: Sequence[str]) -> int:
     """`cards --out DIR ...`: see `cards.main`."""
     return _told(lambda: cards.main(argv) == 0)
-
-
-def _arguments(argv: Sequence[str] | None) -> list[str]:
-    return list(sys.argv[1:] if argv is None else argv)
 
 
 def _fitted(fit: Callable[[Any], object], args: TrainingArgs) -> bool:

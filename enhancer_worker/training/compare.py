@@ -184,9 +184,9 @@ def markdown(found: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str]) -> int:
     """Compare, write the sheet and the figures, and print the table."""
-    args = _parser().parse_args(sys.argv[1:] if argv is None else argv)
+    args = _parser().parse_args(argv)
     pair = find_pair(args.a, args.b, args.scale, args.net)
     case = _case_of(args.case, pair[0].scale) if args.data else None
     files = _pictures(args.data or args.images)[: args.limit or None]

@@ -222,7 +222,7 @@ def cpu_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str]) -> int:
     """Evaluate and write the report.
 
     The first net of each case stands in the report itself, as `report["set5"]["x2"]["psnr_y"]`,
@@ -234,7 +234,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         judged.
     """
     try:
-        args, as_json, threads = parse_evaluate(sys.argv[1:] if argv is None else argv)
+        args, as_json, threads = parse_evaluate(argv)
         with cpu_threads(threads):
             first, others = reports(evaluate(args, collect_nets(args)))
     except (UnknownBenchmarkError, WorkerError) as err:

@@ -189,7 +189,7 @@ def export_entry(
     return f"{entry.name}: {names}; int8 loses {int8['int8']['loss_db']:.3f} dB at most: {use}"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str]) -> int:
     """Export the named networks (all with weights by default) and record their digests."""
     parser = argparse.ArgumentParser(prog="enhancer_worker export", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"of {' '.join(ZOO)}; default: all there are")
@@ -207,7 +207,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--adapters", type=Path, help="of finetune: fold them into the one named network first"
     )
-    args = parser.parse_args(sys.argv[1:] if argv is None else argv)
+    args = parser.parse_args(argv)
     facts = json.loads(args.facts.read_text()) if args.facts else {}
     material = read_material(args.data) if args.data else None
     if args.adapters and len(args.names) != 1:
