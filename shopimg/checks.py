@@ -9,6 +9,7 @@ from typing import Any
 
 from celery import current_app
 from django.apps import apps
+from django.conf import settings as django_settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import FileSystemStorage, storages
@@ -210,6 +211,15 @@ def check_dependencies(**_: Any) -> Messages:
     ]
 
 
+def check_time_zones(**_: Any) -> Messages:
+    """E015: moments have a time zone, without which pages cannot tell the local time."""
+    if django_settings.USE_TZ:
+        return []
+    message = "Without USE_TZ the pages of shopimg fail."
+    hint = "Set USE_TZ = True; Django's documentation says how to change over a shop."
+    return [checks.Error(message, hint=hint, id="shopimg.E015")]
+
+
 _CHECKS: Sequence[Check] = (
     check_sources,
     check_networks,
@@ -224,6 +234,7 @@ _CHECKS: Sequence[Check] = (
     check_weights_dir,
     check_weights,
     check_dependencies,
+    check_time_zones,
 )
 
 

@@ -320,6 +320,11 @@ def test_check__apps_of_the_api_where_it_is_served(settings, name: str) -> None:
     assert checks.check_dependencies() == []
 
 
+def test_check__time_zones(settings) -> None:
+    settings.USE_TZ = False
+    assert _ids() == ["shopimg.E015"]
+
+
 def test_check__nothing_else_has_to_be_installed(settings, client: Client) -> None:
     others = ("rest_framework", "rest_framework.authtoken", "django_filters", "pictures")
     assert _complaints_without(settings, *others) == []
