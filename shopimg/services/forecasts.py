@@ -7,11 +7,10 @@ import math
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from itertools import islice
-from typing import Any
 
 from django.db import models
 from django.utils import timezone
@@ -27,9 +26,9 @@ from shopimg.contract import (
     WorkerError,
 )
 from shopimg.enhancers import get_enhancer
-from shopimg.models import CostQuestion, EnhancementJob, WorkerHeartbeat
-from shopimg.querysets import source_key
+from shopimg.models import CostQuestion, WorkerHeartbeat
 from shopimg.services import bulk
+from shopimg.services.pictures import sizes_of_originals
 
 logger = logging.getLogger(__name__)
 
@@ -202,7 +201,7 @@ def _parts(selection: bulk.Selection) -> Mapping[str, list[_Work]]:
         number = rows.count()
         step = max(1, math.ceil(number / MOST_LOOKED_AT))
         keys = list(islice(rows.order_by("pk").values_list("pk", flat=True), 0, None, step))
-        sizes = Counter(_sizes(source, rows.model._default_manager.filter(pk__in=keys)))
+        sizes = Counter(_sizes(source, list(rows.model._default_manager.filter(pk__in=keys))))
         parts[name].append(_Work(number, sizes))
     return parts
 
@@ -212,17 +211,15 @@ def _merged(parts: list[_Work]) -> _Work:
     return _Work(sum(part.jobs for part in parts), sizes)
 
 
-def _sizes(source: sources.Source, images: models.QuerySet[Any]) -> Iterator[Size]:
+def _sizes(source: sources.Source, images: Sequence[models.Model]) -> Iterator[Size]:
     """Yield sizes of uploads, of those that can be read: from earlier jobs, else from the file."""
+    known = sizes_of_originals(images)
+    yield from known.values()
     for image in images:
-        name = source.file_of(image).name or ""
-        earlier = EnhancementJob.objects.filter(**source_key(image), source_name=name)
-        known = earlier.filter(source_width__gt=0).values_list("source_width", "source_height")
-        size = known.first()
-        if size is not None:
-            yield size
+        if id(image) in known:
             continue
         try:
+            name = source.file_of(image).name or ""
             found = inspection.inspect(sources.read_bytes(source, image), name)
         except EnhancementError:
             continue  # the run would refuse it, too

@@ -85,7 +85,7 @@ def pictures_of(instances: Iterable[Model], role: str | None = None) -> list[Pic
         for instance, what in zip(instances, shown, strict=True)
         if what.variant is None and what.original_url
     ]
-    sizes = _sizes_of_originals(unpublished)
+    sizes = sizes_of_originals(unpublished)
     return [
         dataclasses.replace(
             _published(what, what.variant)
@@ -154,7 +154,7 @@ def _responsive(variant: EnhancedVariant) -> tuple[PictureSource, ...]:
     )
 
 
-def _sizes_of_originals(instances: Sequence[Model]) -> dict[int, _Size]:
+def sizes_of_originals(instances: Sequence[Model]) -> dict[int, _Size]:
     """Return ``id(instance) -> pixels`` from the job rows.
 
     The job row knows the size as people see it. A host's ``width_field`` does not: it ignores the

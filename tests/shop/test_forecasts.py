@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from django.conf import LazySettings
 from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from shopimg import wakeup
@@ -114,6 +116,21 @@ def test_forecast__reads_no_file_whose_size_a_job_knows(answering: list[str]) ->
     found = _forecast(force=True)
     assert found is not None
     assert found.largest == (3000, 1000)
+
+
+@pytest.mark.django_db
+def test_forecast__asks_for_all_known_sizes_at_once(answering: list[str]) -> None:
+    def queries_of_a_forecast() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            _forecast(force=True)
+        return len(queries)
+
+    _worker("w@one", "shopimg-bulk")
+    request_enhancement(_catalogue((50, 50))[0])
+    for_one = queries_of_a_forecast()
+    for photo in _catalogue((50, 60), (50, 70), (50, 80)):
+        request_enhancement(photo)
+    assert queries_of_a_forecast() == for_one
 
 
 @pytest.mark.django_db
