@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
+from rest_framework.test import APIClient
 
 from shopimg import wakeup
 from shopimg.models import EnhancedVariant
 from shopimg.services import reviews
 from shopimg.services.requests import Order, request_enhancement
 from tests import builders
+from tests.shop.api_client import client
 from tests.shop.published import Publish
 from tests.testapp.models import Photo
 
@@ -28,6 +30,12 @@ def _empty_cache() -> None:
 def rosa(db: None) -> User:
     """Return a reviewer."""
     return builders.reviewer()
+
+
+@pytest.fixture
+def api(db: None) -> APIClient:
+    """Return a client of a shop's other programs, which may ask for jobs."""
+    return client("integration")
 
 
 @pytest.fixture

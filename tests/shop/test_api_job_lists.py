@@ -17,11 +17,6 @@ from tests.testapp.models import OwnedPhoto
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def api() -> APIClient:
-    return client("integration")
-
-
 def test_list__filters(api: APIClient) -> None:
     broken, waiting = failed(), builders.job_of(builders.photo())
     run = BulkRun.objects.create()

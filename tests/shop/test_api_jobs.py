@@ -21,11 +21,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def api() -> APIClient:
-    return client("integration")
-
-
-@pytest.fixture
 def operator() -> APIClient:
     return client("operator")
 

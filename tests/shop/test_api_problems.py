@@ -23,11 +23,6 @@ from tests.shop.api_client import JOBS, ROOT, assert_problem, client, user
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def api() -> APIClient:
-    return client("integration")
-
-
 @pytest.mark.parametrize(
     "address",
     [

@@ -22,11 +22,6 @@ CORRECTED = builders.mask(box=(8, 8, 56, 40))
 
 
 @pytest.fixture
-def api() -> APIClient:
-    return client("integration")
-
-
-@pytest.fixture
 def reviewer() -> APIClient:
     return client("reviewer")
 
