@@ -21,10 +21,14 @@ def photo(width: int = 48, height: int = 40) -> NDArray[np.uint8]:
     return np.random.default_rng(5).integers(0, 256, (height, width, 3), np.uint8)
 
 
-def png(pixels: NDArray[np.uint8], **options: object) -> bytes:
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def png(pixels: NDArray[np.uint8], **options: object) -> bytes:
+    return encoded(Image.fromarray(pixels), **options)
 
 
 def pixels_of(image: EnhancedImage) -> NDArray[np.uint8]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from collections.abc import Callable
@@ -23,14 +22,9 @@ from shopimg.contract import (
     UnsupportedFormatError,
 )
 from shopimg.contract.provenance import GENERATED, UNKNOWN, xmp_packet
+from tests.worker.recipe_runs import encoded
 
 needs_avif = pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
-
-
-def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def read(content: bytes) -> Picture:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import math
@@ -12,7 +11,6 @@ import numpy as np
 import openvino as ov
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine import loading, precision
@@ -24,6 +22,7 @@ from enhancer_worker.nets.manifest import file_digest, read_manifest
 from enhancer_worker.nets.zoo import zoo_entry
 from enhancer_worker.pipeline.run import run_recipe
 from shopimg.contract import CLEAN, Deadline, WorkerError
+from tests.worker.recipe_runs import png
 from tests.worker.tiny_nets import TINY_ZOO, write_weights
 
 NAME = "upscale_x2_s"
@@ -205,9 +204,7 @@ def test_shipped_int8__keeps_flat_areas_and_gradients(name: str) -> None:
 def test_engine__runs_the_default_recipe_in_every_precision(wanted: str) -> None:
     engine = Engine(WorkerConfig(device="cpu", threads=1, precision=wanted))
     noisy = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(noisy).save(buffer, "PNG")
-    (image,) = run_recipe(buffer.getvalue(), CLEAN, engine=engine, deadline=NO_LIMIT)
+    (image,) = run_recipe(png(noisy), CLEAN, engine=engine, deadline=NO_LIMIT)
     assert "estimate_s" in image.weights
     # What judges uploads has thresholds for figures of full precision.
     assert engine.net("estimate", 1).session.device == "cpu (openvino fp32)"

@@ -42,6 +42,7 @@ from shopimg.contract.provenance import (
     declared_source_type,
     xmp_packet,
 )
+from tests.worker.recipe_runs import encoded
 
 ENHANCERS: dict[str, Enhancer] = {
     "echo": EchoEnhancer(),
@@ -74,12 +75,6 @@ def photo(width: int = 48, height: int = 36) -> Image.Image:
     y, x = np.mgrid[:height, :width]
     waves = [128 + 100 * np.sin(x / (3 + i)) * np.cos(y / (4 + i)) for i in range(3)]
     return Image.fromarray(np.stack(waves, axis=-1).astype(np.uint8))
-
-
-def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def run(enhancer: Enhancer, content: bytes, recipe: Recipe = CLEAN) -> list[EnhancedImage]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from enhancer_worker.config import WorkerConfig
@@ -20,8 +17,8 @@ from enhancer_worker.nets import zoo
 from enhancer_worker.nets.estimator import Estimator, EstimatorConfig
 from enhancer_worker.nets.zoo import ZooEntry
 from enhancer_worker.pipeline.assessment import Assessment
-from enhancer_worker.pipeline.run import run_recipe
-from shopimg.contract import Deadline, EnhancedImage, Output, Recipe, RecipeError, Restore, Role
+from shopimg.contract import EnhancedImage, RecipeError, Restore
+from tests.worker.recipe_runs import photo, pixels_of, png, run_one
 from tests.worker.tiny_nets import TINY_ZOO, write_weights
 
 AnswerEngine = Callable[[tuple[float, float, float]], Engine]
@@ -47,25 +44,16 @@ def engine_that_estimates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> An
     return make
 
 
-def upload() -> bytes:
-    pixels = np.random.default_rng(5).integers(0, 256, (48, 64, 3), np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
+PIXELS = photo(64, 48)
 
 
 def run(engine: Engine, step: Restore) -> EnhancedImage:
-    recipe = Recipe("r", (Role("main", (step,), Output("png")),))
-    return run_recipe(upload(), recipe, engine=engine, deadline=Deadline(math.inf))[0]
-
-
-def pixels_of(content: bytes) -> np.ndarray:  # type: ignore[type-arg]
-    return np.asarray(Image.open(io.BytesIO(content)))
+    return run_one(engine, png(PIXELS), step)
 
 
 def test_restore__leaves_what_looks_clean_alone(engine_that_estimates: AnswerEngine) -> None:
     image = run(engine_that_estimates((0.04, 0.1, 0.2)), Restore())
-    assert np.array_equal(pixels_of(image.content), pixels_of(upload()))
+    assert np.array_equal(pixels_of(image), PIXELS)
     report = next(step for step in image.steps if step.name == "restore")
     assert report.details == {"strength": 1.0, "skipped": "looks clean"}
     assert set(image.weights) == {"estimate_s"}
@@ -79,7 +67,7 @@ def test_restore__works_on_each_kind_of_damage(
     engine_that_estimates: AnswerEngine, answer: tuple[float, float, float]
 ) -> None:
     image = run(engine_that_estimates(answer), Restore())
-    assert not np.array_equal(pixels_of(image.content), pixels_of(upload()))
+    assert not np.array_equal(pixels_of(image), PIXELS)
     assert set(image.weights) == {"estimate_s", "restore_s"}
     assert "estimated_noise" in image.quality
 
@@ -98,7 +86,7 @@ def test_restore__runs_the_network_that_the_recipe_names(
     monkeypatch.setattr(engine, "foreign", lambda file, sha256: named)
     image = run(engine, Restore(network="elsewhere.pth", sha256="0" * 64))
     assert set(image.weights) == {"elsewhere.pth"}
-    assert not np.array_equal(pixels_of(image.content), pixels_of(upload()))
+    assert not np.array_equal(pixels_of(image), PIXELS)
 
 
 @pytest.mark.parametrize(

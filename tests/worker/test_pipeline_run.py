@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 
 import numpy as np
@@ -36,7 +35,16 @@ from shopimg.contract.provenance import (
     declared_source_type,
     xmp_packet,
 )
-from tests.worker.recipe_runs import NO_LIMIT, PNG, photo, pixels_of, png, recipe_of, run_one
+from tests.worker.recipe_runs import (
+    NO_LIMIT,
+    PNG,
+    encoded,
+    photo,
+    pixels_of,
+    png,
+    recipe_of,
+    run_one,
+)
 
 # --- restore --------------------------------------------------------------------------------
 
@@ -201,9 +209,8 @@ def test_origin__is_algorithmically_enhanced(engine: Engine) -> None:
 
 
 def test_origin__of_a_generated_upload_stays_generated(engine: Engine) -> None:
-    buffer = io.BytesIO()
-    Image.fromarray(photo()).save(buffer, "WEBP", xmp=xmp_packet(GENERATED))
-    result = run_one(engine, buffer.getvalue(), Restore())
+    upload = encoded(Image.fromarray(photo()), "WEBP", xmp=xmp_packet(GENERATED))
+    result = run_one(engine, upload, Restore())
     assert result.digital_source_type == GENERATED
     assert declared_source_type(result.content) == GENERATED
 

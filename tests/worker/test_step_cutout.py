@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import io
 import sys
 from typing import cast
 
@@ -18,6 +17,7 @@ from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.steps.cutout import cutout, read_mask
 from enhancer_worker.pipeline.steps.outcome import Tools
 from shopimg.contract import Cutout, Deadline, RecipeError, WorkerError
+from tests.worker.recipe_runs import png
 
 
 class RedIsProduct:
@@ -50,12 +50,6 @@ def picture(colour: tuple[int, int, int] = (210, 30, 30)) -> Picture:
     image = Image.new("RGB", (160, 120), (40, 80, 200))
     ImageDraw.Draw(image).rectangle((40, 30, 110, 90), fill=colour)
     return Picture(np.array(image))
-
-
-def png(mask: NDArray[np.uint8]) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(mask).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def test_cutout__our_network_finds_the_product() -> None:
