@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,17 +20,20 @@ def rembg_alpha(pixels: NDArray[np.uint8], session: str) -> NDArray[np.uint8]:
 
     Args:
         pixels: (H, W, 3), uint8, RGB.
-        session: a name of rembg's, such as `isnet-general-use`.
+        session: a name of rembg's, such as `isnet-general-use`; one that runs a network of
+            somebody's own, such as `u2net_custom`, takes it from the folder of its networks.
 
     Returns:
         (H, W), uint8.
 
     Raises:
-        RecipeError: rembg has no such session.
+        RecipeError: rembg has no such session on this machine, or it makes several masks.
         WorkerError: rembg is not installed, or its network can be neither found nor fetched.
     """
     rembg = _import_rembg()
     mask = rembg.remove(Image.fromarray(pixels), session=_session(session), only_mask=True)
+    if mask.size != pixels.shape[1::-1]:
+        raise RecipeError(f"rembg's session {session!r} makes several masks: name another one.")
     return np.asarray(mask.convert("L"))
 
 
@@ -35,26 +41,45 @@ def rembg_alpha(pixels: NDArray[np.uint8], session: str) -> NDArray[np.uint8]:
 def _session(name: str) -> Any:
     """Load one of rembg's networks, fetching it first where it is not there."""
     rembg = _import_rembg()
-    known = [kind.name() for kind in rembg.sessions.sessions_class]
-    if name not in known:
-        raise RecipeError(f"rembg has no session {name!r}; there are {', '.join(sorted(known))}.")
+    # The others send the picture to somebody else's servers.
+    kinds = {kind.name(): kind for kind in rembg.sessions.sessions_class if kind.is_local()}
+    if name not in kinds:
+        raise RecipeError(
+            f"rembg has no session {name!r} that runs here; there are {', '.join(sorted(kinds))}."
+        )
     try:
-        return rembg.new_session(name)
+        # Only the sessions for networks of one's own look at the path.
+        own = Path(kinds[name].rembg_home(), f"{name}.onnx")
+        return rembg.new_session(name, model_path=str(own))
     # It downloads by pooch and loads by onnxruntime; their errors have no base but this one.
     except Exception as err:
         raise WorkerError(
             detail=f"rembg cannot load {name!r} ({type(err).__name__}: {err}). Offline, put its "
-            "network into the folder that U2NET_HOME names before the worker starts"
+            f"network as {name}.onnx into the folder that U2NET_HOME names"
         ) from err
 
 
 def _import_rembg() -> Any:
     try:
-        import rembg  # noqa: PLC0415 - an extra, and it takes seconds
-        import rembg.sessions  # noqa: PLC0415 - likewise
+        with _uncompiled():
+            import rembg  # noqa: PLC0415 - an extra, and it takes seconds
+            import rembg.sessions  # noqa: PLC0415 - likewise
     except (ImportError, SystemExit) as err:
         # Without onnxruntime it ends the process instead of raising.
         raise WorkerError(
             detail=f'cutting out by rembg needs an extra: pip install "shopimg[rembg]" ({err})'
         ) from err
     return rembg
+
+
+@contextmanager
+def _uncompiled() -> Iterator[None]:
+    """Leave pymatting as Python: rembg imports it for what we do not use, a minute of compiling."""
+    import numba  # noqa: PLC0415 - comes with rembg
+
+    before = numba.config.DISABLE_JIT
+    numba.config.DISABLE_JIT = True
+    try:
+        yield
+    finally:
+        numba.config.DISABLE_JIT = before
