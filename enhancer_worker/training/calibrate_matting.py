@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from enhancer_worker.matting.coarse import Run, coarse_matte
 from enhancer_worker.matting.confidence import GOOD_IOU, signs
@@ -23,8 +24,7 @@ Array = NDArray[np.float64]
 SIDE = 320
 SEED = 777
 RIDGE = 1e-2
-"""Penalty on the weights: signs resemble each other."""
-ROUNDS = 50
+"""Penalty on the weights."""
 BINS = 5
 
 
@@ -32,7 +32,7 @@ def samples(run: Run, data: Path, count: int) -> tuple[Array, Array]:
     """Signs of held-out composites and whether each was cut out well.
 
     Returns:
-        (N, 3) and (N,) of 0 and 1; kinds of pictures take turns.
+        (N, 4) and (N,) of 0 and 1; kinds of pictures take turns.
     """
     products = read_cutouts(data / "cutouts", held_out=True)
     scenery = read_scenery(data, held_out=True)
@@ -43,26 +43,30 @@ def samples(run: Run, data: Path, count: int) -> tuple[Array, Array]:
         picture, truth = (np.rint(plane * 255).astype(np.uint8) for plane in sample)
         matte = coarse_matte(run, picture)
         figures = region_figures(full_alpha(picture, matte), truth)
-        found.append(signs(matte))
+        found.append(signs(matte, picture))
         good.append(figures["iou"] >= GOOD_IOU)
     return np.array(found), np.array(good, np.float64)
 
 
 def fitted(found: Array, good: Array) -> Array:
-    """Constant and weights of the likeliest logistic function, by Newton's method.
+    """Constant and weights of the likeliest logistic function in which no sign speaks for good.
+
+    Signs resemble each other: left alone, one would take back what another one says.
 
     Args:
         found: (N, K) signs.
         good: (N,) of 0 and 1.
     """
-    inputs = np.column_stack([np.ones(len(found)), found])
-    weights = np.zeros(inputs.shape[1])
-    penalty = RIDGE * np.diag([0.0, *np.ones(found.shape[1])])
-    for _ in range(ROUNDS):
-        chance = predicted(weights, found)
-        slope = inputs.T @ (good - chance) - penalty @ weights
-        bend = (inputs * (chance * (1 - chance))[:, None]).T @ inputs + penalty
-        weights = weights + np.linalg.solve(bend + 1e-9 * np.eye(len(weights)), slope)
+
+    def cost(weights: Array) -> tuple[float, Array]:
+        score = weights[0] + found @ weights[1:]
+        lost = np.logaddexp(0, -score) @ good + np.logaddexp(0, score) @ (1 - good)
+        error = 1 / (1 + np.exp(-score)) - good
+        slope = np.concatenate([[error.sum()], error @ found + RIDGE * weights[1:]])
+        return float(lost) + RIDGE / 2 * float(weights[1:] @ weights[1:]), slope
+
+    bounds = [(None, None), *[(None, 0.0)] * found.shape[1]]
+    weights: Array = minimize(cost, np.zeros(len(bounds)), jac=True, bounds=bounds).x
     return weights
 
 

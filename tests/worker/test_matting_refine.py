@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from enhancer_worker.matting.coarse import SIDE, CoarseMatte, coarse_matte
-from enhancer_worker.matting.confidence import Calibration, confidence, signs
 from enhancer_worker.matting.cut import cut_out
 from enhancer_worker.matting.foreground import foreground
 from enhancer_worker.matting.guided import guided_alpha, guided_coefficients
@@ -152,16 +151,3 @@ def test_cut_out__keeps_the_product_and_is_surer_of_a_clear_one() -> None:
     assert np.abs(found.alpha.astype(int) - truth).mean() / 255 < 0.01
     assert found.confidence is not None
     assert found.confidence > 0.5
-
-
-def test_confidence__falls_with_every_sign() -> None:
-    alpha = np.zeros((SIDE, SIDE), np.float32)
-    alpha[100:200, 100:200] = 1
-    clear = CoarseMatte(alpha, 0 * alpha, (0, 0, 9, 9))
-    doubtful = CoarseMatte(alpha, 0.3 * alpha, (0, 0, 9, 9))
-    torn = CoarseMatte(alpha, 0 * alpha, (0, 0, 9, 9), agreement=0.4)
-    calibration = Calibration(1, 2.0, (-3.0, -2.0, -4.0))
-    assert signs(clear) == (0.0, 0.0, 0.0)
-    assert confidence(clear, calibration) == pytest.approx(1 / (1 + np.exp(-2)))
-    assert confidence(doubtful, calibration) < confidence(clear, calibration)
-    assert confidence(torn, calibration) < confidence(clear, calibration)
