@@ -30,9 +30,9 @@ from enhancer_worker.engine.measuring import (
     timed_runs,
 )
 from enhancer_worker.engine.runner import TiledRun
-from enhancer_worker.engine.session import LoadedNet
+from enhancer_worker.engine.session import LoadedNet, Session
 from enhancer_worker.pipeline.run import run_recipe
-from shopimg.contract import Deadline, Frame, Recipe, Step, Upscale
+from shopimg.contract import Cutout, Deadline, Frame, Recipe, Step, Upscale
 from shopimg.contract.steps.scene import SMALLEST_FRAME
 
 _TRIAL_SIZES = ((160, 120), (640, 640), (960, 480), (1280, 960))
@@ -42,6 +42,8 @@ _TRIAL_FRAMES = (900, 400, 1200, 600)
 _MOST_TRIAL_PIXELS = 6_000_000
 _LONGEST_TRIAL_PIXELS = 1600
 _NOISE = 6.0
+_OVAL_RADIUS, _OVAL_SHARPNESS = 0.75, 30.0
+"""Of halves of the picture; small enough to be looked at once more."""
 _LEAST_SHARE = 0.25
 _NO_LIMIT = Deadline(math.inf)
 
@@ -73,6 +75,28 @@ class Surroundings:
     """Memory of the whole job beyond the idle process."""
 
 
+class OvalFinder:
+    """A cut-out network that takes its time and then finds an oval: a trial shows no product."""
+
+    largest_batch = 1
+
+    def __init__(self, session: Session) -> None:
+        """Take the session that takes the time."""
+        self._session, self.device = session, session.device
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See ``Session``."""
+        found = self._session(batch).copy()
+        height, width = found.shape[2:]
+        down, across = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)
+        found[:, 0] = np.clip((_OVAL_RADIUS - np.hypot(down, across)) * _OVAL_SHARPNESS, 0, 1)
+        found[:, 1] = 0
+        return found
+
+    def close(self) -> None:
+        """Leave the session to the engine that it belongs to."""
+
+
 class HollowEngine(Engine):
     """Another engine's networks, which take no time here: they only repeat pixels."""
 
@@ -94,8 +118,9 @@ class HollowEngine(Engine):
         return self._engine.ships(kind)
 
     def net(self, kind: str, scale: int, flavour: str = "faithful") -> LoadedNet:
-        """See ``Engine.net``."""
-        return self._engine.net(kind, scale, flavour)
+        """See ``Engine.net``; there is always something to cut out."""
+        net = self._engine.net(kind, scale, flavour)
+        return replace(net, session=OvalFinder(net.session)) if kind == Cutout.name else net
 
     def run(self, net: LoadedNet, pixels: NDArray[np.uint8], *_: object, **__: object) -> TiledRun:
         """Return the picture as large as the network would."""

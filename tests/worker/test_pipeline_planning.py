@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from numpy.typing import NDArray
 from PIL import Image
 
 from enhancer_worker import backend, plan_command
@@ -34,6 +36,7 @@ from enhancer_worker.pipeline.surroundings import (
 )
 from shopimg.contract import (
     SCENE,
+    Cutout,
     Forecast,
     Forecaster,
     Frame,
@@ -293,3 +296,32 @@ def test_surroundings__count_the_pixels_of_frames(
     found = surroundings.measure_surroundings(recipe, HollowEngine(engine))
     assert found.seconds.at(0, 4_000_000) > 2 * found.seconds.at(0, 40_000)
     assert HollowEngine(engine).config is engine.config
+
+
+class FindsNothing:
+    """A cut-out network that sees no product in noise."""
+
+    device = "cpu (numpy)"
+    largest_batch = 1
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.calls += 1
+        return np.zeros_like(batch[:, :2])
+
+    def close(self) -> None:
+        raise AssertionError("it belongs to the engine")
+
+
+def test_surroundings__of_a_cut_out_need_no_product_to_be_found(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = FindsNothing()
+    cutter = LoadedNet("cutout_s", "5" * 64, Geometry(1, 0, 32), session)
+    monkeypatch.setattr(engine, "net", lambda kind, scale, flavour: cutter)
+    found = surroundings.measure_surroundings(recipe_of((Cutout(),)), HollowEngine(engine))
+    assert found.seconds.at(5400, 5400) > 0
+    # It ran all the same: its time counts.
+    assert session.calls > 0
