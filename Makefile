@@ -12,6 +12,7 @@ INSTALLED := $(VENV)/.installed
 COMPILE := uv pip compile pyproject.toml --extra dev --universal --fork-strategy fewest \
 	--python-version 3.11 --quiet --output-file requirements.txt
 DATA ?=
+RENDERINGS ?=
 
 # The networks' packages are large: a slow line is not a failure.
 export UV_HTTP_TIMEOUT := 180
@@ -52,13 +53,14 @@ format: install ## rewrite the code in the project's style
 	$(BIN)/ruff format .
 
 .PHONY: bench
-bench: install servers ## measure quality, speed, queue, plans, colours and scale on DATA=folder
+bench: install servers ## measure quality, speed, queue, plans, colours, limits and scale on DATA=folder
 	@test -n "$(DATA)" || { echo "usage: make bench DATA=folder"; exit 2; }
 	$(BIN)/python benchmarks/engine.py --data "$(DATA)"
 	$(BIN)/python benchmarks/worker.py
 	$(BIN)/python benchmarks/planner.py
 	$(BIN)/python benchmarks/quality.py --data "$(DATA)" --remember var/quality-figures.json
 	$(BIN)/python benchmarks/colour.py --data "$(DATA)"
+	$(BIN)/python benchmarks/limits.py --data "$(DATA)" $(if $(RENDERINGS),--renderings "$(RENDERINGS)")
 	$(BIN)/python benchmarks/scale.py --images 10000
 	$(BIN)/python benchmarks/review.py
 
