@@ -37,10 +37,9 @@ from shopimg.contract.steps.scene import SMALLEST_FRAME
 
 _TRIAL_SIZES = ((160, 120), (640, 640), (960, 480), (1280, 960))
 """Width and height, pixels; smaller where the results would be large."""
-_TRIAL_FRAMES = (900, 400, 1200, 600)
-"""Longest sides of the frames that are tried, one with each of the sizes, pixels."""
+_TRIAL_SIDES = (900, 640, 1200, 1280)
+"""What the longest fixed side of a recipe is cut down to, with each of the sizes, pixels."""
 _MOST_TRIAL_PIXELS = 6_000_000
-_LONGEST_TRIAL_PIXELS = 1600
 _NOISE = 6.0
 _OVAL_RADIUS, _OVAL_SHARPNESS = 0.75, 30.0
 """Of halves of the picture; small enough to be looked at once more."""
@@ -144,7 +143,7 @@ def surroundings_of(recipe: Recipe, engine: HollowEngine, cache_dir: Path) -> Su
         engine: has the networks that the recipe runs.
         cache_dir: made if it is missing; where it cannot be written, nothing is kept.
     """
-    facts = json.dumps([*machine_facts(), recipe.to_table(), _TRIAL_SIZES])
+    facts = json.dumps([*machine_facts(), recipe.to_table(), _TRIAL_SIZES, _TRIAL_SIDES])
     path = cache_dir / f"{KEPT_AS[1]}{hashlib.sha256(facts.encode()).hexdigest()[:16]}.json"
     with contextlib.suppress(OSError, ValueError):
         return _from_table(json.loads(path.read_text()))
@@ -157,7 +156,7 @@ def surroundings_of(recipe: Recipe, engine: HollowEngine, cache_dir: Path) -> Su
 def measure_surroundings(recipe: Recipe, engine: HollowEngine) -> Surroundings:
     """Run a recipe without its networks on pictures of a few sizes; medians, as of networks."""
     sizes = trial_sizes(trial_recipe(recipe))
-    recipes = [trial_recipe(recipe, side) for side, _ in zip(_TRIAL_FRAMES, sizes, strict=False)]
+    recipes = [trial_recipe(recipe, side) for side, _ in zip(_TRIAL_SIDES, sizes, strict=False)]
     seconds, memory = list[float](), list[float]()
     # What the first job loads and keeps is not its own: the process is idle after that.
     run_recipe(trial_jpeg(sizes[0]), recipes[0], engine=engine, deadline=_NO_LIMIT)
@@ -175,28 +174,39 @@ def measure_surroundings(recipe: Recipe, engine: HollowEngine) -> Surroundings:
     return Surroundings(fit_plane(pixels, seconds), fit_plane(pixels, memory))
 
 
-def trial_recipe(recipe: Recipe, longest_frame: int = _TRIAL_FRAMES[0]) -> Recipe:
-    """Let what leads to a fixed size stop earlier: costs are told by pixels.
+def trial_recipe(recipe: Recipe, longest: int = _TRIAL_SIDES[0]) -> Recipe:
+    """Let what leads to fixed sizes stop earlier: costs are told by pixels.
+
+    All fixed sizes shrink alike, so that what is done to a picture before it is framed grows with
+    the results, as in the recipe itself.
 
     Args:
         recipe: what is to be measured.
-        longest_frame: pixels; of several trials, which would tell nothing of the costs of a frame's
-            pixels if all frames were the same.
+        longest: pixels; of several trials, which would tell nothing of the costs of a result's
+            pixels if all results were the same.
     """
+    steps = [step for role in recipe.roles for step in role.steps]
+    share = min(1.0, longest / max(1, *map(_fixed_side, steps)))
 
     def shortened(step: Step) -> Step:
         if isinstance(step, Frame) and step.width:
-            share = min(1.0, longest_frame / max(step.width, step.height))
-            width, height = (
-                max(SMALLEST_FRAME, round(side * share)) for side in (step.width, step.height)
-            )
-            return replace(step, width=width, height=height)
+            return replace(step, width=shrunk(step.width), height=shrunk(step.height))
         if isinstance(step, Upscale) and step.to:
-            return replace(step, to=min(step.to, _LONGEST_TRIAL_PIXELS))
+            return replace(step, to=shrunk(step.to))
         return step
+
+    def shrunk(side: int) -> int:
+        return min(side, max(SMALLEST_FRAME, round(side * share)))
 
     roles = (replace(role, steps=tuple(map(shortened, role.steps))) for role in recipe.roles)
     return replace(recipe, roles=tuple(roles))
+
+
+def _fixed_side(step: Step) -> int:
+    """Longest side that a step leads to whatever comes in, pixels; 0 where there is none."""
+    if isinstance(step, Frame):
+        return max(step.width, step.height)
+    return step.to or 0 if isinstance(step, Upscale) else 0
 
 
 def trial_sizes(recipe: Recipe) -> list[tuple[int, int]]:

@@ -280,18 +280,19 @@ def test_plan__refuses_what_is_no_size(text: str) -> None:
     assert "neither WIDTHxHEIGHT nor a picture" in done.output
 
 
-def test_trial_recipe__tries_frames_of_other_sizes() -> None:
-    step = Frame(width=2000, height=1000)
-    sizes = [
-        trial_recipe(recipe_of((step,)), side).roles[0].result_size(9, 9) for side in (400, 3000)
-    ]
-    assert sizes == [(400, 200), (2000, 1000)]
+def test_trial_recipe__shrinks_fixed_sizes_alike() -> None:
+    recipe = recipe_of((Upscale(to=3000), Frame(width=2000, height=1000)), (Restore(),))
+    for longest, to, frame in ((600, 600, (400, 200)), (9000, 3000, (2000, 1000))):
+        tried = trial_recipe(recipe, longest)
+        assert tried.roles[0].steps[0] == Upscale(to=to)
+        assert tried.roles[0].result_size(9, 9) == frame
+        assert tried.roles[1] == recipe.roles[1]
 
 
 def test_surroundings__count_the_pixels_of_frames(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(surroundings, "_TRIAL_FRAMES", (200, 64, 300))
+    monkeypatch.setattr(surroundings, "_TRIAL_SIDES", (200, 64, 300))
     recipe = recipe_of((Frame(width=2000, height=2000),))
     found = surroundings.measure_surroundings(recipe, HollowEngine(engine))
     assert found.seconds.at(0, 4_000_000) > 2 * found.seconds.at(0, 40_000)
