@@ -1,4 +1,4 @@
-"""Mark and sweep: files that no row refers to, and rows about images that are gone."""
+"""Mark and sweep: files that no row refers to, and rows about what is gone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from django.utils import timezone
 from shopimg import renditions, sources, storage
 from shopimg.conf import settings
 from shopimg.models import EnhancedVariant, EnhancementJob
-from shopimg.services import idempotency, publishing, requests
+from shopimg.services import idempotency, publishing, requests, workers
 from shopimg.states import ReviewState
 
 _BATCH = 1000
@@ -46,12 +46,15 @@ class Cleaned:
     """Files that no row refers to, deleted."""
     size_bytes: int
     """Of these files."""
+    workers: int
+    """Workers that were silent for long, whose rows were deleted."""
 
 
 def clean_up(*, dry_run: bool = False, tell: Callable[[Orphan], None] = lambda _: None) -> Cleaned:
-    """Withdraw what was made of images that are gone; delete old keys and orphaned files.
+    """Withdraw what was made of images that are gone; delete old rows and orphaned files.
 
-    Two at once are harmless.
+    The rows are those of keys that have expired and of workers that were silent for long. Two at
+    once are harmless.
 
     Args:
         dry_run: count only, change nothing.
@@ -65,6 +68,8 @@ def clean_up(*, dry_run: bool = False, tell: Callable[[Orphan], None] = lambda _
         images += 1
         if not dry_run:
             forget(key)
+    silent = workers.silent()
+    dead = silent.count() if dry_run else silent.delete()[0]
     if not dry_run:
         idempotency.delete_expired()
     for orphan in orphans():
@@ -72,7 +77,7 @@ def clean_up(*, dry_run: bool = False, tell: Callable[[Orphan], None] = lambda _
         if dry_run or remove(orphan):
             files += 1
             size_bytes += orphan.size_bytes
-    return Cleaned(images, files, size_bytes)
+    return Cleaned(images, files, size_bytes, dead)
 
 
 def orphans() -> Iterator[Orphan]:

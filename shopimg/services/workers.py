@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.utils import timezone
 
 from shopimg.models import WorkerHeartbeat
+from shopimg.querysets import WorkerHeartbeatQuerySet
+
+KEPT_DAYS = 7
+"""How long the row of a worker that was killed is kept, so that people see that it is missing."""
 
 
 def beat(name: str, queues: str, *, processes: int = 1, starting: bool = False) -> None:
@@ -21,3 +27,11 @@ def beat(name: str, queues: str, *, processes: int = 1, starting: bool = False) 
 def stopped(name: str) -> None:
     """Forget a worker that stopped as it was told to."""
     WorkerHeartbeat.objects.filter(name=name).delete()
+
+
+def silent() -> WorkerHeartbeatQuerySet:
+    """Find the workers that have given no sign of life for ``KEPT_DAYS``.
+
+    One that was killed leaves its row, and where names change with each start, nobody takes it up.
+    """
+    return WorkerHeartbeat.objects.filter(seen_at__lt=timezone.now() - timedelta(days=KEPT_DAYS))

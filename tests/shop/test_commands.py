@@ -19,7 +19,7 @@ from django.db.models import Manager, QuerySet
 from django.utils import timezone
 
 from shopimg import storage, tasks, wakeup
-from shopimg.models import BulkRun, EnhancedVariant, EnhancementJob
+from shopimg.models import BulkRun, EnhancedVariant, EnhancementJob, WorkerHeartbeat
 from shopimg.services import bulk, cleaning, publishing, reviews, running
 from shopimg.services.bulk import Selection
 from shopimg.services.requests import Order, request_enhancement
@@ -316,6 +316,22 @@ def test_cleanup__runs_as_the_task_that_beat_sends(storage_folders: dict[str, Pa
     young = storage.save_draft(b"young", "image/jpeg")
     tasks.clean_up.apply(throw=True)
     assert files_below(storage_folders["shopimg_drafts"]) == [young] != [old]
+
+
+@pytest.mark.django_db
+def test_cleanup__forgets_workers_that_were_silent_for_a_week(capsys) -> None:
+    now = timezone.now()
+    for name, days in (("dead@pod-1", 8), ("silent@pod-2", 6), ("alive@pod-3", 0)):
+        seen_at = now - timedelta(days=days)
+        WorkerHeartbeat.objects.create(name=name, queues="shopimg", seen_at=seen_at)
+    line = "1 workers were silent for 7 days: their rows {}.\n0 files {}, 0.0 MB.\n"
+    call_command("shopimg_cleanup", "--dry-run")
+    assert capsys.readouterr().out == line.format("would be deleted", "would be deleted")
+    assert WorkerHeartbeat.objects.count() == 3
+    call_command("shopimg_cleanup")
+    assert capsys.readouterr().out == line.format("were deleted", "deleted")
+    names = set(WorkerHeartbeat.objects.values_list("name", flat=True))
+    assert names == {"silent@pod-2", "alive@pod-3"}
 
 
 @pytest.mark.django_db

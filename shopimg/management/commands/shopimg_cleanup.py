@@ -6,15 +6,15 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from shopimg.services import cleaning
+from shopimg.services import cleaning, workers
 
 
 class Command(BaseCommand):
     """Mark and sweep the two storages and the variants."""
 
     help = (
-        "Delete files in the draft and published storages that no row refers to, and withdraw "
-        "what was made of images that are gone."
+        "Delete files in the draft and published storages that no row refers to and the rows of "
+        "workers that are gone, and withdraw what was made of images that are gone."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -35,5 +35,9 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{done.images} images are gone: what was made of them {verb} withdrawn."
             )
+        if done.workers:
+            verb = "would be" if dry_run else "were"
+            silence = f"{done.workers} workers were silent for {workers.KEPT_DAYS} days"
+            self.stdout.write(f"{silence}: their rows {verb} deleted.")
         verb = "would be deleted" if dry_run else "deleted"
         self.stdout.write(f"{done.files} files {verb}, {done.size_bytes / 1e6:.1f} MB.")
