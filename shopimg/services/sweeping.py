@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
@@ -17,13 +19,13 @@ from shopimg.contract import CapacityError
 from shopimg.models import EnhancementJob
 from shopimg.querysets import key_as_text
 from shopimg.services import bulk, jobs, publishing, queueing, requests, sending
-from shopimg.services.batches import OUTAGE_AFTER
+from shopimg.services.batches import Outage
 from shopimg.services.requests import Order
 
 logger = logging.getLogger(__name__)
 
 RECONCILE_LIMIT = 200
-"""Most images of one model that one sweep reads."""
+"""Most images of one model that one sweep looks at first; up to as many again where some fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ def reconcile() -> int:
     """Give a job to images that were written without a signal: bulk writes, raw SQL, fixtures.
 
     Nobody waits for them, and there may be a whole catalogue of them, as in a shop that has just
-    installed shopimg: so they go to the bulk queue, some at each sweep, the newest first.
+    installed shopimg: so they go to the bulk queue, some at each sweep, the newest first;
+    where some of these fail, others as well, so that no image waits behind them for ever.
 
     Returns:
         How many jobs were queued.
@@ -79,21 +82,39 @@ def reconcile() -> int:
 
 
 def _reconcile_source(source: sources.Source) -> int:
-    queued = unread = 0
-    for instance in _without_job(source)[:RECONCILE_LIMIT]:
-        try:
-            queued += requests.request_enhancement(instance, Order(bulk=True)).queued
-        except CapacityError as err:
-            logger.warning("no job for %s %s: %s", source.label, instance.pk, err.detail)
-            unread += 1
-            if unread == OUTAGE_AFTER:
-                break
-        except Exception:
-            # One image must not keep a sweep from all the others.
-            logger.exception("no job for %s %s", source.label, instance.pk)
-        else:
-            unread = 0
+    outage = Outage()
+    unknown = _without_job(source)
+    queued, failed = _ask(unknown.order_by("-pk")[:RECONCILE_LIMIT], outage)
+    if failed:
+        # They may fail at every sweep: others, picked by chance, must not wait behind them.
+        others = unknown.exclude(pk__in=failed).order_by("?")
+        queued += _ask(others[: RECONCILE_LIMIT - queued], outage)[0]
     return queued
+
+
+def _ask(images: models.QuerySet[models.Model], outage: Outage) -> tuple[int, list[Any]]:
+    """Ask for the jobs of images until the storage seems to be down.
+
+    Returns:
+        How many jobs were queued, and the primary keys of the images for which that failed.
+    """
+    queued = 0
+    failed: list[Any] = []
+    with suppress(CapacityError):
+        for instance in images:
+            try:
+                queued += requests.request_enhancement(instance, Order(bulk=True)).queued
+                outage.read()
+            except CapacityError as err:
+                failed.append(instance.pk)
+                label = instance._meta.label
+                logger.warning("no job for %s %s: %s", label, instance.pk, err.detail)
+                outage.unread(err)
+            except Exception:
+                # One image must not keep a sweep from all the others.
+                failed.append(instance.pk)
+                logger.exception("no job for %s %s", instance._meta.label, instance.pk)
+    return queued, failed
 
 
 def _without_job(source: sources.Source) -> models.QuerySet[models.Model]:
@@ -107,5 +128,4 @@ def _without_job(source: sources.Source) -> models.QuerySet[models.Model]:
     rows = rows.annotate(shopimg_id=key_as_text(rows), shopimg_name=Subquery(newest))
     is_other = ~Q(**{source.field: F("shopimg_name")})
     unknown: models.QuerySet[models.Model] = rows.filter(Q(shopimg_name=None) | is_other)
-    # Newest first, so that old images which cannot be read keep nobody waiting.
-    return unknown.order_by("-pk")
+    return unknown
