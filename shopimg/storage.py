@@ -185,30 +185,40 @@ def delete(storage: Storage, names: Iterable[str]) -> int:
 
 
 def walk(storage: Storage, folder: str) -> Iterator[str]:
-    """Yield the name of every file below ``folder``."""
-    try:
-        folders, files = storage.listdir(folder)
-    except FileNotFoundError:
-        return
+    """Yield the name of every file below ``folder``.
+
+    Raises:
+        OSError: the storage failed.
+    """
+    children, files = _listed(storage, folder)
     for file in files:
-        if file:
-            yield f"{folder}/{file}"
-    for child in folders:
-        if child:
-            yield from walk(storage, f"{folder}/{child}")
+        yield f"{folder}/{file}"
+    for child in children:
+        yield from walk(storage, f"{folder}/{child}")
 
 
 def folders(storage: Storage, folder: str) -> list[str]:
-    """Return the names of the folders in ``folder``."""
-    try:
-        return [f"{folder}/{child}" for child in storage.listdir(folder)[0] if child]
-    except FileNotFoundError:
-        return []
+    """Return the names of the folders in ``folder``.
+
+    Raises:
+        OSError: the storage failed.
+    """
+    return [f"{folder}/{child}" for child in _listed(storage, folder)[0]]
 
 
 def media_type(name: str) -> str:
     """Return the media type that a file name promises, for serving it."""
     return mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def _listed(storage: Storage, folder: str) -> tuple[list[str], list[str]]:
+    """Return the folders and the files in a folder, none where it is missing."""
+    try:
+        with failures():
+            children, files = storage.listdir(folder)
+    except FileNotFoundError:
+        return [], []
+    return list(filter(None, children)), list(filter(None, files))
 
 
 def _holds(storage: Storage, name: str, digest: str) -> bool:

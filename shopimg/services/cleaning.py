@@ -144,7 +144,8 @@ def _unreferenced(
     for name in storage.walk(place, folder):
         if name in kept:
             continue
-        with suppress(FileNotFoundError):  # another clean-up was quicker
+        # Where there is none any more, another clean-up was quicker.
+        with suppress(FileNotFoundError), storage.failures():
             if _modified(place, name) < before:
                 yield Orphan(place, name, place.size(name))
 

@@ -27,7 +27,7 @@ from shopimg.states import ReviewState, RunState
 from tests import builders
 from tests.e2e.workers import Host, database_of_tests
 from tests.servers.stack import eventually
-from tests.shop.test_storage import files_below
+from tests.shop.test_storage import files_below, use_storage
 from tests.testapp.models import OwnedPhoto, Photo
 
 
@@ -316,6 +316,19 @@ def test_cleanup__runs_as_the_task_that_beat_sends(storage_folders: dict[str, Pa
     young = storage.save_draft(b"young", "image/jpeg")
     tasks.clean_up.apply(throw=True)
     assert files_below(storage_folders["shopimg_drafts"]) == [young] != [old]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("alias", ["shopimg_drafts", "shopimg_published"])
+def test_cleanup__storage_that_fails_is_said(settings, alias: str) -> None:
+    use_storage(settings, alias, "BrokenCloudStorage")
+    with pytest.raises(CommandError) as caught:
+        call_command("shopimg_cleanup")
+    assert caught.value.returncode == 1
+    assert str(caught.value) == (
+        "The storage failed: CloudError: no route to bucket. What was done stays done; "
+        "run the command again to go on."
+    )
 
 
 @pytest.mark.django_db

@@ -35,6 +35,9 @@ class BrokenCloudStorage(BrokenStorage):
     def delete(self, name: str) -> None:
         raise CloudError("no route to bucket")
 
+    def listdir(self, path: str) -> tuple[list[str], list[str]]:
+        raise CloudError("no route to bucket")
+
 
 class TruncatingStorage(FileSystemStorage):
     """Loses the end of every file that it writes."""

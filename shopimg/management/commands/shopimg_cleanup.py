@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from shopimg.services import cleaning, workers
 
@@ -27,9 +27,14 @@ class Command(BaseCommand):
         """Withdraw and delete, or only list."""
         dry_run = options["dry_run"]
         told = dry_run or options["verbosity"] > 1
-        done = cleaning.clean_up(
-            dry_run=dry_run, tell=lambda orphan: self.stdout.write(orphan.name) if told else None
-        )
+        try:
+            done = cleaning.clean_up(
+                dry_run=dry_run,
+                tell=lambda orphan: self.stdout.write(orphan.name) if told else None,
+            )
+        except OSError as err:
+            again = "What was done stays done; run the command again to go on."
+            raise CommandError(f"The storage failed: {err}. {again}") from err
         if done.images:
             verb = "would be" if dry_run else "was"
             self.stdout.write(
