@@ -79,6 +79,27 @@ def test_queue__counts_every_state_as_tabs() -> None:
     assert [str(tab["label"]) for tab in tabs if tab["chosen"]] == ["Awaiting review"]
 
 
+def test_queue__gives_browsers_numbers_without_separators(settings: Settings) -> None:
+    draft = builders.draft()
+    roles = (f"role {number}" for number in range(1000))
+    EnhancedVariant.objects.bulk_create(
+        EnhancedVariant(
+            job=draft.job,
+            source_type=draft.source_type,
+            source_id=draft.source_id,
+            role=role,
+            digest=draft.digest,
+            size_bytes=draft.size_bytes,
+            width=draft.width,
+            height=draft.height,
+        )
+        for role in roles
+    )
+    settings.USE_THOUSAND_SEPARATOR = True
+    page = get(builders.reviewer()).content.decode()
+    assert '<progress max="1001" value="0"' in page
+
+
 def test_queue__candidates_of_one_decision_share_a_row_that_shows_them() -> None:
     rosa = builders.reviewer()
     first, second, third = builders.scenes()
