@@ -277,7 +277,8 @@ class ReviewDecision(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_decision_display()} · {self.by} · {self.at:%Y-%m-%d %H:%M}"
+        moment = timezone.localtime(self.at)
+        return f"{self.get_decision_display()} · {self.by} · {moment:%Y-%m-%d %H:%M}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Insert; a decision is history and cannot be changed."""

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from shopimg.models import EnhancedVariant, EnhancementJob, IdempotencyKey, ReviewDecision
+from shopimg.models import (
+    BulkRun,
+    EnhancedVariant,
+    EnhancementJob,
+    IdempotencyKey,
+    ReviewDecision,
+)
 from shopimg.services import reviews
 from tests import builders
 
 pytestmark = pytest.mark.django_db
+
+
+def test_str__moments_are_local() -> None:
+    moment = datetime(2026, 7, 1, 23, 30, tzinfo=UTC)
+    reviews.approve(builders.draft(), by=builders.reviewer())
+    decision = ReviewDecision.objects.get(decision="approve")
+    decision.at = moment
+    with timezone.override("Europe/Berlin"):
+        assert str(decision) == "Approved · rosa · 2026-07-02 01:30"
+        assert str(BulkRun(created_at=moment)) == "every recipe, 2026-07-02 01:30"
 
 
 def test_job__once_per_content() -> None:
