@@ -59,6 +59,7 @@ Keep the folder private, and delete it when the training is over.
 WITHDRAWN = "withdrawn"
 """Value of ``now`` for what was taken out of the shop; else it is the state of the variant."""
 _BATCH = 200
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _OURS = re.compile(r"[0-9a-f]{64}|[0-9a-f-]{36}")
 
 Record = dict[str, Any]
@@ -119,7 +120,14 @@ def export(rows: QuerySet[ReviewDecision], folder: Path) -> Iterator[Record]:
         _replacing(folder / "decisions.jsonl") as lines,
         _replacing(folder / "decisions.csv") as cells,
     ):
-        table = csv.DictWriter(cells, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        table = csv.DictWriter(
+            cells,
+            COLUMNS,
+            extrasaction="ignore",
+            lineterminator="\n",
+            # Else a lone CR stands without quotes, and readers begin a row there.
+            quoting=csv.QUOTE_NONNUMERIC,
+        )
         table.writeheader()
         for row in rows.iterator(chunk_size=_BATCH):
             record = _export_one(row, folder)
@@ -259,10 +267,8 @@ def _suffix_of(name: str) -> str:
 
 
 def _harmless(value: object) -> object:
-    """Keep a spreadsheet from taking a note for a formula."""
-    return (
-        f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
-    )
+    """Keep a spreadsheet from taking a note for a formula, also after what it strips."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULAS) else value
 
 
 def counts(rows: QuerySet[ReviewDecision]) -> dict[str, int]:

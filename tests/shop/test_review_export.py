@@ -84,6 +84,15 @@ def test_export__names_no_reviewer_and_starts_no_formula(rosa: User, tmp_path: P
     assert rosa.username not in written
 
 
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
+def test_export__note_starts_no_formula(rosa: User, tmp_path: Path, start: str) -> None:
+    reviews.approve(builders.draft(), by=rosa, note=f"{start}1+1")
+    call_command("shopimg_export_reviews", "--out", str(tmp_path / "set"))
+    with (tmp_path / "set" / "decisions.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["note"] == f"'{start}1+1"
+
+
 @pytest.mark.usefixtures("approved", "rejected")
 def test_export__is_for_the_owner_alone(tmp_path: Path) -> None:
     out = tmp_path / "set"
