@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +16,8 @@ from django.views.generic import DetailView, ListView
 
 from demoshop.cart import MAX_QUANTITY, Cart
 from demoshop.models import Category, Product, ProductImage, ProductQuerySet
+
+_QUANTITY = re.compile(r"[0-9]{1,10}")
 
 
 class ProductList(ListView):  # type: ignore[type-arg]
@@ -90,6 +93,6 @@ def cart_add(request: HttpRequest, slug: str) -> HttpResponse:
 def cart_change(request: HttpRequest, slug: str) -> HttpResponse:
     product = get_object_or_404(Product, slug=slug)
     quantity = request.POST.get("quantity", "")
-    if quantity.isdecimal():
+    if _QUANTITY.fullmatch(quantity):
         Cart(request.session).change(product, int(quantity))
     return redirect("cart")

@@ -149,8 +149,10 @@ def _run(request: HttpRequest, variants: Sequence[EnhancedVariant], action: Bulk
 
 def _perform(perform: Callable[..., str], request: HttpRequest, variant: EnhancedVariant) -> None:
     form: Mapping[str, str] = request.POST
-    looked_at = form.get(f"version-{variant.pk}", "")
-    version = int(looked_at) if looked_at.isdecimal() else 0
+    try:
+        version = int(form.get(f"version-{variant.pk}", ""))
+    except ValueError:  # also of thousands of digits
+        version = 0
     perform(person(request), variant, version, form)
 
 

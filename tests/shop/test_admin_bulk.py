@@ -131,9 +131,11 @@ def test_bulk__reports_what_somebody_else_has_decided_meanwhile() -> None:
     assert "karl" in refused
 
 
-def test_bulk__without_versions_nothing_is_decided() -> None:
+@pytest.mark.parametrize("version", ["", "one", "²", "1" * 5000])
+def test_bulk__without_versions_nothing_is_decided(version: str) -> None:
     drafts = [builders.draft()]
-    post(builders.reviewer(), "approve", drafts, confirmed="yes")
+    form = confirmed(drafts) | {f"version-{drafts[0].pk}": version}
+    assert post(builders.reviewer(), "approve", drafts, **form).status_code == 302
     assert states() == [ReviewState.AWAITING_REVIEW]
 
 
