@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from django.db import transaction
+from django.db.models import Model
 from django.dispatch import Signal
 
 job_finished = Signal()
-"""A job ended for good. Arguments: ``job``."""
+"""A job ended for good, also one whose upload was refused at once. Arguments: ``job``."""
 
 variant_ready = Signal()
 """A draft waits for review. Arguments: ``variant``."""
@@ -15,3 +19,14 @@ variant_published = Signal()
 
 variant_withdrawn = Signal()
 """A variant is not public any more. Arguments: ``variant``."""
+
+
+def send_after_commit(signal: Signal, **arguments: Model) -> None:
+    """Send a signal once the transaction is committed; what receivers raise is only logged.
+
+    Args:
+        signal: one of those above.
+        **arguments: what it is about; the class of the first is the sender.
+    """
+    sender = type(next(iter(arguments.values())))
+    transaction.on_commit(partial(signal.send_robust, sender=sender, **arguments), robust=True)

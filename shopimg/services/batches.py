@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from django.db.models import Model
 
+from shopimg import signals
 from shopimg.contract import CapacityError, EnhancementError
 from shopimg.models import EnhancementJob
 from shopimg.services import requests
@@ -100,6 +101,10 @@ def place(wanted: Sequence[EnhancementJob], *, force: bool) -> Placed:
     by_image = _by_image(wanted)
     fresh = [job for job in wanted if _is_fresh(job, by_image.get(_image(job), []))]
     EnhancementJob.objects.bulk_create(fresh, ignore_conflicts=True)
+    refused = [job.pk for job in fresh if job.state == JobState.FAILED]
+    # Only those that were written: somebody else may have been quicker, and has told of them.
+    for job in EnhancementJob.objects.filter(pk__in=refused):
+        signals.send_after_commit(signals.job_finished, job=job)
     queued = sum(job.state == JobState.QUEUED for job in fresh)
     written = {job.pk for job in fresh}
     for job in wanted:

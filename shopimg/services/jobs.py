@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
@@ -135,7 +134,7 @@ def finish(claim: Claim, images: Sequence[EnhancedImage]) -> list[EnhancedVarian
         _supersede_drafts(claim.job, variants)
         EnhancedVariant.objects.bulk_create(variants)
         for variant in variants:
-            _send_later(signals.variant_ready, variant=variant)
+            signals.send_after_commit(signals.variant_ready, variant=variant)
     return variants
 
 
@@ -187,7 +186,7 @@ def cancel(job: EnhancementJob) -> None:
             state=JobState.CANCELLED, finished_at=timezone.now(), **_NO_LEASE
         )
         _require(updated, job)
-        _send_later(signals.job_finished, job=job)
+        signals.send_after_commit(signals.job_finished, job=job)
 
 
 def cancel_superseded(rows: EnhancementJobQuerySet) -> None:
@@ -207,7 +206,7 @@ def cancel_superseded(rows: EnhancementJobQuerySet) -> None:
     for job in locked:
         for column, value in changes.items():
             setattr(job, column, value)
-        _send_later(signals.job_finished, job=job)
+        signals.send_after_commit(signals.job_finished, job=job)
 
 
 def retry(job: EnhancementJob, by: models.Model | None = None) -> None:
@@ -266,7 +265,7 @@ def _quarantine(job: EnhancementJob, now: datetime) -> int:
         )
         if updated:
             job.refresh_from_db()
-            _send_later(signals.job_finished, job=job)
+            signals.send_after_commit(signals.job_finished, job=job)
     return updated
 
 
@@ -277,7 +276,7 @@ def _end(claim: Claim, **changes: Any) -> None:
         raise JobSupersededError
     claim.job.refresh_from_db()
     if claim.job.state not in OPEN_JOBS:
-        _send_later(signals.job_finished, job=claim.job)
+        signals.send_after_commit(signals.job_finished, job=claim.job)
 
 
 def _check_source_unchanged(job: EnhancementJob) -> None:
@@ -340,8 +339,3 @@ def _require(updated: int, job: EnhancementJob) -> None:
     job.refresh_from_db()
     if not updated:
         raise InvalidTransitionError(f"The job is {job.get_state_display()}.")
-
-
-def _send_later(signal: Any, **arguments: Any) -> None:
-    sender = type(next(iter(arguments.values())))
-    transaction.on_commit(partial(signal.send_robust, sender=sender, **arguments), robust=True)

@@ -292,13 +292,13 @@ def _is_replaced(variant: EnhancedVariant) -> bool:
 def _show(variant: EnhancedVariant, allowed: Q, version: int, **changes: Any) -> None:
     changes = {"state": ReviewState.PUBLISHED, "renditions_at": None, **changes}
     _move(variant, allowed, version, **changes)
-    _after_commit(signals.variant_published, variant)
+    signals.send_after_commit(signals.variant_published, variant=variant)
     transaction.on_commit(partial(wakeup.send_renditions, variant.pk), robust=True)
 
 
 def _hide(variant: EnhancedVariant, version: int) -> None:
     _move(variant, _PUBLISHED, version, state=ReviewState.SUPERSEDED, published_at=None)
-    _after_commit(signals.variant_withdrawn, variant)
+    signals.send_after_commit(signals.variant_withdrawn, variant=variant)
 
 
 def _move(variant: EnhancedVariant, allowed: Q, version: int, **changes: Any) -> None:
@@ -318,8 +318,3 @@ def _check(variant: EnhancedVariant, allowed: Q, version: int | None) -> int:
         variant.refresh_from_db()
         raise InvalidTransitionError(decisions.taken_message(variant, looked_at))
     return looked_at
-
-
-def _after_commit(signal: Any, variant: EnhancedVariant) -> None:
-    send = partial(signal.send_robust, sender=EnhancedVariant, variant=variant)
-    transaction.on_commit(send, robust=True)

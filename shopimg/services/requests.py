@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
-from shopimg import inspection, sources, wakeup
+from shopimg import inspection, signals, sources, wakeup
 from shopimg.contract import EnhancementError, Recipe
 from shopimg.models import BulkRun, EnhancedVariant, EnhancementJob
 from shopimg.querysets import source_key
@@ -187,6 +187,8 @@ def _insert_once(job: EnhancementJob, *, force: bool) -> Request:
             fingerprint=job.fingerprint,
         )
         return Request(existing, queued=_reuse(existing, job, force=force))
+    if job.state == JobState.FAILED:
+        signals.send_after_commit(signals.job_finished, job=job)
     return Request(job, queued=job.state == JobState.QUEUED)
 
 

@@ -20,7 +20,7 @@ from shopimg.contract import (
     WorkerError,
 )
 from shopimg.models import EnhancedVariant, EnhancementJob
-from shopimg.services import jobs
+from shopimg.services import bulk, jobs
 from shopimg.services.requests import Order, request_enhancement
 from shopimg.states import JobState, ReviewState
 from tests import builders
@@ -52,6 +52,30 @@ def finished_jobs():
     signals.job_finished.connect(listen)
     yield said
     signals.job_finished.disconnect(listen)
+
+
+def test_request__refused_upload_has_finished_once(
+    finished_jobs, django_capture_on_commit_callbacks
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        photo = builders.photo(b"not a picture")
+        assert finished_jobs == []
+    job = builders.job_of(photo)
+    with django_capture_on_commit_callbacks(execute=True):
+        request_enhancement(photo)
+    assert finished_jobs == [(job.pk, JobState.FAILED)]
+
+
+def test_advance__refused_uploads_of_a_run_have_finished_once(
+    finished_jobs, django_capture_on_commit_callbacks
+) -> None:
+    file = Photo._meta.get_field("file").storage.save("photos/a.jpg", builders.upload(b"none"))
+    photos = Photo.objects.bulk_create([Photo(file=file), Photo(file=file)])
+    for _ in range(2):
+        with django_capture_on_commit_callbacks(execute=True):
+            list(bulk.advance(bulk.start(bulk.Selection())))
+    ended = {(builders.job_of(photo).pk, JobState.FAILED) for photo in photos}
+    assert (len(finished_jobs), set(finished_jobs)) == (2, ended)
 
 
 def test_claim__counts_the_attempt_and_takes_a_lease(settings) -> None:
