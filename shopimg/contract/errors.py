@@ -98,7 +98,7 @@ class WorkerError(EnhancementError):
 
 
 class JobSupersededError(EnhancementError):
-    """A newer upload or another worker has taken over this job."""
+    """A newer upload, a corrected mask or another worker has taken over this job."""
 
     code = "job_superseded"
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from django.db import models
+from django.db import models, transaction
 from django.utils.translation import gettext as _
 
 from shopimg.contract import Backdrop, Cutout, InvalidTransitionError, Recipe, RecipeError
 from shopimg.contract.recipe import Role
-from shopimg.models import EnhancedVariant
+from shopimg.models import EnhancedVariant, EnhancementJob
 from shopimg.querysets import EnhancedVariantQuerySet
-from shopimg.services import photographs, requests
+from shopimg.services import jobs, photographs, requests
 from shopimg.services.requests import Order, Request
 from shopimg.states import OPEN_JOBS, JobState, ReviewState
 
@@ -59,7 +59,9 @@ def with_mask(variant: EnhancedVariant, digest: str, *, by: AbstractBaseUser) ->
     """Ask for everything that was cut out of a photo to be made again, by another mask.
 
     That is what the variant's own job was to make, and what waits for review of other jobs, each as
-    its job has made it: a mask belongs to the upload, whatever is done with the product later.
+    its job has made it: a mask belongs to the upload, whatever is done with the product later. Jobs
+    that are still to cut it out give way, as their drafts would replace those of the mask: all that
+    they were to make is made by the new job.
 
     Args:
         variant: one that was cut out.
@@ -73,8 +75,25 @@ def with_mask(variant: EnhancedVariant, digest: str, *, by: AbstractBaseUser) ->
     """
     roles = {role.name: role for role in _recipe(variant).roles}
     roles |= {role.name: role for role in map(_role_of, _waiting_beside(variant)) if role}
-    cut_out = tuple(role for role in roles.values() if _has_cutout(role))
-    return _request(variant, cut_out, {"mask": digest}, by)
+    cut_out = {name: role for name, role in roles.items() if _has_cutout(role)}
+    replaced = _open_beside(variant)
+    for job in replaced:
+        cut_out |= {role.name: role for role in _roles_of(job)}
+    return _request(variant, tuple(cut_out.values()), {"mask": digest}, by, replaced)
+
+
+def _open_beside(variant: EnhancedVariant) -> list[EnhancementJob]:
+    """Find the jobs of the same upload that are not over and cut something out, oldest first."""
+    of_upload = EnhancementJob.objects.unfinished().filter(
+        source_type=variant.source_type_id,
+        source_id=variant.source_id,
+        source_digest=variant.job.source_digest,
+    )
+    return [
+        job
+        for job in of_upload.order_by("created_at", "pk")
+        if any(_has_cutout(role) for role in _roles_of(job))
+    ]
 
 
 def _waiting_beside(variant: EnhancedVariant) -> EnhancedVariantQuerySet:
@@ -93,18 +112,24 @@ def _request(
     roles: tuple[Role, ...],
     options: Mapping[str, Any],
     by: AbstractBaseUser,
+    replaced: Sequence[EnhancementJob] = (),
 ) -> Request:
+    """Place a job of other roles of a variant's photo, in the place of others."""
     recipe = dataclasses.replace(_recipe(variant), roles=roles)
     order = Order(base=recipe, options=options, requested_by=by)
     job = requests.describe(_photo(variant), order)
     if job.source_digest != variant.job.source_digest:
         raise InvalidTransitionError(_("The photo has been replaced since then."))
-    request = requests.place(job, force=False)
-    if request.queued or not _is_spent(request):
-        return request
-    # Asked for before, and given way to something else since then.
-    requests.run_again(request.job, by=by)
-    return Request(request.job, queued=True)
+    with transaction.atomic():
+        request = requests.place(job, force=False)
+        if not request.queued and _is_spent(request):
+            # Asked for before, and given way to something else since then.
+            requests.run_again(request.job, by=by)
+            request = Request(request.job, queued=True)
+        if request.job.state != JobState.FAILED:
+            others = EnhancementJob.objects.filter(pk__in=[other.pk for other in replaced])
+            jobs.cancel_superseded(others.exclude(pk=request.job.pk))
+    return request
 
 
 def _photo(variant: EnhancedVariant) -> models.Model:
@@ -135,11 +160,15 @@ def _steps_of(variant: EnhancedVariant) -> tuple[Any, ...]:
 
 def _role_of(variant: EnhancedVariant) -> Role | None:
     """Return how a variant was made, or None where that was long ago, with a step of the past."""
+    return next((role for role in _roles_of(variant.job) if role.name == variant.role), None)
+
+
+def _roles_of(job: EnhancementJob) -> tuple[Role, ...]:
+    """Return what a job makes; nothing where its recipe is of long ago, with a step of the past."""
     try:
-        roles = _recipe(variant).roles
+        return Recipe.parse(job.recipe, job.recipe_table).roles
     except RecipeError:
-        return None
-    return next((role for role in roles if role.name == variant.role), None)
+        return ()
 
 
 def _has_cutout(role: Role) -> bool:

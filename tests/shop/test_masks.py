@@ -11,9 +11,15 @@ from django.contrib.auth.models import User
 from PIL import Image
 
 from shopimg import storage
-from shopimg.contract import MaskError, Recipe, RecipeError
+from shopimg.contract import (
+    InvalidTransitionError,
+    JobSupersededError,
+    MaskError,
+    Recipe,
+    RecipeError,
+)
 from shopimg.models import EnhancedVariant, EnhancementJob
-from shopimg.services import cleaning, masks, remaking, reviews, running
+from shopimg.services import cleaning, jobs, masks, remaking, reviews, running
 from shopimg.services.requests import Order, request_enhancement
 from shopimg.states import JobState, ReviewState
 from tests import builders
@@ -187,6 +193,63 @@ def test_correct__leaves_alone_what_another_job_made_and_somebody_decided(
     reviews.approve(first.variants.get(role="white"), by=rosa)
     job = masks.correct(other.job.variants.get(candidate=0), CORRECTED, by=rosa).job
     assert list(job.recipe_table) == ["scene"]
+
+
+def _asked_for_marble(variant: EnhancedVariant, by: User) -> EnhancementJob:
+    marble = {"background.style": "marble"}
+    return remaking.with_another_scene(variant, marble, by=by).job
+
+
+@pytest.mark.parametrize("is_running", [False, True])
+def test_correct__takes_over_open_jobs_that_cut_out(
+    rosa: User, scenic: None, is_running: bool
+) -> None:
+    photo = builders.photo()
+    request_enhancement(builders.photo(), Order("scene"))
+    untouched = set(EnhancementJob.objects.all())
+    first = request_enhancement(photo, Order("catalogue")).job
+    running.run(first.pk)
+    other = _asked_for_marble(first.variants.get(role="scene", candidate=0), rosa)
+    claim = jobs.claim(other.pk) if is_running else None
+    job = masks.correct(first.variants.get(role="white"), CORRECTED, by=rosa).job
+    other.refresh_from_db()
+    assert (other.state, other.error_code) == (JobState.CANCELLED, "job_superseded")
+    assert sorted(job.recipe_table) == ["scene", "white"]
+    assert job.recipe_table["scene"]["steps"][-1]["style"] == "marble"
+    assert Recipe.parse("", job.recipe_table).masks == {hashlib.sha256(CORRECTED).hexdigest()}
+    assert set(EnhancementJob.objects.unfinished()) == {job, *untouched}
+    if claim:
+        with pytest.raises(JobSupersededError):
+            jobs.finish(claim, [builders.enhanced(role="scene")])
+    assert running.run(job.pk) == JobState.SUCCEEDED
+    waiting = EnhancedVariant.objects.awaiting_review().for_source(photo)
+    assert set(waiting.exclude(role="main").values_list("job", flat=True)) == {job.pk}
+
+
+def test_correct__takes_over_all_that_an_open_job_makes(rosa: User, scenic: None) -> None:
+    first, *_others = builders.scenes()
+    everything = request_enhancement(first.source, Order("catalogue")).job
+    job = masks.correct(first, CORRECTED, by=rosa).job
+    everything.refresh_from_db()
+    assert everything.state == JobState.CANCELLED
+    assert sorted(job.recipe_table) == ["main", "scene", "white"]
+    # By another mask: only that one counts, and the same once more is the same job.
+    other = builders.mask(box=(9, 9, 50, 40))
+    again = [masks.correct(first, other, by=rosa).job for _ in range(2)]
+    assert again[0] == again[1]
+    assert Recipe.parse("", again[0].recipe_table).masks == {hashlib.sha256(other).hexdigest()}
+    job.refresh_from_db()
+    assert (job.state, again[0].state) == (JobState.CANCELLED, JobState.QUEUED)
+
+
+def test_correct__that_fails_leaves_open_jobs_alone(rosa: User, scenic: None) -> None:
+    first, *_others = builders.scenes()
+    other = _asked_for_marble(first, rosa)
+    first.source.file.storage.delete(first.source.file.name)
+    with pytest.raises(InvalidTransitionError):
+        masks.correct(first, CORRECTED, by=rosa)
+    other.refresh_from_db()
+    assert other.state == JobState.QUEUED
 
 
 def test_correct__equal_mask_is_the_same_job(rosa: User) -> None:
