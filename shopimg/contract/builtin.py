@@ -19,7 +19,7 @@ _AS_LARGE = (
 )
 _SCENE = (
     Frame(width=_SIDE, height=_SIDE, fill=0.62, padding=0.12, align="bottom"),
-    Backdrop(),
+    Backdrop(further_styles=("wood_table", "interior_bokeh")),
 )
 # The background is to be exactly 255 up to the product, around which every JPEG rings. Recipes that
 # aim at a marketplace write the JPEG that it asks for.
@@ -32,7 +32,7 @@ WHITE = Recipe("white", (Role("white", (*_ENLARGED, Cutout(), *_WHITE), _MAIN_IM
 """The main image of marketplaces: the product alone, large, before pure white."""
 
 SCENE = Recipe("scene", (Role("scene", (*_ENLARGED, Cutout(), *_SCENE), candidates=3),))
-"""The product on a generated backdrop with its shadow, three times to choose from."""
+"""The product with its shadow on generated backdrops of three styles, to choose from."""
 
 CATALOGUE = Recipe(
     "catalogue",

@@ -29,6 +29,10 @@ def _field(name: str) -> Callable[[Any], Mapping[str, Any]]:
     return lambda value: {name: value}
 
 
+def _one_style(value: object) -> Mapping[str, Any]:
+    return {"style": value, "further_styles": ()}
+
+
 def _output_size(value: object) -> Mapping[str, Any]:
     match = _SIZE.fullmatch(str(value)) if isinstance(value, str | int) else None
     if match is None:
@@ -37,7 +41,7 @@ def _output_size(value: object) -> Mapping[str, Any]:
 
 
 OPTIONS: Mapping[str, Option] = {
-    "background.style": Option(Backdrop, _field("style")),
+    "background.style": Option(Backdrop, _one_style),
     "background.palette": Option(Backdrop, _field("palette")),
     "background.colour": Option(Backdrop, _field("colour")),
     "background.seed": Option(Backdrop, _field("seed")),

@@ -66,7 +66,8 @@ def test_options__are_all_tried_above() -> None:
 def test_with_options__leaves_the_white_backdrop_alone() -> None:
     changed = with_options(CATALOGUE, {"background.style": "marble", "shadow.mode": "hard"})
     assert _steps(changed, "white", Backdrop) == _steps(WHITE, "white", Backdrop)
-    assert _steps(changed, "scene", Backdrop).style == "marble"
+    scene = _steps(changed, "scene", Backdrop)
+    assert {scene.candidate(number).style for number in range(3)} == {"marble"}
 
 
 def test_with_options__colours_the_plain_backdrop_only() -> None:

@@ -27,6 +27,8 @@ SHIPPED = ("restore_s", "cutout_s", "backdrop_s", "upscale_x2_s")
         (Frame, {"align": "left"}, "frame.align must be one of centre, bottom, not 'left'."),
         (Backdrop, {"generator": "diffusion"}, "backdrop.generator must be one of gan, colour"),
         (Backdrop, {"style": "beach"}, "backdrop.style must be one of studio_white"),
+        (Backdrop, {"further_styles": ["cove", "beach"]}, "backdrop.style must be one of"),
+        (Backdrop, {"further_styles": "cove"}, "backdrop.further_styles must be a list of styles"),
         (Backdrop, {"seed": -1}, "backdrop.seed must be an integer from 0 to 2147483647"),
         (Backdrop, {"palette": "#ffffff"}, "backdrop.palette must be a list of colours"),
         (Backdrop, {"palette": ["#FFFFFF"]}, "backdrop.palette must be a colour such as #f4f1ea"),
@@ -45,6 +47,14 @@ def test_scene_step__names_the_option_that_is_wrong(
     with pytest.raises(RecipeError) as caught:
         kind(**options)
     assert caught.value.public_message.startswith(message)
+
+
+def test_backdrop__candidates_take_turns_with_the_styles() -> None:
+    step = Backdrop(style="marble", further_styles=["cove", "concrete"], seed=4)
+    candidates = [step.candidate(number) for number in range(4)]
+    assert [one.style for one in candidates] == ["marble", "cove", "concrete", "marble"]
+    assert [one.seed for one in candidates] == [4, 5, 6, 7]
+    assert all(one.further_styles == () for one in candidates)
 
 
 def test_backdrop__of_the_shops_own_generator_may_have_any_style() -> None:

@@ -123,6 +123,8 @@ class Backdrop(Step):
     """``gan``, ``colour``, ``image``, or the dotted path of a generator of the shop's own."""
     style: str = "studio_gradient"
     """One of ``STYLES``; what a generator of the shop's own makes of it is its own affair."""
+    further_styles: tuple[str, ...] = ()
+    """Of the candidates after the first, in turn; empty: all have the same."""
     palette: tuple[str, ...] = ()
     """Up to five colours ``#rrggbb``, the main one first; empty for those of the style."""
     seed: int = 0
@@ -149,11 +151,13 @@ class Backdrop(Step):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "palette", _palette(self.palette))
+        object.__setattr__(self, "further_styles", _styles(self.further_styles))
         own = isinstance(self.generator, str) and "." in self.generator
         if not own:
             choices = (GENERATED, PLAIN, PICTURE)
             check_choice("backdrop.generator", self.generator, choices)
-            check_choice("backdrop.style", self.style, STYLES)
+            for style in self._styles:
+                check_choice("backdrop.style", style, STYLES)
         check_integer("backdrop.seed", self.seed, 0, LARGEST_SEED)
         check_number("backdrop.horizon", self.horizon, 0.2, 0.95)
         check_number("backdrop.light_direction", self.light_direction, 0, 360)
@@ -173,16 +177,29 @@ class Backdrop(Step):
         return self.generator == PLAIN
 
     def candidate(self, number: int) -> Backdrop:
-        """Return the step of one of several candidates: the seeds count up from the first.
+        """Return the step of one of several candidates: seeds count up, styles take turns.
 
         >>> Backdrop(seed=7).candidate(2).seed
         9
+        >>> Backdrop(style="marble", further_styles=["cove"]).candidate(3).style
+        'cove'
         """
         seed = (self.seed + number) % (LARGEST_SEED + 1)
-        return dataclasses.replace(self, seed=seed)
+        style = self._styles[number % len(self._styles)]
+        return dataclasses.replace(self, seed=seed, style=style, further_styles=())
+
+    @property
+    def _styles(self) -> tuple[str, ...]:
+        return (self.style, *self.further_styles)
 
     def _may_run(self, weight: WeightName) -> bool:
         return weight.step == self.name and self.generator == GENERATED
+
+
+def _styles(styles: object) -> tuple[str, ...]:
+    if not isinstance(styles, Sequence) or isinstance(styles, str):
+        raise RecipeError(f"backdrop.further_styles must be a list of styles, not {styles!r}.")
+    return tuple(styles)
 
 
 def _palette(colours: object) -> tuple[str, ...]:
