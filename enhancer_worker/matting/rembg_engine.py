@@ -77,9 +77,11 @@ def _uncompiled() -> Iterator[None]:
     """Leave pymatting as Python: rembg imports it for what we do not use, a minute of compiling."""
     import numba  # noqa: PLC0415 - comes with rembg
 
-    before = numba.config.DISABLE_JIT
-    numba.config.DISABLE_JIT = True
+    # Its attributes are set when it is read.
+    config: Any = numba.config
+    before = config.DISABLE_JIT
+    config.DISABLE_JIT = True
     try:
         yield
     finally:
-        numba.config.DISABLE_JIT = before
+        config.DISABLE_JIT = before
