@@ -105,6 +105,9 @@ def test_compose__has_a_worker_for_every_queue() -> None:
     commands.append((DOCKER / "worker.Dockerfile").read_text())
     queues = {queue for command in commands for queue in re.findall(r"--queues=([\w-]+)", command)}
     assert queues == {Settings().QUEUE, Settings().BULK_QUEUE, Settings().UPKEEP_QUEUE}
+    # On one machine, or with the network of the host, workers of one name share one sign of life.
+    names = [re.findall(r"--hostname=([\w-]+)@%h", command) for command in commands]
+    assert names == [["shopimg-bulk"], ["shopimg-upkeep"], ["shopimg"]]
 
 
 def test_compose__has_one_clock_on_a_worker_that_no_job_holds_up() -> None:

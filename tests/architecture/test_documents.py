@@ -16,6 +16,7 @@ ERRORS = ROOT / "docs" / "reference" / "errors.md"
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"""(?:\]\(|(?:src|href|srcset)=")([^)\s"]+)""")
 HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
+WORKER = re.compile(r"celery -A enhancer_worker worker[^`\n|]* -Q (\S+)[^`\n|]*")
 CODE_CELL = re.compile(r"^\| *`([a-z_]+)`", re.MULTILINE)
 
 
@@ -40,6 +41,15 @@ def _is_broken(document: Path, link: str) -> bool:
 def test_document__links_to_what_is_there(document: Path) -> None:
     links = LINK.findall(FENCED.sub("", document.read_text()))
     assert [link for link in links if _is_broken(document, link)] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_document__gives_each_worker_a_name_of_its_own(document: Path) -> None:
+    queues_of: dict[str, str] = {}
+    for command in WORKER.finditer(document.read_text()):
+        named = re.search(r" -n (\S+)@%h ", command[0])
+        assert named, command[0]
+        assert queues_of.setdefault(named[1], command[1]) == command[1]
 
 
 def _contract_codes() -> set[str]:
