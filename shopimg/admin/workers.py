@@ -35,9 +35,13 @@ class WorkerNotice:
     """Queues that none of them looks into."""
 
     @property
-    def command(self) -> str:
-        """How to start one for these queues."""
-        return f"celery -A enhancer_worker worker -Q {','.join(self.unserved)}"
+    def commands(self) -> list[str]:
+        """How to start one for each of these queues, as docs/quickstart.md does."""
+        return [
+            f"celery -A enhancer_worker worker -n {queue}@%h -Q {queue} "
+            f"{'--beat ' if queue == settings.UPKEEP_QUEUE else ''}--concurrency 1 -l INFO"
+            for queue in self.unserved
+        ]
 
 
 def worker_notice() -> WorkerNotice:
