@@ -36,6 +36,8 @@ class Limit:
     """Smaller values are beyond; None for no such limit."""
     digits: int = 2
     """How many decimals tell a good value from a bad one."""
+    is_share: bool = False
+    """Whether people read it as a percentage: 1 is 100 %."""
 
     def holds(self, value: float) -> bool:
         """Tell whether a value is within the limit."""
@@ -55,7 +57,15 @@ COLOUR_MEANING = _("CIEDE2000 between upload and result")
 # does what it takes from the white around a well cut product. An old background at the edge is
 # beyond its limit. How many good and bad cut-outs these and other limits hold is measured by
 # benchmarks/limits.py; a reviewer's look at a good one costs less than a bad one that nobody sees.
+# A cut-out that is probably wrong stands first: nothing else counts in such a picture.
 LIMITS: Mapping[str, Limit] = {
+    "cutout_confidence": Limit(
+        _("How sure the cut-out is"),
+        _("How likely the right product was cut out, as the network and its measures tell"),
+        ReviewReason.CUTOUT,
+        smallest=0.8,
+        is_share=True,
+    ),
     "colour_shift_mean": Limit(
         _("Colour shift, mean"), COLOUR_MEANING, ReviewReason.COLOUR, largest=0.3
     ),
@@ -67,12 +77,6 @@ LIMITS: Mapping[str, Limit] = {
         _("Correlation of the edges of letters and logos"),
         ReviewReason.TEXT,
         smallest=0.75,
-    ),
-    "cutout_confidence": Limit(
-        _("Cut-out confidence"),
-        _("How sure the network is of what the product is, from 0 to 1"),
-        ReviewReason.CUTOUT,
-        smallest=0.8,
     ),
     "pixel_lock_p95": Limit(
         _("Product changed by the file, p95"),

@@ -19,11 +19,12 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from shopimg.admin.answers import moment
 from shopimg.admin.decisions import title_of
-from shopimg.admin.facts import change, pixels, seconds
+from shopimg.admin.facts import change, mark, pixels, seconds
 from shopimg.admin.line import Line, page_url, review_url, waiting_candidates
 from shopimg.admin.places import admin_url_of
 from shopimg.conf import settings
 from shopimg.models import EnhancedVariant, EnhancementJob
+from shopimg.states import ReviewState
 
 
 def age(at: datetime) -> SafeString:
@@ -101,11 +102,14 @@ class VariantColumns(Columns):
 
     @admin.display(description=gettext_lazy("state and age"), ordering="created_at")
     def state(self, variant: EnhancedVariant) -> SafeString:
-        """Say where the variant is, and since when it exists."""
+        """Say where the variant is, since when it exists, and what to look at before a decision."""
+        waits = variant.state == ReviewState.AWAITING_REVIEW
+        look = mark(_choice(variant) or [variant]) if waits else ""
         return format_html(
-            '{}<br><span class="quiet">{}</span>',
+            '{}<br><span class="quiet">{}</span>{}',
             badge(variant.state, variant.get_state_display()),
             age(variant.created_at),
+            format_html('<br><span class="shopimg-look">{}</span>', look) if look else "",
         )
 
 

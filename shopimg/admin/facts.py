@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +12,15 @@ from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from shopimg import reasons
 from shopimg.contract.steps.scene import PICTURE, PLAIN
 from shopimg.models import EnhancedVariant
-from shopimg.reasons import COLOUR_MEANING, LIMITS, Limit
+from shopimg.reasons import COLOUR_MEANING, LIMITS, Limit, ReviewReason
 
+CONFIDENCE = "cutout_confidence"
+"""The figure that says whether the picture shows the right thing at all."""
 DIGEST_CHARACTERS = 12
 """How much of a sha256 people compare by eye."""
 
@@ -31,7 +34,7 @@ class Fact:
     value: str
     """How much."""
     level: str = ""
-    """``ok``, ``warn``, or empty where there is nothing to judge."""
+    """``ok``, ``warn``, ``bad``, or empty where there is nothing to judge."""
     detail: str = ""
     """The whole of a value that is shown in part, or what a figure means."""
 
@@ -85,9 +88,38 @@ SOURCE_TYPE_LABELS: Mapping[str, Any] = {
 def warnings(variant: EnhancedVariant) -> list[Fact]:
     """Return what to look at first: every figure above its limit, each advice once."""
     return [
-        Fact(str(reason.label), _figure(LIMITS[name], variant.quality[name]))
+        _warning(reason, name, variant.quality[name])
         for reason, name in reasons.beyond(variant.quality).items()
     ]
+
+
+def mark(variants: Iterable[EnhancedVariant]) -> str:
+    """Say in short what to look at first in any of some variants; empty where there is nothing."""
+    found: dict[ReviewReason, str] = {}
+    for variant in variants:
+        for reason, name in reasons.beyond(variant.quality).items():
+            found.setdefault(reason, _advice(reason, name, variant.quality[name]))
+    if not found:
+        return ""
+    first, *others = found.values()
+    if not others:
+        return first
+    text = ngettext("%(first)s, and %(number)d more", "%(first)s, and %(number)d more", len(others))
+    return text % {"first": first, "number": len(others)}
+
+
+def _warning(reason: ReviewReason, name: str, value: float) -> Fact:
+    advice = _advice(reason, name, value)
+    if name == CONFIDENCE:
+        return Fact(advice, str(reason.label), "bad")
+    return Fact(advice, _figure(LIMITS[name], value), "warn")
+
+
+def _advice(reason: ReviewReason, name: str, value: float) -> str:
+    if name != CONFIDENCE:
+        return str(reason.label)
+    doubt = _("The cut-out is probably wrong") if value < 0.5 else _("The cut-out may be wrong")
+    return _("%(doubt)s: %(share)s sure") % {"doubt": doubt, "share": _number(LIMITS[name], value)}
 
 
 def sizes(variant: EnhancedVariant) -> list[Fact]:
@@ -193,7 +225,7 @@ def _measured(name: str, value: float) -> Fact:
 
 def _meaning(limit: Limit) -> str:
     bounds = ((_("at most %(limit)s"), limit.largest), (_("at least %(limit)s"), limit.smallest))
-    words = [text % {"limit": number_format(bound)} for text, bound in bounds if bound is not None]
+    words = [text % {"limit": _bound(limit, bound)} for text, bound in bounds if bound is not None]
     return "; ".join([str(limit.meaning), *words])
 
 
@@ -201,7 +233,17 @@ def _figure(limit: Limit, value: float) -> str:
     return f"{limit.label}: {_number(limit, value)}"
 
 
+def _bound(limit: Limit, value: float) -> str:
+    return _number(limit, value) if limit.is_share else str(number_format(value))
+
+
 def _number(limit: Limit, value: float) -> str:
+    if limit.is_share:
+        # Rounded down: nothing below its limit is written as if it had reached it.
+        parts = math.floor(round(value * 10**limit.digits, 6))
+        return _("%(percent)s %%") % {
+            "percent": number_format(parts / 10 ** (limit.digits - 2), limit.digits - 2)
+        }
     return str(number_format(round(value, limit.digits)))
 
 

@@ -43,6 +43,39 @@ def test_steps__say_what_ran(operation: dict[str, Any], words: str) -> None:
     assert [fact.label for fact in facts.steps(variant)] == [words]
 
 
+def test_warnings__doubt_of_the_cut_out_stands_out_in_plain_words() -> None:
+    variant = EnhancedVariant(quality={"colour_shift_p95": 1.5, "cutout_confidence": 0.0})
+    assert [(fact.label, fact.value, fact.level) for fact in facts.warnings(variant)] == [
+        ("The cut-out is probably wrong: 0 % sure", "Look at the edge of the product", "bad"),
+        ("Look at the colours", "Colour shift, p95: 1.5", "warn"),
+    ]
+    (fact,) = facts.scenery(EnhancedVariant(quality={"cutout_confidence": 0.7999}))
+    assert (fact.label, fact.value, fact.level) == ("How sure the cut-out is", "79 %", "warn")
+    assert fact.detail.endswith("; at least 80 %")
+
+
+@pytest.mark.parametrize(
+    ("qualities", "words"),
+    [
+        ([{"cutout_confidence": 0.8}], ""),
+        ([{"cutout_confidence": 0.79}], "The cut-out may be wrong: 79 % sure"),
+        ([{"text_edges": 0.1}], "Look at the text and logos"),
+        (
+            [{"text_edges": 0.1, "cutout_confidence": 0.2, "white_share": 0.5}],
+            "The cut-out is probably wrong: 20 % sure, and 2 more",
+        ),
+        (
+            [{}, {"text_edges": 0.1}, {"text_edges": 0.1, "colour_shift_mean": 1.0}],
+            "Look at the text and logos, and 1 more",
+        ),
+    ],
+)
+def test_mark__names_the_first_reason_and_counts_the_others(
+    qualities: list[dict[str, float]], words: str
+) -> None:
+    assert facts.mark(EnhancedVariant(quality=quality) for quality in qualities) == words
+
+
 def test_figures__say_what_they_mean_and_their_limits() -> None:
     quality = {"colour_shift_p95": 0.5, "text_edges": 0.9, "estimated_blur": 0.75}
     variant = EnhancedVariant(quality=quality)

@@ -240,6 +240,25 @@ def test_queue__number_of_queries_does_not_grow_with_rows() -> None:
     assert few <= 18
 
 
+def test_queue__row_says_what_to_look_at_until_somebody_decides() -> None:
+    rosa, draft = builders.reviewer(), builders.draft()
+    assert "shopimg-look" not in get(rosa).content.decode()
+    quality = {"cutout_confidence": 0.0, "colour_shift_p95": 2.0}
+    EnhancedVariant.objects.update(quality=quality)
+    words = "The cut-out is probably wrong: 0 % sure, and 1 more"
+    assert f'<span class="shopimg-look">{words}</span>' in get(rosa).content.decode()
+    draft.refresh_from_db()
+    reviews.approve(draft, by=rosa)
+    assert "shopimg-look" not in get(rosa, state="published").content.decode()
+
+
+def test_queue__row_of_candidates_speaks_for_all_of_them() -> None:
+    _, second, _ = builders.scenes()
+    EnhancedVariant.objects.filter(pk=second.pk).update(quality={"white_share": 0.5})
+    page = get(builders.reviewer()).content.decode()
+    assert "Look at the background: it is not all white</span>" in page
+
+
 def test_queue__empty_says_what_happens_next() -> None:
     rosa = builders.reviewer()
     assert "Upload a product photo" in get(rosa).content.decode()

@@ -87,10 +87,12 @@ def test_page__says_what_was_measured_of_the_cut_out(rosa: User) -> None:
     quality = {"cutout_confidence": 0.71, "pixel_lock_p95": 0.0, "white_share": 0.9787}
     EnhancedVariant.objects.filter(pk=first.pk).update(quality=quality)
     page = page_of(rosa, first)
-    assert "<b>Look at the edge of the product</b> <span>Cut-out confidence: 0.71</span>" in page
+    doubt, advice = "The cut-out may be wrong: 71 % sure", "Look at the edge of the product"
+    assert f'data-level="bad"><b>{doubt}</b> <span>{advice}</span>' in page
+    assert 'id="approve" class="decision yes" aria-keyshortcuts="a" >' in page
     assert "Background that is exactly white: 0.9787</span>" in page
     facts = page[page.index("<h2>Product and background</h2>") : page.index("<h2>What was done")]
-    assert 'data-level="warn"> <dt>Cut-out confidence</dt>' in facts
+    assert 'data-level="warn"> <dt>How sure the cut-out is</dt>' in facts
     assert 'data-level="ok"> <dt>Product changed by the file, p95</dt>' in facts
     assert '"ok"> <dt>Pixels inside the product</dt> <dd title="Compared one by one' in facts
     assert "Colours and text" not in facts
