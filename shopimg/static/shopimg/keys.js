@@ -16,6 +16,8 @@ export function installKeys(actions) {
     const dialog = document.querySelector("dialog[open]");
     if (dialog) {
       chooseReason(dialog, event);
+    } else if (event.key === "Escape" && !event.isComposing) {
+      actions.close();
     } else if (!isTyping(event)) {
       press(actions, event);
     }

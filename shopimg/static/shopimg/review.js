@@ -5,6 +5,7 @@ import { decide, installDecisions } from "./decisions.js";
 import { installKeys } from "./keys.js";
 import { connectMaskEditor } from "./mask-editor.js";
 import { currentPage, forget, open, prepare, startHistory } from "./pages.js";
+import { closePanel, connectPanels } from "./panels.js";
 import { Stage } from "./stage.js";
 
 let stage = null;
@@ -13,6 +14,7 @@ function arrange(page) {
   stage?.disconnect();
   stage = new Stage(page.querySelector("#stage"));
   connectDialogs(page);
+  connectPanels(page);
   connectCandidates(page);
   connectMaskEditor(page);
   showInStrip(page.querySelector("#strip [aria-current]"));
@@ -95,6 +97,7 @@ installKeys({
   peek: (on) => stage.peek(on),
   move: (x, y) => stage.move(x, y),
   help: showHelp,
+  close: () => closePanel(currentPage()),
 });
 installDecisions({ open, forget });
 startHistory(arrange);
