@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from shopimg import permissions
 from shopimg.admin.answers import Answer
 from shopimg.admin.readonly import person
-from shopimg.contract import Backdrop, EnhancementError, RecipeError
+from shopimg.contract import Backdrop, EnhancementError, Recipe, RecipeError
 from shopimg.contract.steps.scene import GENERATED, LARGEST_SEED, SHADOW_MODES, STYLES
 from shopimg.models import EnhancedVariant
 from shopimg.services import masks, photographs, remaking
@@ -66,6 +66,8 @@ class SceneForm:
     shadows: Choices
     lights: Choices
     seed: int
+    pictures: int
+    """How many the job makes to choose from."""
     largest_seed: int = LARGEST_SEED
 
 
@@ -81,7 +83,13 @@ def scene_form(variant: EnhancedVariant) -> SceneForm | None:
         shadows=_choices(SHADOW_MODES, SHADOW_LABELS, scene.shadow_mode),
         lights=_choices(lights, lights, light),
         seed=scene.seed,
+        pictures=_candidates(variant),
     )
+
+
+def _candidates(variant: EnhancedVariant) -> int:
+    roles = Recipe.parse(variant.job.recipe, variant.job.recipe_table).roles
+    return next(role.candidates for role in roles if role.name == variant.role)
 
 
 def kinds(variant: EnhancedVariant) -> set[str]:
@@ -154,7 +162,9 @@ def _number(text: str) -> float:
 
 def _message(request: Request) -> str:
     if request.queued:
-        return _("Queued. What there is now stays until the new pictures are ready.")
+        return _(
+            "Queued. The new pictures appear in the queue; what there is now stays until then."
+        )
     return _("These pictures have been asked for already.")
 
 

@@ -36,6 +36,9 @@ _OFFERED = {
 """Buttons by state; ``restore`` only for what was taken out of the shop, ``regenerate`` only for
 scenes, ``correct`` only for what was cut out."""
 
+_IN_PLACE = (ReviewState.AWAITING_REVIEW, ReviewState.APPROVED, ReviewState.PUBLISHED)
+"""States of what may be, or become, what shoppers see."""
+
 _PICTURES: dict[str, tuple[Callable[..., HttpResponse], previews.Side]] = {
     "before": (previews.picture_response, previews.Side.BEFORE),
     "after": (previews.picture_response, previews.Side.AFTER),
@@ -92,6 +95,7 @@ def page(model_admin: EnhancedVariantAdmin, request: HttpRequest, pk: UUID) -> H
         "publishes": settings.PUBLISH_ON_APPROVAL,
         "previous_published": _previous(variant),
         "shown": _shown(variant) if "restore" in actions else None,
+        "replaced_by": _replacements(variant) if "restore" not in actions else [],
         "scene_form": remaking.scene_form(variant) if "regenerate" in actions else None,
     }
     return TemplateResponse(request, "shopimg/admin/review.html", context)
@@ -173,6 +177,14 @@ def _actions(variant: EnhancedVariant, request: HttpRequest) -> dict[str, bool]:
 def _previous(variant: EnhancedVariant) -> EnhancedVariant | None:
     published = variant.state == ReviewState.PUBLISHED
     return publishing.previous_of(variant) if published else None
+
+
+def _replacements(variant: EnhancedVariant) -> list[EnhancedVariant]:
+    """Return what stands in the place of a variant that has given way and cannot come back."""
+    if variant.state != ReviewState.SUPERSEDED:
+        return []
+    others = EnhancedVariant.objects.same_slot(variant).filter(state__in=_IN_PLACE)
+    return list(others.first_of_each_choice().order_by("created_at", "pk"))
 
 
 def _shown(variant: EnhancedVariant) -> EnhancedVariant | None:

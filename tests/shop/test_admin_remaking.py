@@ -27,6 +27,9 @@ def url_of(variant: EnhancedVariant, page: str = "review") -> str:
     return reverse(f"admin:shopimg_enhancedvariant_{page}", args=[variant.pk])
 
 
+QUEUED = "Queued. The new pictures appear in the queue; what there is now stays until then."
+
+
 def page_of(user: User, variant: EnhancedVariant) -> str:
     return " ".join(builders.client_of(user).get(url_of(variant)).content.decode().split())
 
@@ -53,7 +56,7 @@ def test_page__shows_what_there_is_to_choose_from(rosa: User) -> None:
         "2"
     ]
     assert 'aria-label="1 of 3: Rejected"' in page
-    assert "Approving this one lets the others give way." in page
+    assert "If you approve this one, the others are withdrawn." in page
     assert "candidates" not in page_of(rosa, builders.draft()).replace("candidates.css", "")
 
 
@@ -152,11 +155,30 @@ def test_regenerate__asks_for_other_scenes_and_links_to_them(rosa: User) -> None
     assert job.requested_by == rosa
     html = answer.content.decode()
     address = reverse("admin:shopimg_enhancementjob_change", args=[job.pk])
-    assert (
-        f'Queued. What there is now stays until the new pictures are ready. <a href="{address}">'
-        in html
-    )
+    assert f'{QUEUED} <a href="{address}">' in html
     assert "asked for already" in press(rosa, first, "regenerate").content.decode()
+
+
+def test_regenerate__says_before_what_will_come(rosa: User) -> None:
+    first, *_others = builders.scenes()
+    page = page_of(rosa, first)
+    assert "This starts a job that makes 3 pictures. They appear in the queue" in page
+
+
+def test_page__of_a_superseded_picture_leads_to_what_replaced_it(rosa: User) -> None:
+    photo = builders.photo()
+    first, *_others = builders.scenes(photo)
+    assert "Replaced by" not in page_of(rosa, first)
+    press(rosa, first, "regenerate")
+    results = [
+        builders.enhanced(role="scene", candidate=number, mask=builders.mask())
+        for number in range(3)
+    ]
+    again, *_more = builders.finished(photo, results)
+    page = page_of(rosa, first)
+    address = reverse("admin:shopimg_enhancedvariant_review", args=[again.pk])
+    links = re.findall(r'Replaced by: <a href="([^"]+)">([^<]+)</a>(, <a)?', page)
+    assert links == [(address, f"{again} (Awaiting review)", "")]
 
 
 def test_regenerate__another_seed_is_another_one(rosa: User) -> None:
@@ -197,7 +219,7 @@ def test_correct__queues_and_links_to_the_job(rosa: User) -> None:
     job = EnhancementJob.objects.latest("created_at")
     assert answer.status_code == 202
     assert json.loads(answer.content) == {
-        "message": "Queued. What there is now stays until the new pictures are ready.",
+        "message": QUEUED,
         "url": reverse("admin:shopimg_enhancementjob_change", args=[job.pk]),
         "link": "Open the job",
     }
