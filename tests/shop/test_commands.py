@@ -66,6 +66,7 @@ def test_reprocess__only_counts(capsys, option: str) -> None:
     call_command("shopimg_reprocess", option)
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "3 images: 2 would be queued, 1 are up to date."
+    assert len(said) == (1 if option == "--dry-run" else 2)  # nobody has asked for an estimate
     assert (EnhancementJob.objects.count(), BulkRun.objects.count()) == (1, 0)
 
 
@@ -82,7 +83,18 @@ def test_reprocess__estimates_in_a_unit_that_says_something(capsys) -> None:
     assert said.out.splitlines()[1] == (
         "About 8 seconds for one worker process, by the mean of past jobs (4.00 s per image)."
     )
-    assert "No prediction: no worker for jobs is running." in said.err
+    assert "No prediction: no worker for jobs is running.\n" in said.err
+
+
+@pytest.mark.django_db
+def test_reprocess__with_nothing_to_queue_asks_no_worker(capsys) -> None:
+    call_command("shopimg_reprocess", "--dry-run", "--estimate")
+    said = capsys.readouterr()
+    assert said.out.splitlines() == [
+        "0 images: 0 would be queued, 0 are up to date.",
+        "Nothing to queue, so that no worker was asked.",
+    ]
+    assert said.err == ""
 
 
 @pytest.mark.django_db

@@ -106,7 +106,11 @@ class Command(BaseCommand):
             f"{estimate.images} images: {estimate.to_queue} would be queued, "
             f"{estimate.up_to_date} are up to date."
         )
-        if not (ask and self._forecast(selection)):
+        if not ask:
+            return
+        if not estimate.to_queue:
+            self.stdout.write("Nothing to queue, so that no worker was asked.")
+        elif not self._forecast(selection):
             self._recall(estimate)
 
     def _forecast(self, selection: bulk.Selection) -> bool:
@@ -115,7 +119,7 @@ class Command(BaseCommand):
         try:
             found = forecasts.forecast(selection)
         except forecasts.NoForecastError as err:
-            self.stderr.write(f"No prediction: {err}.")
+            self.stderr.write(_sentence(f"No prediction: {err}"))
             return False
         if found is None:
             return True
@@ -186,6 +190,15 @@ class Command(BaseCommand):
         problems = ", ".join(f"{number} {what}" for what, number in numbers.items() if number)
         if waited and problems:
             raise CommandError(f"{problems}. See them in the admin, or run --only-failed.")
+
+
+def _sentence(text: str) -> str:
+    """End a text with one full stop, whoever has written its last words.
+
+    >>> _sentence("No prediction: the broker does not answer"), _sentence("It is busy.")
+    ('No prediction: the broker does not answer.', 'It is busy.')
+    """
+    return f"{text.rstrip('.')}."
 
 
 def _selection(options: dict[str, Any]) -> bulk.Selection:
