@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import QuerySet
+from django.db.models import QuerySet, TextChoices
 from django_filters import rest_framework as filters  # type: ignore[import-untyped]
 from django_filters.fields import IsoDateTimeField  # type: ignore[import-untyped]
 from rest_framework.exceptions import ValidationError
@@ -62,10 +62,18 @@ class SourceFilter(filters.FilterSet):  # type: ignore[misc]
         return rows.filter(source_type=ContentType.objects.get_for_model(model))
 
 
+def _by_state(states: type[TextChoices]) -> filters.MultipleChoiceFilter:
+    known = ", ".join(states.values)
+    unknown = f"There is no status '%(value)s'. Known: {known}."
+    return filters.MultipleChoiceFilter(
+        field_name="state", choices=states.choices, error_messages={"invalid_choice": unknown}
+    )
+
+
 class JobFilter(SourceFilter):
     """Jobs by state, recipe and run as well."""
 
-    status = filters.MultipleChoiceFilter(field_name="state", choices=JobState.choices)
+    status = _by_state(JobState)
     recipe = filters.CharFilter(max_length=64)
     bulk_run = filters.UUIDFilter()
 
@@ -77,7 +85,7 @@ class JobFilter(SourceFilter):
 class VariantFilter(SourceFilter):
     """Variants by state, role, recipe and job as well."""
 
-    status = filters.MultipleChoiceFilter(field_name="state", choices=ReviewState.choices)
+    status = _by_state(ReviewState)
     role = filters.CharFilter(max_length=64)
     recipe = filters.CharFilter(field_name="job__recipe", max_length=64)
     job = filters.UUIDFilter()

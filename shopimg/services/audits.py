@@ -24,7 +24,7 @@ from shopimg.presets.checking import Finding, Status, Subject, check, worst
 from shopimg.presets.operations import operations_done
 from shopimg.presets.rules import Fact, Preset
 from shopimg.presets.target import check_allowed, target
-from shopimg.services import batches, publishing, sending
+from shopimg.services import batches, pictures, publishing, sending
 from shopimg.services.requests import Order
 from shopimg.sources import Source
 
@@ -90,7 +90,7 @@ def count(audit: Audit) -> int:
         LookupError: the model is not watched, or has no such field to group by, or nothing makes
             the role.
     """
-    _check_role(audit)
+    pictures.check_role(audit.role)
     total = sum(source.with_file().count() for source in _checked_sources(audit))
     return total if audit.limit is None else min(total, audit.limit)
 
@@ -199,17 +199,6 @@ def _batches(source: Source, limit: int | None) -> Iterator[list[Model]]:
         yield batch
         limit = None if limit is None else limit - len(batch)
         after = rows.filter(pk__gt=batch[-1].pk)
-
-
-def _check_role(audit: Audit) -> None:
-    """Refuse a role that has been misspelt: originals would be audited in its place, unseen."""
-    made = {role.name for recipe in recipes.all_recipes().values() for role in recipe.roles}
-    if audit.role is None or audit.role in made:
-        return
-    if not EnhancedVariant.objects.published().filter(role=audit.role).exists():
-        raise LookupError(
-            f"Nothing makes the role {audit.role!r}. Known: {', '.join(sorted(made))}."
-        )
 
 
 def _audit_batch(

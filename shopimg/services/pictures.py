@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.db.models import Model
 
-from shopimg import renditions, sources, storage
+from shopimg import recipes, renditions, sources, storage
 from shopimg.models import EnhancedVariant, EnhancementJob
 from shopimg.querysets import source_key
 from shopimg.services import publishing
@@ -95,6 +95,23 @@ def pictures_of(instances: Iterable[Model], role: str | None = None) -> list[Pic
         )
         for instance, what in zip(instances, shown, strict=True)
     ]
+
+
+def check_role(role: str | None) -> None:
+    """Refuse a role that has been misspelt: originals would be shown in its place, unseen.
+
+    Args:
+        role: as ``pictures_of`` takes it.
+
+    Raises:
+        LookupError: no recipe makes the role, and nothing of it is published from earlier ones.
+    """
+    made = {role.name for recipe in recipes.all_recipes().values() for role in recipe.roles}
+    if role is None or role in made:
+        return
+    # PostgreSQL has no text with a zero byte in it.
+    if "\0" in role or not EnhancedVariant.objects.published().filter(role=role).exists():
+        raise LookupError(f"Nothing makes the role {role!r}. Known: {', '.join(sorted(made))}.")
 
 
 def prefetch(instances: Iterable[Model | None], role: str | None = None) -> None:

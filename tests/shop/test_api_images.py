@@ -111,9 +111,22 @@ def test_image__role_that_nobody_published_shows_the_original(
     assert response.json()["published"] is None
 
 
-def test_image__role_that_cannot_be_is_refused(shopper: APIClient) -> None:
-    response = shopper.get(f"{PHOTOS}{builders.photo().pk}/", {"role": "\0"})
-    assert_problem(response, 400, "invalid")
+@pytest.mark.parametrize("role", ["\0", "wite", ""])
+def test_image__role_that_nothing_makes_is_refused(shopper: APIClient, role: str) -> None:
+    key = builders.photo().pk
+    for address, asked in ((f"{PHOTOS}{key}/", {}), (PHOTOS, {"id": key})):
+        problem = assert_problem(shopper.get(address, {**asked, "role": role}), 400, "invalid")
+        (error,) = problem["errors"]
+        assert error["field"] == "role"
+        assert "main, scene" in error["detail"]
+
+
+def test_image__role_that_a_recipe_made_once_is_shown(
+    shopper: APIClient, published: EnhancedVariant
+) -> None:
+    EnhancedVariant.objects.update(role="front")
+    response = shopper.get(f"{PHOTOS}{published.source_id}/", {"role": "front"})
+    assert response.json()["published"]["role"] == "front"
 
 
 def test_image__precondition_that_fails_is_a_problem(shopper: APIClient) -> None:

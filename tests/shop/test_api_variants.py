@@ -96,6 +96,13 @@ def test_pictures__private_and_exact(editor: APIClient) -> None:
         assert "ETag" not in response
 
 
+def test_variants__wrong_status_is_answered_with_those_that_there_are(editor: APIClient) -> None:
+    problem = assert_problem(editor.get(VARIANTS, {"status": "pending"}), 400, "invalid")
+    known = "awaiting_review, approved, rejected, published, superseded"
+    message = f"There is no status 'pending'. Known: {known}."
+    assert [error["detail"] for error in problem["errors"]] == [message]
+
+
 @pytest.mark.parametrize("side", ["before", "after"])
 @pytest.mark.parametrize(("who", "status"), [(None, 403), ("plain", 403), ("operator", 403)])
 def test_pictures__nobody_else_sees_them(side: str, who: str | None, status: int) -> None:

@@ -96,8 +96,10 @@ class ImageViewSet(ShopimgViewSet):
 
     def _pictures_of(self, instances: Sequence[Model]) -> Sequence[Picture]:
         role = self.request.query_params.get("role")
-        if role is not None and "\0" in role:  # PostgreSQL has no text with a zero byte in it
-            raise ValidationError({"role": "There is no such role."})
+        try:
+            pictures.check_role(role)
+        except LookupError as err:
+            raise ValidationError({"role": str(err)}) from err
         return pictures.pictures_of(instances, role)
 
     def _represent(
