@@ -36,10 +36,13 @@ class Tally:
     def __init__(self) -> None:
         self.images: Counter[Status] = Counter()
         self.rules: dict[str, Counter[Status]] = {}
+        self.incomplete = 0
+        """Images of which some rule could not be measured, whatever the others say."""
 
     def add(self, audited: Audited) -> None:
         """Count one image."""
         self.images[audited.status] += 1
+        self.incomplete += any(found.status is Status.UNKNOWN for found in audited.findings)
         if audited.problem:
             self._count(READABLE, Status.FAIL)
         for found in audited.findings:
@@ -81,7 +84,15 @@ class TableReport:
     def finish(self, tally: Tally) -> None:
         """Write the counts."""
         title, day = self._audit.preset.title, self._audit.day
-        self._write(f"{title}, rules of {day}: {tally.images.total()} images, {_counts(tally)}.")
+        number = tally.images.total()
+        self._write(
+            f"{title}, rules of {day}: {number} images by their worst rule: {_counts(tally)}."
+        )
+        if tally.incomplete:
+            unknown = sum(counts[Status.UNKNOWN] for counts in tally.rules.values())
+            self._write(
+                f"Not measured: {unknown} of the findings, in {tally.incomplete} of the images."
+            )
         self._write("  rule              " + "".join(f"{status:>9}" for status in Status))
         for rule, counts in tally.rules.items():
             self._write(f"  {rule:18}" + "".join(f"{counts[status]:9}" for status in Status))

@@ -10,7 +10,7 @@ from datetime import date
 from shopimg.backgrounds import WHITE
 from shopimg.measuring import Measured
 from shopimg.presets.rules import Fact, Operation, Preset, Rule, Severity, rules_on
-from shopimg.presets.wording import say_value, say_wanted
+from shopimg.presets.wording import say_unknown, say_value, say_wanted
 
 Value = int | float | str | None
 """What was measured, as JSON has it."""
@@ -92,7 +92,8 @@ def _check(subject: Subject, rule: Rule) -> Finding:
     value = _value(subject, rule)
     wanted = say_wanted(rule)
     if value is None:
-        return Finding(rule, Status.UNKNOWN, None, wanted, f"not measured, wanted {wanted}")
+        message = f"not measured ({say_unknown(rule.fact)}), wanted {wanted}"
+        return Finding(rule, Status.UNKNOWN, None, wanted, message)
     good = _is_good(subject, rule, value)
     missed = Status.FAIL if rule.severity is Severity.ERROR else Status.WARN
     message = f"{say_value(rule.fact, value)}{_darkest(subject, rule)}, wanted {wanted}"

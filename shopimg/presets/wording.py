@@ -47,6 +47,19 @@ def say_value(fact: Fact, value: int | float | str) -> str:
     return _short(value)
 
 
+def say_unknown(fact: Fact) -> str:
+    """Say why a fact could not be measured.
+
+    >>> say_unknown(Fact.FILL)
+    'no product told from background'
+    """
+    if fact is Fact.IMAGES:
+        return "nobody has said which images belong to one product"
+    if fact is Fact.WHITE_BORDER:
+        return "the product covers the border"
+    return "no product told from background"
+
+
 def say_wanted(rule: Rule) -> str:
     """Write what a rule asks for.
 

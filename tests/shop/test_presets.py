@@ -222,7 +222,8 @@ def test_check__product_on_a_table_has_no_fill_and_no_white() -> None:
         "white-area": Status.UNKNOWN,
     }
     assert _bad(table, AMAZON) == expected
-    assert _finding(table, AMAZON, "fill").message == "not measured, wanted at least 85 %"
+    unknown = "not measured (no product told from background), wanted at least 85 %"
+    assert _finding(table, AMAZON, "fill").message == unknown
     assert _bad(dataclasses.replace(table, is_main=False), AMAZON) == {}
 
 
