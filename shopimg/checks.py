@@ -13,6 +13,9 @@ from django.conf import settings as django_settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import FileSystemStorage, storages
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.template import TemplateDoesNotExist
+from django.template.loader import get_template
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
@@ -220,6 +223,31 @@ def check_time_zones(**_: Any) -> Messages:
     return [checks.Error(message, hint=hint, id="shopimg.E015")]
 
 
+def check_templates(**_: Any) -> Messages:
+    """E016: Django finds the templates, which only a wheel has inside the package."""
+    try:
+        get_template("shopimg/picture.html")
+    except TemplateDoesNotExist:
+        hint = (
+            "Set APP_DIRS in TEMPLATES. From a checkout, pip install it without -e, and set no "
+            "PYTHONPATH; or add its folder templates/ to DIRS."
+        )
+        message = "Django does not find the templates of shopimg."
+        return [checks.Error(message, hint=hint, id="shopimg.E016")]
+    return []
+
+
+def check_database(**_: Any) -> Messages:
+    """W004: a database in production takes writes of web processes and workers side by side."""
+    database = connections.settings[DEFAULT_DB_ALIAS]
+    waits = database.get("OPTIONS", {}).get("transaction_mode") == "IMMEDIATE"
+    if django_settings.DEBUG or waits or not database["ENGINE"].endswith(".sqlite3"):
+        return []
+    message = "SQLite is locked as a whole while a worker writes, and web processes fail meanwhile."
+    hint = "Use PostgreSQL, or at least the transaction_mode IMMEDIATE with a timeout in OPTIONS."
+    return [checks.Warning(message, hint=hint, id="shopimg.W004")]
+
+
 _CHECKS: Sequence[Check] = (
     check_sources,
     check_networks,
@@ -235,6 +263,8 @@ _CHECKS: Sequence[Check] = (
     check_weights,
     check_dependencies,
     check_time_zones,
+    check_templates,
+    check_database,
 )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.core.checks import WARNING, run_checks
+from django.db import connections
 from django.template import TemplateDoesNotExist
 from django.test import Client
 from django.urls import reverse
@@ -323,6 +324,29 @@ def test_check__apps_of_the_api_where_it_is_served(settings, name: str) -> None:
 def test_check__time_zones(settings) -> None:
     settings.USE_TZ = False
     assert _ids() == ["shopimg.E015"]
+
+
+def test_check__templates(settings) -> None:
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": []}]  # as with an editable install
+    assert _ids() == ["shopimg.E016"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "options", "debug", "found"),
+    [
+        ("sqlite3", {}, False, ["shopimg.W004"]),
+        ("sqlite3", {}, True, []),
+        ("sqlite3", {"transaction_mode": "IMMEDIATE", "timeout": 20}, False, []),
+        ("postgresql", {}, False, []),
+    ],
+)
+def test_check__database(
+    settings, monkeypatch, engine: str, options: dict[str, Any], debug: bool, found: list[str]
+) -> None:
+    database = {"ENGINE": f"django.db.backends.{engine}", "OPTIONS": options}
+    monkeypatch.setitem(connections.settings, "default", database)
+    settings.DEBUG = debug
+    assert [message.id for message in checks.check_database()] == found
 
 
 def test_check__nothing_else_has_to_be_installed(settings, client: Client) -> None:
