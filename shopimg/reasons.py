@@ -46,8 +46,10 @@ class Limit:
         )
 
 
-COLOUR_MEANING = _("CIEDE2000 between upload and result")
-"""What a colour shift is."""
+COLOUR_MEANING = _("CIEDE2000 between upload and result; 1 is about the least that people see")
+"""What a colour change is."""
+COLOUR_WORST_MEANING = _("CIEDE2000 between upload and result; 95 % of the areas change less")
+"""What the colour change of the worst areas is: all but a twentieth are below."""
 
 # One unit of CIEDE2000 is about the smallest difference that people see side by side. The worker
 # corrects colours down to these figures; what is left over could not be corrected. Text is judged
@@ -67,10 +69,10 @@ LIMITS: Mapping[str, Limit] = {
         is_share=True,
     ),
     "colour_shift_mean": Limit(
-        _("Colour shift, mean"), COLOUR_MEANING, ReviewReason.COLOUR, largest=0.3
+        _("Colour change, average"), COLOUR_MEANING, ReviewReason.COLOUR, largest=0.3
     ),
     "colour_shift_p95": Limit(
-        _("Colour shift, p95"), COLOUR_MEANING, ReviewReason.COLOUR, largest=1.0
+        _("Colour change, worst areas"), COLOUR_WORST_MEANING, ReviewReason.COLOUR, largest=1.0
     ),
     "text_edges": Limit(
         _("Strokes of text kept"),
@@ -79,8 +81,8 @@ LIMITS: Mapping[str, Limit] = {
         smallest=0.75,
     ),
     "pixel_lock_p95": Limit(
-        _("Product changed by the file, p95"),
-        _("CIEDE2000 inside the product, measured on the file"),
+        _("Product changed by saving"),
+        _("CIEDE2000 inside the product, measured on the file; 95 % of its pixels change less"),
         ReviewReason.PRODUCT,
         largest=4.0,
     ),
@@ -96,6 +98,7 @@ LIMITS: Mapping[str, Limit] = {
         ReviewReason.WHITE,
         smallest=0.98,
         digits=4,
+        is_share=True,
     ),
 }
 """Figure of ``EnhancedVariant.quality`` -> how it is judged."""

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from shopimg import reasons
 from shopimg.contract.steps.scene import PICTURE, PLAIN
 from shopimg.models import EnhancedVariant
-from shopimg.reasons import COLOUR_MEANING, LIMITS, Limit, ReviewReason
+from shopimg.reasons import COLOUR_MEANING, COLOUR_WORST_MEANING, LIMITS, Limit, ReviewReason
 
 CONFIDENCE = "cutout_confidence"
 """The figure that says whether the picture shows the right thing at all."""
@@ -40,13 +40,26 @@ class Fact:
 
 
 FIGURE_LABELS: Mapping[str, Any] = {
-    "colour_shift_mean_uncorrected": gettext_lazy("Colour shift, mean, before the correction"),
-    "colour_shift_p95_uncorrected": gettext_lazy("Colour shift, p95, before the correction"),
-    "pixel_lock_max_difference": gettext_lazy("Product changed by the file, levels of 255"),
+    "colour_shift_mean_uncorrected": gettext_lazy("Colour change before the correction, average"),
+    "colour_shift_p95_uncorrected": gettext_lazy(
+        "Colour change before the correction, worst areas"
+    ),
+    "pixel_lock_max_difference": gettext_lazy(
+        "Largest change of a product's pixel by saving, of 255"
+    ),
+    "frame_fill": gettext_lazy("Share of the frame that the product spans"),
+    "frame_width": gettext_lazy("Share of the frame's width"),
+    "frame_height": gettext_lazy("Share of the frame's height"),
+    "frame_position_error": gettext_lazy("Product away from its place, pixels"),
     "cutout_share": gettext_lazy("Share of the upload that is the product"),
-    "white_min": gettext_lazy("Darkest of the white background, of 255"),
+    "white_min": gettext_lazy("Darkest pixel of the white background, of 255"),
 }
 """Figures that nobody judges, but that have better names than their own."""
+
+_UNJUDGED_MEANINGS: Mapping[str, Any] = {
+    "colour_shift_mean_uncorrected": COLOUR_MEANING,
+    "colour_shift_p95_uncorrected": COLOUR_WORST_MEANING,
+}
 
 UPLOAD_LABELS: Mapping[str, Any] = {
     "estimated_blur": gettext_lazy("Blur, pixels"),
@@ -55,7 +68,7 @@ UPLOAD_LABELS: Mapping[str, Any] = {
 }
 """Figures about the upload alone, in the order in which they are shown."""
 
-_SCENERY = ("cutout_", "pixel_lock_", "white_")
+_SCENERY = ("cutout_", "frame_", "pixel_lock_", "white_")
 """How the names of figures about a cut-out and its surroundings start."""
 _UNSHOWN = ("pixel_lock_p50", "pixel_lock_max")
 
@@ -217,7 +230,7 @@ def _measured(name: str, value: float) -> Fact:
     limit = LIMITS.get(name)
     if limit is None:
         label = FIGURE_LABELS.get(name, name.replace("_", " ").capitalize())
-        detail = str(COLOUR_MEANING) if name.startswith("colour_shift") else ""
+        detail = str(_UNJUDGED_MEANINGS.get(name, ""))
         return Fact(str(label), number_format(round(value, 3)), detail=detail)
     level = "ok" if limit.holds(value) else "warn"
     return Fact(str(limit.label), _number(limit, value), level, _meaning(limit))

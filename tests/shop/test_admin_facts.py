@@ -47,7 +47,7 @@ def test_warnings__doubt_of_the_cut_out_stands_out_in_plain_words() -> None:
     variant = EnhancedVariant(quality={"colour_shift_p95": 1.5, "cutout_confidence": 0.0})
     assert [(fact.label, fact.value, fact.level) for fact in facts.warnings(variant)] == [
         ("The cut-out is probably wrong: 0 % sure", "Look at the edge of the product", "bad"),
-        ("Look at the colours", "Colour shift, p95: 1.5", "warn"),
+        ("Look at the colours", "Colour change, worst areas: 1.5", "warn"),
     ]
     (fact,) = facts.scenery(EnhancedVariant(quality={"cutout_confidence": 0.7999}))
     assert (fact.label, fact.value, fact.level) == ("How sure the cut-out is", "79 %", "warn")
@@ -80,7 +80,10 @@ def test_figures__say_what_they_mean_and_their_limits() -> None:
     quality = {"colour_shift_p95": 0.5, "text_edges": 0.9, "estimated_blur": 0.75}
     variant = EnhancedVariant(quality=quality)
     assert [(fact.label, fact.detail) for fact in facts.figures(variant)] == [
-        ("Colour shift, p95", "CIEDE2000 between upload and result; at most 1.0"),
+        (
+            "Colour change, worst areas",
+            "CIEDE2000 between upload and result; 95 % of the areas change less; at most 1.0",
+        ),
         ("Strokes of text kept", "Correlation of the edges of letters and logos; at least 0.75"),
     ]
     assert [(fact.label, fact.value) for fact in facts.upload(variant)] == [
@@ -92,6 +95,7 @@ def test_scenery__is_apart_from_the_other_figures() -> None:
     quality = {
         "colour_shift_p95": 0.5,
         "cutout_share": 0.25,
+        "frame_position_error": 3.0,
         "pixel_lock_max_difference": 8.0,
         "pixel_lock_p50": 0.3,
         "pixel_lock_p95": 4.5,
@@ -103,11 +107,12 @@ def test_scenery__is_apart_from_the_other_figures() -> None:
     assert [(fact.label, fact.value, fact.level) for fact in facts.scenery(variant)] == [
         ("Pixels inside the product", "identical", "ok"),
         ("Share of the upload that is the product", "0.25", ""),
-        ("Product changed by the file, levels of 255", "8.0", ""),
-        ("Product changed by the file, p95", "4.5", "warn"),
-        ("Background that is exactly white", "0.9991", "ok"),
+        ("Product away from its place, pixels", "3.0", ""),
+        ("Largest change of a product's pixel by saving, of 255", "8.0", ""),
+        ("Product changed by saving", "4.5", "warn"),
+        ("Background that is exactly white", "99.91 %", "ok"),
     ]
-    assert [fact.label for fact in facts.figures(variant)] == ["Colour shift, p95"]
+    assert [fact.label for fact in facts.figures(variant)] == ["Colour change, worst areas"]
     assert facts.scenery(EnhancedVariant(quality={"colour_shift_p95": 0.5})) == []
 
 

@@ -93,10 +93,10 @@ def test_page__says_what_was_measured_of_the_cut_out(rosa: User) -> None:
     doubt, advice = "The cut-out may be wrong: 71 % sure", "Look at the edge of the product"
     assert f'data-level="bad"><b>{doubt}</b> <span>{advice}</span>' in page
     assert 'id="approve" class="decision yes" aria-keyshortcuts="a" >' in page
-    assert "Background that is exactly white: 0.9787</span>" in page
+    assert "Background that is exactly white: 97.87 %</span>" in page
     facts = page[page.index("<h2>Product and background</h2>") : page.index("<h2>What was done")]
     assert 'data-level="warn"> <dt>How sure the cut-out is</dt>' in facts
-    assert 'data-level="ok"> <dt>Product changed by the file, p95</dt>' in facts
+    assert 'data-level="ok"> <dt>Product changed by saving</dt>' in facts
     assert '"ok"> <dt>Pixels inside the product</dt> <dd title="Compared one by one' in facts
     assert "Colours and text" not in facts
 

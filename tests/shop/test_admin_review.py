@@ -62,7 +62,7 @@ def test_page__says_what_to_look_at_when_a_figure_is_too_large() -> None:
     draft = builders.draft()
     EnhancedVariant.objects.filter(pk=draft.pk).update(quality={"colour_shift_p95": 3.25})
     page = page_of(signed_in(), draft)
-    assert "<b>Look at the colours</b> <span>Colour shift, p95: 3.25</span>" in page
+    assert "<b>Look at the colours</b> <span>Colour change, worst areas: 3.25</span>" in page
 
 
 def test_page__says_to_look_at_the_text() -> None:
@@ -85,8 +85,9 @@ def test_page__tells_a_correction_from_none() -> None:
     EnhancedVariant.objects.filter(pk=draft.pk).update(quality=quality)
     page = page_of(signed_in(), draft)
     assert "Look at the colours" not in page
-    label = "<dt>Colour shift, p95, before the correction</dt>"
-    assert f'{label} <dd title="CIEDE2000 between upload and result">2.5</dd>' in page
+    label = "<dt>Colour change before the correction, worst areas</dt>"
+    meaning = "CIEDE2000 between upload and result; 95 % of the areas change less"
+    assert f'{label} <dd title="{meaning}">2.5</dd>' in page
     assert "Colour corrected" not in page
     EnhancedVariant.objects.filter(pk=draft.pk).update(quality=quality | {"colour_corrected": 0.0})
     assert "before the correction" not in page_of(signed_in("jo"), draft)
@@ -98,9 +99,10 @@ def test_page__tells_facts_about_the_upload_from_what_became_of_it() -> None:
     EnhancedVariant.objects.filter(pk=draft.pk).update(quality=quality)
     page = page_of(signed_in(), draft)
     colours, upload = page.index("<h2>Colours and text</h2>"), page.index("<h2>The upload</h2>")
-    assert colours < page.index("<dt>Colour shift, mean</dt>") < upload
+    assert colours < page.index("<dt>Colour change, average</dt>") < upload
     assert upload < page.index("<dt>Noise, levels of 255</dt> <dd>2.0</dd>")
-    assert '<dd title="CIEDE2000 between upload and result; at most 0.3">0.25</dd>' in page
+    meaning = "CIEDE2000 between upload and result; 1 is about the least that people see"
+    assert f'<dd title="{meaning}; at most 0.3">0.25</dd>' in page
     assert "Product unchanged" not in page
 
 
