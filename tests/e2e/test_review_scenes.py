@@ -6,12 +6,11 @@ import io
 import os
 import re
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
@@ -27,11 +26,6 @@ from tests.servers.stack import eventually
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SIZE = (480, 360)
-ABOVE_THE_BAR = """(button) => {
-    const bar = document.querySelector(".decide").getBoundingClientRect();
-    scrollBy(0, button.getBoundingClientRect().bottom - bar.top + 8);
-}"""
-"""Scrolls until a button is just above the decisions, where nothing below it can be seen."""
 
 
 @pytest.fixture(autouse=True)
@@ -97,17 +91,6 @@ def cover_at(page: Page, selector: str, x: float, y: float) -> int:
     }"""
     covered: int = page.locator(selector).evaluate(script, [x, y])
     return covered
-
-
-def is_uncovered(button: Locator) -> bool:
-    """Tell whether the middle of a button is what a finger would touch there."""
-    script = """(button) => {
-        const box = button.getBoundingClientRect();
-        const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
-        return button.contains(top);
-    }"""
-    uncovered: bool = button.evaluate(script)
-    return uncovered
 
 
 def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -327,33 +310,6 @@ def test_other_scenes__are_asked_for_from_the_page(site: ReviewSite) -> None:
     backdrop = EnhancementJob.objects.latest("created_at").recipe_table["scene"]["steps"][-1]
     assert (backdrop["style"], backdrop["light_direction"]) == ("wood_table", 90.0)
     assert backdrop["seed"] != 0
-
-
-def test_phone__panels_open_above_the_decisions_one_at_a_time(
-    browser: Browser, live_server: LiveServer
-) -> None:
-    first, *_others = scenes()
-    viewport = {"width": 390, "height": 844}
-    may = ("view_enhancedvariant", "review_enhancedvariant", "change_enhancementjob")
-    user = builders.reviewer("ada", *may)
-    site = sign_in(browser, live_server, user, viewport=viewport, has_touch=True)
-    page = site.open_review(first)
-    opened = page.locator("details.confirm[open]")
-    for button in ("Other scenes…", "Correct the cut-out…", "Run again…"):
-        summary = page.locator("summary", has_text=button)
-        summary.evaluate(ABOVE_THE_BAR)
-        summary.tap()
-        expect(opened).to_have_count(1)
-        expect(opened.locator("summary")).to_have_text(button)
-        last = opened.locator("button").last
-        expect(last).to_be_in_viewport(ratio=1)
-        eventually(partial(is_uncovered, last), seconds=5)
-        photograph(page, f"phone-panel-{button[:5].strip().lower()}")
-    page.keyboard.press("Escape")
-    expect(opened).to_have_count(0)
-    expect(summary).to_be_focused()
-    site.context.close()
-    assert site.complaints == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
