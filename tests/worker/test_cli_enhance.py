@@ -269,7 +269,7 @@ def test_enhance__changes_every_step_that_enlarges_and_nothing_else(
     ("arguments", "words"),
     [
         (["--device", "gpu"], "ENHANCER_DEVICE='gpu'"),
-        (["--recipe", "zoom"], "only clean, white, scene, catalogue, or --recipes FILE"),
+        (["--recipe", "zoom"], "only clean, white, scene, catalogue, feed, or --recipes FILE"),
         (["--recipes", "recipes.json", "--recipe", "none"], "only zoom, pair"),
         (["--recipes", "broken.json"], "not a JSON table"),
         (["--scale", "5"], "upscale.scale must be 2, 3 or 4, not 5."),
