@@ -48,6 +48,7 @@ def test_srvgg__multiplies_the_size(scale: int) -> None:
 
 
 def test_srvgg__starts_close_to_nearest_neighbour() -> None:
+    torch.manual_seed(0)
     net = SRVGG(SRVGGConfig())
     lq = torch.rand(1, 3, 16, 16)
     base = lq.repeat_interleave(2, 2).repeat_interleave(2, 3)

@@ -1,12 +1,13 @@
 """Training data: what is read, what is held out, and the same batch for the same step."""
 
+import itertools
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader
 
 from enhancer_worker.training import data
 from enhancer_worker.training.data import (
@@ -117,15 +118,27 @@ def test_batch_stream__gives_the_same_batch_for_the_same_step() -> None:
     assert not torch.equal(first[0], first[1])
 
 
-def test_batch_stream__gives_the_same_batches_whoever_draws_them() -> None:
-    def first_five(loaders: int) -> Tensor:
-        stream = BatchStream(_numbered, lambda step: 8 + step, seed=5, first_step=3)
-        batches = iter(DataLoader(stream, batch_size=None, num_workers=loaders))
-        return torch.stack([next(batches)[0] for _ in range(5)])
+DRAWN_BY_LOADERS = """
+import sys
+import torch
+from torch.utils.data import DataLoader
+from enhancer_worker.training.data import BatchStream
+from tests.worker.test_training_data import _numbered
 
-    alone = first_five(0)
+stream = BatchStream(_numbered, lambda step: 8 + step, seed=5, first_step=3)
+batches = iter(DataLoader(stream, batch_size=None, num_workers=2))
+torch.save(torch.stack([next(batches)[0] for _ in range(5)]), sys.argv[1])
+"""
+
+
+def test_batch_stream__gives_the_same_batches_whoever_draws_them(tmp_path: Path) -> None:
+    stream = BatchStream(_numbered, lambda step: 8 + step, seed=5, first_step=3)
+    alone = torch.stack([batch for batch, _ in itertools.islice(stream, 5)])
     assert alone[:, 1].tolist() == [11, 12, 13, 14, 15]
-    assert torch.equal(alone, first_five(2))
+    # Loaders are forked, as in training: out of a process without the threads of other tests.
+    command = [sys.executable, "-c", DRAWN_BY_LOADERS, str(tmp_path / "drawn.pt")]
+    subprocess.run(command, check=True, timeout=120, cwd=Path(__file__).parents[2])
+    assert torch.equal(alone, torch.load(tmp_path / "drawn.pt"))
 
 
 def test_run_clock__follows_time_or_steps(monkeypatch: pytest.MonkeyPatch) -> None:
