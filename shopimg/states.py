@@ -67,3 +67,8 @@ OPEN_JOBS = frozenset({JobState.QUEUED, JobState.RUNNING})
 
 RETRYABLE_JOBS = frozenset(JobState) - OPEN_JOBS
 """Jobs that are over, which an operator may run again."""
+
+LIVE_VARIANTS = frozenset(
+    {ReviewState.AWAITING_REVIEW, ReviewState.APPROVED, ReviewState.PUBLISHED}
+)
+"""Variants that are, or may still become, what shoppers see."""

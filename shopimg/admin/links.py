@@ -24,10 +24,9 @@ from shopimg.admin.line import review_url
 from shopimg.models import EnhancedVariant, EnhancementJob
 from shopimg.querysets import source_key
 from shopimg.scope import visible_to
-from shopimg.states import ReviewState
+from shopimg.states import LIVE_VARIANTS
 
 _VIEW_JOBS = "shopimg.view_enhancementjob"
-_LIVE = (ReviewState.AWAITING_REVIEW, ReviewState.APPROVED, ReviewState.PUBLISHED)
 
 if TYPE_CHECKING:
     _Base = BaseModelAdmin[Any]
@@ -73,7 +72,7 @@ class Enhancement:
         user = self.request.user
         if not user.has_perm(permissions.VIEW):
             return []
-        live = EnhancedVariant.objects.for_source(image).filter(state__in=_LIVE)
+        live = EnhancedVariant.objects.for_source(image).filter(state__in=LIVE_VARIANTS)
         return [
             format_html(
                 '<a href="{}">{}</a> {}',

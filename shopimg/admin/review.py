@@ -18,7 +18,7 @@ from shopimg.admin.places import admin_url_of
 from shopimg.conf import settings
 from shopimg.models import EnhancedVariant
 from shopimg.services import publishing
-from shopimg.states import RejectReason, ReviewState
+from shopimg.states import LIVE_VARIANTS, RejectReason, ReviewState
 
 if TYPE_CHECKING:
     from shopimg.admin.queue import EnhancedVariantAdmin
@@ -35,9 +35,6 @@ _OFFERED = {
 }
 """Buttons by state; ``restore`` only for what was taken out of the shop, ``regenerate`` only for
 scenes, ``correct`` only for what was cut out."""
-
-_IN_PLACE = (ReviewState.AWAITING_REVIEW, ReviewState.APPROVED, ReviewState.PUBLISHED)
-"""States of what may be, or become, what shoppers see."""
 
 _PICTURES: dict[str, tuple[Callable[..., HttpResponse], previews.Side]] = {
     "before": (previews.picture_response, previews.Side.BEFORE),
@@ -183,7 +180,7 @@ def _replacements(variant: EnhancedVariant) -> list[EnhancedVariant]:
     """Return what stands in the place of a variant that has given way and cannot come back."""
     if variant.state != ReviewState.SUPERSEDED:
         return []
-    others = EnhancedVariant.objects.same_slot(variant).filter(state__in=_IN_PLACE)
+    others = EnhancedVariant.objects.same_slot(variant).filter(state__in=LIVE_VARIANTS)
     return list(others.first_of_each_choice().order_by("created_at", "pk"))
 
 

@@ -20,11 +20,10 @@ from shopimg import renditions, sources, storage
 from shopimg.conf import settings
 from shopimg.models import EnhancedVariant, EnhancementJob
 from shopimg.services import idempotency, publishing, requests, workers
-from shopimg.states import ReviewState
+from shopimg.states import LIVE_VARIANTS, ReviewState
 
 _BATCH = 1000
 _CORRECTED = re.compile(r'"mask": "([0-9a-f]{64})"')
-_LIVE = (ReviewState.AWAITING_REVIEW, ReviewState.APPROVED, ReviewState.PUBLISHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,7 @@ def forget(key: dict[str, Any]) -> None:
 
 def _gone_of(source: sources.Source) -> Iterator[dict[str, Any]]:
     source_type = ContentType.objects.get_for_model(source.model)
-    live = EnhancedVariant.objects.filter(source_type=source_type, state__in=_LIVE)
+    live = EnhancedVariant.objects.filter(source_type=source_type, state__in=LIVE_VARIANTS)
     ids = live.order_by("source_id").values_list("source_id", flat=True).distinct()
     # What a host's own manager hides is not gone.
     rows = source.model._meta.base_manager.filter(**{f"{source.field}__gt": ""})

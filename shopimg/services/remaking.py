@@ -15,12 +15,10 @@ from shopimg.models import EnhancedVariant, EnhancementJob
 from shopimg.querysets import EnhancedVariantQuerySet
 from shopimg.services import jobs, photographs, requests
 from shopimg.services.requests import Order, Request
-from shopimg.states import OPEN_JOBS, JobState, ReviewState
+from shopimg.states import LIVE_VARIANTS, OPEN_JOBS, JobState
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
-
-_LIVE = (ReviewState.AWAITING_REVIEW, ReviewState.APPROVED, ReviewState.PUBLISHED)
 
 
 def scene_of(variant: EnhancedVariant) -> Backdrop | None:
@@ -144,7 +142,7 @@ def _is_spent(request: Request) -> bool:
     """Tell whether a job is over and nothing that it made can be looked at any more."""
     if request.job.state in OPEN_JOBS:
         return False
-    live = request.job.variants.filter(state__in=_LIVE)
+    live = request.job.variants.filter(state__in=LIVE_VARIANTS)
     refused = request.job.state == JobState.FAILED and not request.job.attempts
     return not live.exists() and not refused
 
