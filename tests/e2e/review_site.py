@@ -8,15 +8,11 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
-from playwright.sync_api import Browser, BrowserContext, Page, Route
+from playwright.sync_api import Browser, BrowserContext, Page, Request
 from pytest_django.live_server_helper import LiveServer
 
 from shopimg.models import EnhancedVariant
-
-POLICY = (
-    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; object-src 'none'"
-)
-"""What a strict host allows its pages; the admin's own icons are files as well."""
+from tests.servers.chromium import close
 
 
 @dataclass
@@ -28,9 +24,16 @@ class ReviewSite:
     page: Page
     complaints: list[str] = field(default_factory=list)
     """What the browser's console has complained about."""
+    unanswered: list[str] = field(default_factory=list)
+    """What the page has asked for and not got yet: a test that fails shows it."""
+
+    def close(self) -> None:
+        """End the session and hold the page to have had nothing to complain about."""
+        close(self.context)
+        assert self.complaints == []
 
     def open(self, path: str) -> Page:
-        """Open a page of the site under a strict content security policy."""
+        """Open a page of the site."""
         self.page.goto(self.server.url + path)
         self.page.wait_for_load_state("networkidle")
         return self.page
@@ -66,20 +69,16 @@ def sign_in(browser: Browser, server: LiveServer, user: User, **options: Any) ->
     context.add_cookies([{"name": "sessionid", "value": session, "url": server.url}])
     page = context.new_page()
     site = ReviewSite(server, context, page)
-    page.route("**/*", _add_policy)
+    page.on("request", lambda request: site.unanswered.append(_asked(request)))
+    for end in ("requestfinished", "requestfailed"):
+        page.on(end, lambda request: site.unanswered.remove(_asked(request)))
     page.on("console", lambda said: _listen(site, said.type, said.text))
     page.on("pageerror", lambda error: site.complaints.append(str(error)))
     return site
 
 
-def _add_policy(route: Route) -> None:
-    if route.request.resource_type != "document" or route.request.method != "GET":
-        route.continue_()
-        return
-    response = route.fetch(max_redirects=0)
-    route.fulfill(
-        response=response, headers={**response.headers, "content-security-policy": POLICY}
-    )
+def _asked(request: Request) -> str:
+    return f"{request.method} {request.url}"
 
 
 def _listen(site: ReviewSite, kind: str, text: str) -> None:

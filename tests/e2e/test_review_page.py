@@ -25,8 +25,7 @@ def site(browser: Browser, live_server: LiveServer) -> Iterator[ReviewSite]:
     viewport = {"width": 1280, "height": 900}
     opened = sign_in(browser, live_server, builders.reviewer(), viewport=viewport)
     yield opened
-    opened.context.close()
-    assert opened.complaints == []
+    opened.close()
 
 
 def drafts(count: int) -> list[EnhancedVariant]:
@@ -251,7 +250,7 @@ def test_without_scripts__forms_decide_and_lead_on(
     page.locator("#reject-form button.yes").click()
     expect(page.get_by_text("All done")).to_be_visible()
     assert is_decided(second, ReviewState.REJECTED)
-    site.context.close()
+    site.close()
 
 
 def test_phone__opens_at_the_top_with_decisions_in_reach(
@@ -273,4 +272,4 @@ def test_phone__opens_at_the_top_with_decisions_in_reach(
     assert notice is not None
     assert button is not None
     assert notice["y"] + notice["height"] < button["y"]
-    site.context.close()
+    site.close()

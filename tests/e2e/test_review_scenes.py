@@ -41,8 +41,7 @@ def site(browser: Browser, live_server: LiveServer) -> Iterator[ReviewSite]:
     viewport = {"width": 1280, "height": 900}
     opened = sign_in(browser, live_server, builders.reviewer(), viewport=viewport)
     yield opened
-    opened.context.close()
-    assert opened.complaints == []
+    opened.close()
 
 
 def mug() -> bytes:
@@ -335,5 +334,4 @@ def test_phone__candidates_and_editor_fit(
     assert save["x"] >= 0
     assert save["x"] + save["width"] <= 390
     assert save["y"] + save["height"] <= 844
-    site.context.close()
-    assert site.complaints == []
+    site.close()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 ARGUMENTS = (
     "--no-sandbox",  # Chromium refuses to run as root with one
@@ -31,3 +33,15 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def close(context: BrowserContext) -> None:
+    """End a browser's session, and wait until Django's live server is done with what it asked for.
+
+    An answer under way holds locks on the tables that are emptied after the test.
+    """
+    context.close()
+    end = time.monotonic() + 30
+    while any("process_request_thread" in thread.name for thread in threading.enumerate()):
+        assert time.monotonic() < end, "the live server still answers"
+        time.sleep(0.01)

@@ -8,7 +8,7 @@ import pytest
 from django.db import connections
 from playwright.sync_api import Browser, Page
 
-from tests.servers.chromium import chromium
+from tests.servers.chromium import chromium, close
 from tests.servers.postgres import PostgresServer, postgres
 from tests.servers.redis import RedisServer, redis
 from tests.servers.s3 import S3Server, s3
@@ -72,4 +72,4 @@ def browser_page(browser: Browser) -> Iterator[Page]:
     """A page in a fresh session of its own, 1280 x 900 pixels."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     yield context.new_page()
-    context.close()
+    close(context)

@@ -4,6 +4,7 @@
 import { announce } from "./decisions.js";
 import { cover, fit, maskOf, paintCover, paintStroke } from "./mask.js";
 
+const LONGEST_SAVING = 60_000; // milliseconds
 const SIZE_STEP = 3;
 const BRACKETS = { "[": -SIZE_STEP, "]": SIZE_STEP };
 const TOOL_KEYS = { "+": "add", "=": "add", "-": "remove", h: "move" };
@@ -232,7 +233,9 @@ class MaskEditor {
     const form = this.dialog.querySelector("form");
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      if (!this.saving) this.saving = this.save(form).finally(() => (this.saving = null));
+      if (form.ariaBusy === "true") return; // pressed twice
+      form.ariaBusy = "true";
+      this.save(form).finally(() => (form.ariaBusy = "false"));
     });
   }
 
@@ -240,9 +243,10 @@ class MaskEditor {
     this.problem.hidden = true;
     const body = new FormData(form);
     try {
-      body.append("mask", await maskOf(this.canvas), "mask.png");
+      body.append("mask", maskOf(this.canvas), "mask.png");
       const headers = { Accept: "application/json" };
-      const response = await fetch(form.action, { method: "POST", body, headers });
+      const signal = AbortSignal.timeout(LONGEST_SAVING);
+      const response = await fetch(form.action, { method: "POST", body, headers, signal });
       const answer = await response.json();
       if (response.ok) this.tell(answer);
       else this.complain(answer.message);

@@ -52,9 +52,10 @@ export function maskOf(canvas) {
   context.fillRect(0, 0, mask.width, mask.height);
   context.globalCompositeOperation = "destination-out";
   context.drawImage(canvas, 0, 0);
-  return new Promise((resolve, reject) => {
-    mask.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no picture"))), "image/png");
-  });
+  // Not toBlob: Chromium encodes PNG when it has nothing else to do, which may take ten seconds.
+  const base64 = mask.toDataURL("image/png").split(",")[1];
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  return new Blob([bytes], { type: "image/png" });
 }
 
 export function fit(canvas, width, height) {
