@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
+from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
 from shopimg import wakeup
@@ -16,6 +17,7 @@ from shopimg.services import reviews
 from shopimg.services.requests import Order, request_enhancement
 from tests import builders
 from tests.shop.api_client import client
+from tests.shop.audit_cases import Run
 from tests.shop.published import Publish
 from tests.testapp.models import Photo
 
@@ -65,3 +67,20 @@ def sent_runs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     woken: list[Any] = []
     monkeypatch.setattr(wakeup, "send_bulk_run", lambda run_id: woken.append(run_id) or True)
     return woken
+
+
+@pytest.fixture
+def audit(capsys) -> Run:
+    """Run the command, and return its exit code, its output and its messages."""
+
+    def _run(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code, words = 0, ""
+        try:
+            call_command("shopimg_audit", *arguments)
+        except CommandError as err:
+            code, words = err.returncode, str(err)
+        said = capsys.readouterr()
+        return code, said.out, said.err + words
+
+    return _run

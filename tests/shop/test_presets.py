@@ -1,18 +1,14 @@
-"""The rules of marketplaces: their dates, what they say of a picture, what recipes they take."""
+"""The rules of marketplaces: their dates, and what they say of a picture."""
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import re
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from shopimg import recipes
-from shopimg.contract import BUILT_IN, CATALOGUE, CLEAN, SCENE, WHITE, Output, Recipe, RecipeError
 from shopimg.contract.provenance import ALGORITHMICALLY_ENHANCED, COMPOSITE_WITH_GENERATED
 from shopimg.measuring import Measured, measure
 from shopimg.presets import reference
@@ -20,33 +16,16 @@ from shopimg.presets.checking import Finding, Status, Subject, check, worst
 from shopimg.presets.markets import (
     AMAZON,
     EBAY,
-    ETSY,
     GOOGLE,
     PRESETS,
-    SHOPIFY,
     WALMART,
     get_preset,
 )
-from shopimg.presets.operations import operations_done, operations_of
 from shopimg.presets.rules import Fact, Operation, Preset, Severity, rules_on
-from shopimg.presets.target import target
 from tests.shop.pictures import encoded, product
+from tests.shop.preset_cases import FIRST_NEW, LAST_OLD, TODAY, not_passed
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-LAST_OLD, FIRST_NEW = date(2027, 1, 30), date(2027, 1, 31)
-TODAY = date(2026, 11, 25)
-KEEPING_SIZE = Recipe.parse(
-    "own",
-    {
-        "main": {
-            "steps": [
-                {"step": "restore"},
-                {"step": "cutout"},
-                {"step": "backdrop", "generator": "colour", "shadow_mode": "none"},
-            ]
-        }
-    },
-)
 
 
 def _main_image(side: int = 2000) -> Measured:
@@ -59,11 +38,6 @@ def _main_image(side: int = 2000) -> Measured:
 def good() -> Measured:
     """What a main image should be: 2000 pixels square, 88 % filled, on white."""
     return _main_image()
-
-
-def _bad(subject: Subject, preset: Preset, day: date = TODAY) -> dict[str, Status]:
-    findings = check(subject, preset, day)
-    return {f.rule.id: f.status for f in findings if f.status is not Status.PASS}
 
 
 def _finding(subject: Subject, preset: Preset, rule: str, day: date = TODAY) -> Finding:
@@ -115,8 +89,8 @@ def test_google__asks_for_500_pixels_from_its_day_on(name: str, day: date, least
 def test_google__tells_a_picture_that_fails_only_from_2027_on() -> None:
     small = Subject(_main_image(400))
     today = {"side-recommended": Status.WARN}
-    assert _bad(small, GOOGLE, LAST_OLD) == today
-    assert _bad(small, GOOGLE, FIRST_NEW) == today | {"side-minimum": Status.FAIL}
+    assert not_passed(small, GOOGLE, LAST_OLD) == today
+    assert not_passed(small, GOOGLE, FIRST_NEW) == today | {"side-minimum": Status.FAIL}
     found = _finding(small, GOOGLE, "side-minimum", FIRST_NEW)
     assert (found.value, found.wanted) == (400, "at least 500 px")
     assert found.message == "400 px, wanted at least 500 px"
@@ -138,7 +112,7 @@ def test_google__tells_a_picture_that_fails_only_from_2027_on() -> None:
 def test_check__main_image_of_2000_pixels(
     good: Measured, preset: str, expected: dict[str, Status]
 ) -> None:
-    assert _bad(Subject(good), PRESETS[preset]) == expected
+    assert not_passed(Subject(good), PRESETS[preset]) == expected
 
 
 @pytest.mark.parametrize(
@@ -221,15 +195,15 @@ def test_check__product_on_a_table_has_no_fill_and_no_white() -> None:
         "white-border": Status.FAIL,
         "white-area": Status.UNKNOWN,
     }
-    assert _bad(table, AMAZON) == expected
+    assert not_passed(table, AMAZON) == expected
     unknown = "not measured (no product told from background), wanted at least 85 %"
     assert _finding(table, AMAZON, "fill").message == unknown
-    assert _bad(dataclasses.replace(table, is_main=False), AMAZON) == {}
+    assert not_passed(dataclasses.replace(table, is_main=False), AMAZON) == {}
 
 
 def test_check__white_is_exactly_255() -> None:
     off = Subject(measure(encoded(product((2000, 2000), (100, 100, 1900, 1900), (254,) * 3))))
-    assert _bad(off, AMAZON) == {"white-border": Status.FAIL, "white-area": Status.WARN}
+    assert not_passed(off, AMAZON) == {"white-border": Status.FAIL, "white-area": Status.WARN}
     found = _finding(off, AMAZON, "white-border")
     assert found.value == 0.0
     assert found.message == "0 % (darkest channel 254), wanted 100 %"
@@ -245,11 +219,11 @@ def test_check__one_grey_pixel_is_not_rounded_to_all_white() -> None:
 def test_check__operations_that_a_market_refuses(good: Measured) -> None:
     enlarged = Subject(good, {Operation.ENLARGEMENT})
     scene = Subject(good, {Operation.GENERATED_BACKDROP})
-    assert _bad(enlarged, GOOGLE) == {"not-enlarged": Status.FAIL}
-    assert _bad(enlarged, AMAZON) == {}
-    assert _bad(scene, AMAZON) == {"real-backdrop": Status.FAIL}
-    assert _bad(scene, WALMART)["real-backdrop"] is Status.FAIL
-    assert _bad(dataclasses.replace(scene, is_main=False), AMAZON) == {}
+    assert not_passed(enlarged, GOOGLE) == {"not-enlarged": Status.FAIL}
+    assert not_passed(enlarged, AMAZON) == {}
+    assert not_passed(scene, AMAZON) == {"real-backdrop": Status.FAIL}
+    assert not_passed(scene, WALMART)["real-backdrop"] is Status.FAIL
+    assert not_passed(dataclasses.replace(scene, is_main=False), AMAZON) == {}
     found = _finding(scene, AMAZON, "real-backdrop")
     assert found.message == "generated backdrop, wanted no generated backdrop"
 
@@ -258,10 +232,10 @@ def test_check__what_was_generated_must_say_so(good: Measured) -> None:
     done = {Operation.GENERATED_BACKDROP}
     silent = _changed(good, digital_source_type=ALGORITHMICALLY_ENHANCED)
     saying = _changed(good, digital_source_type=COMPOSITE_WITH_GENERATED)
-    assert _bad(silent, GOOGLE) == {}  # nothing was generated: there is nothing to say
+    assert not_passed(silent, GOOGLE) == {}  # nothing was generated: there is nothing to say
     silent, saying = (dataclasses.replace(one, operations=done) for one in (silent, saying))
-    assert _bad(silent, GOOGLE) == {"generated-tag": Status.FAIL}
-    assert _bad(saying, GOOGLE) == {}
+    assert not_passed(silent, GOOGLE) == {"generated-tag": Status.FAIL}
+    assert not_passed(saying, GOOGLE) == {}
     found = _finding(silent, GOOGLE, "generated-tag")
     assert found.message == (
         "algorithmicallyEnhanced, wanted compositeWithTrainedAlgorithmicMedia or "
@@ -285,172 +259,8 @@ def test_worst__orders_the_statuses() -> None:
     assert worst([Status.FAIL, Status.WARN]) is Status.FAIL
 
 
-@pytest.mark.parametrize(
-    ("operation", "expected"),
-    [
-        ({"name": "upscale", "scale": 2}, {Operation.ENLARGEMENT}),
-        ({"name": "upscale", "to": 900, "skipped": "already as large"}, set()),
-        ({"name": "restore", "strength": 1.0}, set()),
-        ({"name": "frame", "scale": 0.9}, set()),
-        ({"name": "frame", "scale": 1.1}, {Operation.ENLARGEMENT}),
-        ({"name": "backdrop", "generator": "colour"}, set()),
-        ({"name": "backdrop", "generator": "image"}, set()),
-        ({"name": "backdrop", "generator": "gan"}, {Operation.GENERATED_BACKDROP}),
-        ({"name": "backdrop", "generator": "shop.own.Service"}, {Operation.GENERATED_BACKDROP}),
-        ({"name": "backdrop"}, {Operation.GENERATED_BACKDROP}),
-    ],
-)
-def test_operations_done__reads_the_provenance(
-    operation: dict[str, object], expected: set[Operation]
-) -> None:
-    assert operations_done({"operations": [{"name": "decode"}, operation]}) == expected
-
-
-def test_operations_of__built_in_recipes() -> None:
-    assert operations_done({}) == set()
-    by_role = {role.name: operations_of(role) for role in CATALOGUE.roles}
-    scene = {Operation.ENLARGEMENT, Operation.GENERATED_BACKDROP}
-    assert by_role == {
-        "main": {Operation.ENLARGEMENT},
-        "white": {Operation.ENLARGEMENT},
-        "scene": scene,
-    }
-    assert operations_of(KEEPING_SIZE.roles[0]) == set()
-
-
-@pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
-@pytest.mark.parametrize("day", [TODAY, FIRST_NEW + timedelta(days=365)])
-def test_target__result_keeps_the_rules(preset: Preset, day: date) -> None:
-    """Draw what the target says, and hold it against the rules: nothing but the count is left."""
-    (role,) = target(KEEPING_SIZE, preset).roles
-    width, height = role.result_size(2400, 2400)
-    fill = preset.target.fill
-    edge = (1 - fill) / 2
-    box = tuple(round(side * share) for share in (edge, 1 - edge) for side in (width, height))
-    picture = encoded(
-        product((width, height), box), role.output.format, quality=role.output.quality
-    )
-    bad = _bad(Subject(measure(picture), operations_of(role)), preset, day)
-    assert {rule for rule in bad if rule != "images"} == set()
-
-
-def test_target__sets_frame_background_and_file() -> None:
-    (role,) = target(KEEPING_SIZE, AMAZON).roles
-    assert [step.name for step in role.steps] == ["restore", "cutout", "frame", "backdrop"]
-    frame, backdrop = role.steps[2:]
-    assert (frame.width, frame.height, frame.fill) == (2000, 2000, 0.88)
-    assert (backdrop.colour, backdrop.shadow_mode) == ("#ffffff", "none")
-    assert role.output == Output("jpeg", 95)
-    assert target(WHITE, WALMART).roles[0].result_size(400, 300) == (2200, 2200)
-
-
-def test_recipes__colour_is_the_shops_own_where_the_market_leaves_it() -> None:
-    steps = [{"step": "cutout"}, {"step": "backdrop", "generator": "colour", "colour": "#eeeeee"}]
-    found = _parse({"preset": "ebay", "steps": steps})
-    assert found.roles[0].steps[-1].options()["colour"] == "#eeeeee"
-    with pytest.raises(RecipeError, match=r"leave out backdrop.colour"):
-        _parse({"preset": "walmart", "steps": steps})
-
-
-def test_target__scales_nothing_where_the_market_refuses_enlargement() -> None:
-    (role,) = target(KEEPING_SIZE, GOOGLE).roles
-    assert role.steps == KEEPING_SIZE.roles[0].steps
-    framed = _parse({"preset": "google", "steps": [{"step": "frame", "fill": 0.8}]})
-    assert framed.roles[0].steps[0].options()["fill"] == 0.8
-
-
-@pytest.mark.parametrize("preset", [EBAY, ETSY, SHOPIFY])
-@pytest.mark.parametrize("upload", [(400, 400), (400, 500), (800, 600)])
-def test_target__makes_a_picture_that_is_not_cut_out_large_enough(
-    preset: Preset, upload: tuple[int, int]
-) -> None:
-    (role,) = target(CLEAN, preset).roles
-    assert [step.name for step in role.steps] == ["restore", "upscale"]
-    assert role.output.quality == 95
-    size = role.result_size(*upload)
-    picture = product(size, (0, 0, *size))
-    measured = measure(encoded(picture, role.output.format, quality=role.output.quality))
-    bad = _bad(Subject(measured, operations_of(role)), preset)
-    assert set(bad) <= {"square"}  # for which something would have to be cut off or added
-
-
-def test_recipes__size_is_the_shops_own_where_nothing_is_cut_out() -> None:
-    found = _parse({"preset": "etsy", "steps": [{"step": "upscale", "scale": 2}]})
-    assert found.roles[0].result_size(400, 300) == (800, 600)
-
-
-@pytest.mark.parametrize(
-    ("recipe", "preset", "words"),
-    [
-        (SCENE, AMAZON, "Amazon refuses generated backdrops: give the step backdrop"),
-        (SCENE, WALMART, "Walmart Marketplace refuses generated backdrops"),
-        (WHITE, GOOGLE, "Google Merchant Center refuses enlarged pictures: leave out"),
-        (CLEAN, AMAZON, "Role 'main': Amazon wants the background #ffffff. Add the steps cutout"),
-    ],
-)
-def test_target__refuses_what_the_market_forbids(
-    recipe: Recipe, preset: Preset, words: str
-) -> None:
-    with pytest.raises(RecipeError, match=words):
-        target(recipe, preset)
-
-
-def _parse(role: object) -> Recipe:
-    return recipes.parse("own", {"hero": role}, {})
-
-
-def test_recipes__role_of_the_settings_aims_at_a_market(settings) -> None:
-    steps = [{"step": "cutout"}, {"step": "backdrop", "generator": "colour"}]
-    table = {"hero": {"preset": "amazon", "steps": steps}, "main": {"steps": [{"step": "restore"}]}}
-    settings.SHOPIMG = {**settings.SHOPIMG, "RECIPES": {"feed": table}}
-    found = recipes.get_recipe("feed")
-    assert found.roles[0].result_size(400, 300) == (2000, 2000)
-    assert found.roles[1].output == Output()
-    # A job keeps what the preset has set, and workers know no presets.
-    assert Recipe.parse("feed", found.to_table()) == found
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"preset": "bol"}, r"own.hero.preset: .*There is no preset 'bol'"),
-        ({"preset": 3}, "own.hero.preset: "),
-        ({"output": {"quality": 80}}, "own.hero: leave out output, which the preset 'ebay' sets"),
-        ({"steps": [{"step": "frame", "fill": 0.5}]}, "own.hero: leave out frame.fill"),
-        ({"steps": [{"step": "melt"}]}, "is not one of the steps"),
-        ({"steps": "melt"}, "is not one of the steps"),
-        ({"steps": []}, "needs a list of steps"),
-    ],
-)
-def test_recipes__refuses_a_table_with_a_clear_message(
-    changes: dict[str, object], words: str
-) -> None:
-    with pytest.raises(RecipeError, match=words):
-        _parse({"preset": "ebay", "steps": [{"step": "restore"}]} | changes)
-
-
-@pytest.mark.parametrize("role", [None, "clean", []])
-def test_recipes__refuses_what_is_no_table(role: object) -> None:
-    with pytest.raises(RecipeError, match="needs a list of steps"):
-        _parse(role)
-
-
 def test_reference__is_written_from_the_data() -> None:
     assert (DOCS / "reference" / "presets.md").read_text() == reference.page()
-
-
-def test_how_to__shows_recipes_that_are_taken() -> None:
-    text = (DOCS / "how-to" / "marketplaces.md").read_text()
-    tables = re.findall(r"^```python\nSHOPIMG = (.+?)^```", text, re.MULTILINE | re.DOTALL)
-    assert len(tables) == 1
-    for table in tables:
-        for name, recipe in ast.literal_eval(table)["RECIPES"].items():
-            assert recipes.parse(name, recipe, {}).name == name
-
-
-def test_preset__fix_is_a_built_in_recipe_that_can_aim_at_the_market() -> None:
-    for preset in PRESETS.values():
-        assert target(BUILT_IN[preset.fix], preset).name == preset.fix
 
 
 def test_rules__name_facts_that_are_measured(good: Measured) -> None:
