@@ -62,9 +62,7 @@ def _look(
     run: Run, pixels: NDArray[np.uint8], box: tuple[int, int, int, int]
 ) -> tuple[NDArray[np.uint8], CoarseMatte]:
     """What the net is shown, (SIDE, SIDE, 3), uint8, RGB, and what it makes of that."""
-    left, top, right, bottom = box
-    cut = Image.fromarray(np.ascontiguousarray(pixels[top:bottom, left:right]))
-    seen = np.asarray(cut.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0))
+    seen = shrunken(pixels, box, (SIDE, SIDE))
     planes = seen.astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255)
     plain = run(np.ascontiguousarray(planes))[0].copy()
     # What is wrong in the mirror image is often not the same.
@@ -72,6 +70,24 @@ def _look(
     alpha, doubt = (plain + mirrored) / 2
     agreement = _overlap(plain[0] >= SURE, mirrored[0] >= SURE)
     return seen, CoarseMatte(alpha, doubt, box, agreement)
+
+
+def shrunken(
+    pixels: NDArray[np.uint8], box: tuple[int, int, int, int], size: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """Show a part of a picture on the grid of a coarse alpha.
+
+    Args:
+        pixels: (H, W, 3), uint8, RGB.
+        box: left, top, right and bottom of the part, pixels.
+        size: width and height of the grid, pixels.
+
+    Returns:
+        (height, width, 3), uint8, RGB.
+    """
+    left, top, right, bottom = box
+    cut = Image.fromarray(np.ascontiguousarray(pixels[top:bottom, left:right]))
+    return np.asarray(cut.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))
 
 
 def _close_up(matte: CoarseMatte) -> tuple[int, int, int, int] | None:

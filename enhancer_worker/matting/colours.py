@@ -16,7 +16,7 @@ from scipy import ndimage
 Plane = NDArray[np.float32]
 
 BINS = (16, 24, 24)
-"""Of luma, and of the two chromas within half their range: products are rarely more colourful."""
+"""Of luma, and of the two chromas within half their range, beyond which all counts alike."""
 ROUNDS = 3
 WEIGHT = 1.5
 """Of the colours' evidence beside the net's, where no colour is on both sides."""

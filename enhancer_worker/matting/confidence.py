@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy import ndimage
 
-from enhancer_worker.matting.coarse import CoarseMatte
+from enhancer_worker.matting.coarse import CoarseMatte, shrunken
 
 Pixels = NDArray[np.uint8]
 
@@ -76,10 +75,8 @@ def _alike(matte: CoarseMatte, pixels: Pixels) -> float:
         return 1.0
     if not around.any():
         return 0.0
-    left, top, right, bottom = matte.box
-    cut = Image.fromarray(np.ascontiguousarray(pixels[top:bottom, left:right]))
-    size = matte.alpha.shape[::-1]
-    seen = np.asarray(cut.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))
+    height, width = matte.alpha.shape
+    seen = shrunken(pixels, matte.box, (width, height))
     red, green, blue = (seen[..., c].astype(np.intp) * LEVELS // 256 for c in range(3))
     colours = (red * LEVELS + green) * LEVELS + blue
     ours, theirs = (_frequencies(colours[part]) for part in (inside, around))

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from shopimg import permissions
 from shopimg.admin.answers import Answer
 from shopimg.admin.readonly import person
-from shopimg.contract import Backdrop, EnhancementError, Recipe, RecipeError
+from shopimg.contract import Backdrop, EnhancementError, RecipeError
 from shopimg.contract.steps.scene import GENERATED, LARGEST_SEED, SHADOW_MODES, STYLES
 from shopimg.models import EnhancedVariant
 from shopimg.services import masks, photographs, remaking
@@ -74,7 +74,8 @@ class SceneForm:
 def scene_form(variant: EnhancedVariant) -> SceneForm | None:
     """Return the form for other scenes, or None where the variant has no generated backdrop."""
     scene = remaking.scene_of(variant)
-    if scene is None:
+    role = remaking.role_of(variant)
+    if scene is None or role is None:
         return None
     light = f"{scene.light_direction:g}"
     lights = LIGHT_LABELS if light in LIGHT_LABELS else {light: f"{light}°", **LIGHT_LABELS}
@@ -83,13 +84,8 @@ def scene_form(variant: EnhancedVariant) -> SceneForm | None:
         shadows=_choices(SHADOW_MODES, SHADOW_LABELS, scene.shadow_mode),
         lights=_choices(lights, lights, light),
         seed=scene.seed,
-        pictures=_candidates(variant),
+        pictures=role.candidates,
     )
-
-
-def _candidates(variant: EnhancedVariant) -> int:
-    roles = Recipe.parse(variant.job.recipe, variant.job.recipe_table).roles
-    return next(role.candidates for role in roles if role.name == variant.role)
 
 
 def kinds(variant: EnhancedVariant) -> set[str]:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 
+def role_of(variant: EnhancedVariant) -> Role | None:
+    """Return how a variant was made, or None where that was long ago, with a step of the past."""
+    return next((role for role in _roles_of(variant.job) if role.name == variant.role), None)
+
+
 def scene_of(variant: EnhancedVariant) -> Backdrop | None:
     """Return the generated backdrop that a variant was made with, or None for another kind."""
     for step in _steps_of(variant):
@@ -72,7 +77,7 @@ def with_mask(variant: EnhancedVariant, digest: str, *, by: AbstractBaseUser) ->
         CapacityError: the storage failed; nothing has changed.
     """
     roles = {role.name: role for role in _recipe(variant).roles}
-    roles |= {role.name: role for role in map(_role_of, _waiting_beside(variant)) if role}
+    roles |= {role.name: role for role in map(role_of, _waiting_beside(variant)) if role}
     cut_out = {name: role for name, role in roles.items() if _has_cutout(role)}
     replaced = _open_beside(variant)
     for job in replaced:
@@ -82,14 +87,10 @@ def with_mask(variant: EnhancedVariant, digest: str, *, by: AbstractBaseUser) ->
 
 def _open_beside(variant: EnhancedVariant) -> list[EnhancementJob]:
     """Find the jobs of the same upload that are not over and cut something out, oldest first."""
-    of_upload = EnhancementJob.objects.unfinished().filter(
-        source_type=variant.source_type_id,
-        source_id=variant.source_id,
-        source_digest=variant.job.source_digest,
-    )
+    of_upload = EnhancementJob.objects.unfinished().filter(source_digest=variant.job.source_digest)
     return [
         job
-        for job in of_upload.order_by("created_at", "pk")
+        for job in of_upload.filter(**_photo_of(variant)).order_by("created_at", "pk")
         if any(_has_cutout(role) for role in _roles_of(job))
     ]
 
@@ -97,12 +98,15 @@ def _open_beside(variant: EnhancedVariant) -> list[EnhancementJob]:
 def _waiting_beside(variant: EnhancedVariant) -> EnhancedVariantQuerySet:
     """Find a draft of each other role that waits and was made of the same upload."""
     of_upload = EnhancedVariant.objects.awaiting_review().filter(
-        source_type=variant.source_type_id,
-        source_id=variant.source_id,
-        job__source_digest=variant.job.source_digest,
+        **_photo_of(variant), job__source_digest=variant.job.source_digest
     )
     others = of_upload.exclude(role=variant.role).first_of_each_choice()
     return others.select_related("job").order_by("created_at", "pk")
+
+
+def _photo_of(variant: EnhancedVariant) -> dict[str, Any]:
+    """Return what rows of the same photo have in common."""
+    return {"source_type": variant.source_type_id, "source_id": variant.source_id}
 
 
 def _request(
@@ -152,13 +156,8 @@ def _recipe(variant: EnhancedVariant) -> Recipe:
 
 
 def _steps_of(variant: EnhancedVariant) -> tuple[Any, ...]:
-    role = _role_of(variant)
+    role = role_of(variant)
     return role.steps if role else ()
-
-
-def _role_of(variant: EnhancedVariant) -> Role | None:
-    """Return how a variant was made, or None where that was long ago, with a step of the past."""
-    return next((role for role in _roles_of(variant.job) if role.name == variant.role), None)
 
 
 def _roles_of(job: EnhancementJob) -> tuple[Role, ...]:
