@@ -44,6 +44,9 @@ def with_another_scene(
 ) -> Request:
     """Ask for other candidates of a variant's role; what there is now stays until then.
 
+    They are cut out by the corrected mask that an open job of the same upload is about to use, else
+    as the variant was.
+
     Args:
         variant: one with a generated backdrop.
         options: what to change, by the names of ``contract.OPTIONS``.
@@ -55,7 +58,8 @@ def with_another_scene(
         CapacityError: the storage failed; nothing has changed.
     """
     roles = tuple(role for role in _recipe(variant).roles if role.name == variant.role)
-    return _request(variant, roles, options, by)
+    coming = [mask for job in _open_beside(variant) for mask in _masks_of(job)]
+    return _request(variant, roles, {"mask": coming[-1], **options} if coming else options, by)
 
 
 def with_mask(variant: EnhancedVariant, digest: str, *, by: AbstractBaseUser) -> Request:
@@ -166,6 +170,10 @@ def _roles_of(job: EnhancementJob) -> tuple[Role, ...]:
         return Recipe.parse(job.recipe, job.recipe_table).roles
     except RecipeError:
         return ()
+
+
+def _masks_of(job: EnhancementJob) -> frozenset[str]:
+    return Recipe(job.recipe, _roles_of(job)).masks
 
 
 def _has_cutout(role: Role) -> bool:

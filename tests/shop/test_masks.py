@@ -226,6 +226,15 @@ def test_correct__takes_over_open_jobs_that_cut_out(
     assert set(waiting.exclude(role="main").values_list("job", flat=True)) == {job.pk}
 
 
+def test_another_scene__is_cut_out_by_the_mask_that_is_on_its_way(rosa: User, scenic: None) -> None:
+    first, *_others = builders.scenes()
+    masks.correct(first, builders.mask(box=(9, 9, 50, 40)), by=rosa)
+    masks.correct(first, CORRECTED, by=rosa)
+    job = _asked_for_marble(first, rosa)
+    assert Recipe.parse("", job.recipe_table).masks == {hashlib.sha256(CORRECTED).hexdigest()}
+    assert job.recipe_table["scene"]["steps"][-1]["style"] == "marble"
+
+
 def test_correct__takes_over_all_that_an_open_job_makes(rosa: User, scenic: None) -> None:
     first, *_others = builders.scenes()
     everything = request_enhancement(first.source, Order("catalogue")).job
