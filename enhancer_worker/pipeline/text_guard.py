@@ -181,9 +181,10 @@ def _blend_block(
     within = np.s_[block.top : block.bottom, block.left : block.right]
     place = result[_scaled(within[0], scale), _scaled(within[1], scale)]
     drawn = drawn[top : top + place.shape[0], left : left + place.shape[1]]
-    share = mask[within].astype(np.uint16)
-    share = share.repeat(scale, axis=0).repeat(scale, axis=1)[..., None]
-    place[...] = (drawn * share + place * (255 - share) + 127) // 255
+    share = mask[within].repeat(scale, axis=0).repeat(scale, axis=1)
+    # Pillow rounds to the nearest level, and needs no wider numbers in between.
+    images = (Image.fromarray(np.ascontiguousarray(part)) for part in (drawn, place, share))
+    place[...] = np.asarray(Image.composite(*images))
 
 
 def _scaled(part: slice, scale: int) -> slice:

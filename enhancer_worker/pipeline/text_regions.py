@@ -70,9 +70,9 @@ def find_text(pixels: NDArray[np.uint8]) -> tuple[Box, ...]:
     found: dict[Box, None] = {}
     for top in range(0, max(1, pixels.shape[0] - _BAND_OVERLAP_ROWS), _BAND_ROWS):
         band = pixels[top : top + _BAND_ROWS + _BAND_OVERLAP_ROWS]
-        strokes = _strokes(band)
-        found |= dict.fromkeys(box.lowered(top) for box in _lines(strokes, band))
-        turned = _lines(np.ascontiguousarray(strokes.T), band.transpose(1, 0, 2))
+        strokes, levels = _strokes(band), _luma(band)
+        found |= dict.fromkeys(box.lowered(top) for box in _lines(strokes, levels))
+        turned = _lines(np.ascontiguousarray(strokes.T), levels.T)
         found |= dict.fromkeys(box.turned().lowered(top) for box in turned)
     return tuple(found)
 
@@ -116,20 +116,20 @@ def _windows(values: NDArray[T], count: int, axis: int, combine: np.ufunc) -> ND
     return values
 
 
-def _lines(strokes: NDArray[np.bool_], pixels: NDArray[np.uint8]) -> Iterator[Box]:
+def _lines(strokes: NDArray[np.bool_], levels: NDArray[np.uint8]) -> Iterator[Box]:
     width, whole = strokes.shape[1], _extent(strokes)
     if whole is None:
         return
     # Nothing reaches beyond the outermost strokes, and most products lie on plain ground.
     strokes = strokes[whole.top : whole.bottom, whole.left : whole.right]
-    pixels = pixels[whole.top : whole.bottom, whole.left : whole.right]
+    levels = levels[whole.top : whole.bottom, whole.left : whole.right]
     for gap, lowest, highest in _LINES:
         labels, _ = ndimage.label(_joined(strokes, gap), np.ones((3, 3)))
         for number, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
             size = (rows.stop - rows.start, columns.stop - columns.start)
             if not lowest <= size[0] <= highest or size[1] < max(_SMALLEST_WIDTH, size[0]):
                 continue
-            if _reads_like_text(_luma(pixels[rows, columns]), labels[rows, columns] == number):
+            if _reads_like_text(levels[rows, columns], labels[rows, columns] == number):
                 # A neighbour that is too short to be told from a speck: "No. 5".
                 reach = int(_REACH_HEIGHTS * size[0])
                 left = max(0, whole.left + columns.start - reach)
