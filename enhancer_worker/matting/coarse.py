@@ -43,18 +43,25 @@ class CoarseMatte:
 def coarse_matte(run: Run, pixels: NDArray[np.uint8]) -> CoarseMatte:
     """Find the product, and look at it once more from closer where it is small.
 
-    What the second look does not cover is taken for background.
+    Colours are heard after each look: what the first one left undecided, such as a strap of the
+    same leather as another one, must be within what the second one covers. All else is taken for
+    background.
 
     Args:
         run: the net.
         pixels: (H, W, 3), uint8, RGB.
     """
     height, width = pixels.shape[:2]
-    seen, matte = _look(run, pixels, (0, 0, width, height))
-    box = _close_up(matte)
-    if box is not None:
-        seen, closer = _look(run, pixels, box)
-        matte = _joined(matte, closer)
+    first = _look(run, pixels, (0, 0, width, height))
+    matte = _coloured(*first)
+    box = _close_up(np.maximum(first[1].alpha, matte.alpha), matte.box)
+    if box is None:
+        return matte
+    seen, closer = _look(run, pixels, box)
+    return _coloured(seen, _joined(matte, closer))
+
+
+def _coloured(seen: NDArray[np.uint8], matte: CoarseMatte) -> CoarseMatte:
     return replace(matte, alpha=weighed_by_colour(seen, matte.alpha, matte.doubt))
 
 
@@ -90,12 +97,12 @@ def shrunken(
     return np.asarray(cut.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))
 
 
-def _close_up(matte: CoarseMatte) -> tuple[int, int, int, int] | None:
+def _close_up(alpha: Plane, whole: tuple[int, int, int, int]) -> tuple[int, int, int, int] | None:
     """What to look at once more: all that was found with a margin; None where that is all."""
-    found = matte.alpha >= SURE
+    found = alpha >= SURE
     if not found.any():
         return None
-    _, _, width, height = matte.box
+    _, _, width, height = whole
     spans = []
     for axis, length in ((0, width), (1, height)):
         inside = np.flatnonzero(found.any(axis))

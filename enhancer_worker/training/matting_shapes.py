@@ -189,6 +189,24 @@ def _solid(rng: np.random.Generator) -> Parts:
     return np.asarray(turned)
 
 
+def _arch(rng: np.random.Generator) -> Parts:
+    """A bow that is open at one side, with something at its ends: headphones, tongs, a hanger."""
+    canvas = Image.new("L", (SIDE, SIDE))
+    draw = ImageDraw.Draw(canvas)
+    centre, radii = SIDE / 2 + rng.uniform(-12, 12, 2), rng.uniform(26, 58, 2)
+    opening = np.array([90 - rng.uniform(15, 100), 90 + rng.uniform(15, 100)])
+    width = int(rng.integers(4, 18))
+    box = (*(centre - radii), *(centre + radii))
+    draw.arc(box, float(opening[1]), float(opening[0]) + 360, fill=1, width=width)
+    if rng.random() < 0.8:
+        size = rng.uniform(width / 2, 24, 2)
+        for angle in np.deg2rad(opening):
+            end = centre + (radii - width / 2) * np.array([np.cos(angle), np.sin(angle)])
+            draw.ellipse((*(end - size), *(end + size)), fill=2)
+    turned = Image.fromarray(_bent(np.asarray(canvas), rng))
+    return np.asarray(turned.rotate(float(rng.normal(0, 60))))
+
+
 def _pierced(parts: Parts, rng: np.random.Generator) -> Parts:
     """Open a hole in the middle of the widest piece, as of a ring, a frame or a headband."""
     depth = ndimage.distance_transform_edt(parts > 0)
@@ -242,5 +260,10 @@ def _bent(parts: Parts, rng: np.random.Generator) -> Parts:
     return bent
 
 
-_SILHOUETTES: tuple[Callable[[np.random.Generator], Parts], ...] = (_creature, _blob, _solid)
-_ODDS = (0.5, 0.3, 0.2)
+_SILHOUETTES: tuple[Callable[[np.random.Generator], Parts], ...] = (
+    _creature,
+    _blob,
+    _solid,
+    _arch,
+)
+_ODDS = (0.4, 0.25, 0.17, 0.18)

@@ -122,6 +122,26 @@ def test_coarse_matte__looks_closer_at_a_small_product() -> None:
     assert matte.alpha.shape == (SIDE, SIDE)
 
 
+class UndecidedAbove(RedIsProduct):
+    """Sees less than half of the product in the upper third of a first look, and says so."""
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        planes = super().__call__(batch)
+        if self.calls <= 2:
+            planes[0, 1, : SIDE // 3] = 0.4 * planes[0, 0, : SIDE // 3]
+            planes[0, 0, : SIDE // 3] *= 0.4
+        return planes
+
+
+def test_coarse_matte__looks_closer_at_all_that_has_the_products_colours() -> None:
+    band = Image.new("L", (600, 500))
+    ImageDraw.Draw(band).rectangle((270, 0, 330, 420), fill=255)
+    matte = coarse_matte(UndecidedAbove(), on_blue(band))
+    assert matte.box[1] == 0
+    found = matte.alpha[:, matte.alpha.max(axis=0) >= 0.5]
+    assert (found[: SIDE // 4].mean(axis=1) > 0.8).all()
+
+
 def test_coarse_matte__is_the_mean_of_a_picture_and_its_mirror_image() -> None:
     def brighter_to_the_left(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         ramp = np.linspace(1, 0, SIDE, dtype=np.float32)
