@@ -13,6 +13,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from enhancer_worker.engine.eight_bits import eight_bit
+from enhancer_worker.engine.precision import has_int8_units
 
 _HINTS = {"int8": "f32", "fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 """How OpenVINO computes what the network itself does not quantise."""
@@ -42,6 +43,9 @@ class OpenVinoSession:
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
         }
+        if precision == "int8" and not has_int8_units():
+            # Rounded as quantised, summed up in fp32: slow, and right where 8-bit sums overflow.
+            self._options["LP_TRANSFORMS_MODE"] = "NO"
         if threads:
             self._options["INFERENCE_NUM_THREADS"] = threads
         self._requests: OrderedDict[tuple[str | int, ...], ov.InferRequest] = OrderedDict()

@@ -1,11 +1,13 @@
 """A plain 3x3 convolution upscaler: all work at low resolution, then one pixel shuffle."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from enhancer_worker.nets.back_projection import REACH_PIXELS, BackProjection
 
 LAST_CONV_INIT_GAIN = 0.1
 
@@ -20,6 +22,8 @@ class SRVGGConfig:
     """Feature channels, a multiple of 16 so that vector units stay full."""
     convolutions: int = 8
     """Hidden 3x3 convolutions between the first and the last one."""
+    back_projection: bool = False
+    """Whether the result, shrunk again, is made to show the input: for pictures without damage."""
 
 
 TIERS = {"s": (48, 8), "m": (48, 16)}
@@ -51,7 +55,8 @@ class ZeroSlope(nn.Module):
 class SRVGG(nn.Module):
     """Upscaler with the key layout of SRVGGNetCompact (Real-ESRGAN, arXiv 2107.10833).
 
-    What we changed: ReLU instead of PReLU, fewer channels, and a small first residual.
+    What we changed: ReLU instead of PReLU, fewer channels, a small first residual, and on demand
+    a back-projection, which has no keys.
 
     Args:
         config: the size of the net.
@@ -69,6 +74,7 @@ class SRVGG(nn.Module):
         layers.append(_conv(width, 3 * config.scale**2))
         self.body = nn.ModuleList(layers)
         self._damp_last_convolution()
+        self.projection = BackProjection(config.scale) if config.back_projection else None
 
     @property
     def scale(self) -> int:
@@ -77,8 +83,9 @@ class SRVGG(nn.Module):
 
     @property
     def halo(self) -> int:
-        """Receptive-field radius in source pixels: one per 3x3 convolution."""
-        return self.config.convolutions + 2
+        """Receptive-field radius in source pixels: one per 3x3 convolution, and the projection."""
+        projection = REACH_PIXELS if self.config.back_projection else 0
+        return self.config.convolutions + 2 + projection
 
     def forward(self, lq: Tensor) -> Tensor:
         """Upscale a batch.
@@ -92,9 +99,12 @@ class SRVGG(nn.Module):
         features = lq
         for layer in self.body:
             features = layer(features)
-        detail = functional.pixel_shuffle(features, self.scale)
-        base = functional.interpolate(lq, scale_factor=float(self.scale), mode="nearest")
-        return base + detail
+        if self.projection is not None:
+            features = self.projection(features, lq)
+        # Nearest neighbours before the shuffle: every phase of a colour begins with its pixel.
+        return functional.pixel_shuffle(
+            features + lq.repeat_interleave(self.scale**2, 1), self.scale
+        )
 
     @torch.no_grad()
     def _damp_last_convolution(self) -> None:
@@ -126,7 +136,7 @@ def deepened(shallow: SRVGG, convolutions: int) -> SRVGG:
     """
     config = shallow.config
     added = convolutions - config.convolutions
-    deep = SRVGG(SRVGGConfig(config.scale, config.channels, convolutions))
+    deep = SRVGG(replace(config, convolutions=convolutions))
     last = 2 * (config.convolutions + 1)  # index of the last convolution of the shallow net
     kept = {f"body.{n}": layer for n, layer in enumerate(shallow.body[:last])}
     kept[f"body.{last + 2 * added}"] = shallow.body[last]

@@ -52,20 +52,28 @@ def _upscaler(scale: int, tier: str, flavour: str) -> ZooEntry:
             SRVGGConfig,
         )
 
-        return SRVGG(SRVGGConfig(scale, *TIERS[tier]))
+        return SRVGG(SRVGGConfig(scale, *TIERS[tier], back_projection=is_faithful))
 
     convolutions = _UPSCALER_CONVOLUTIONS[tier]
-    suffix = "" if flavour == "faithful" else f"_{flavour}"
+    # An upload's noise and artefacts are not to be brought back.
+    is_faithful = flavour == "faithful"
+    suffix = "" if is_faithful else f"_{flavour}"
     return ZooEntry(
         f"upscale_x{scale}_{tier}{suffix}",
         "upscale",
         scale,
-        halo=convolutions + 2,
+        halo=convolutions + 2 + (_PROJECTION_REACH if is_faithful else 0),
         multiple_of=1,
         build=build,
         tier=tier,
         flavour=flavour,
-        net={"net": "srvgg", "scale": scale, "channels": 48, "convolutions": convolutions},
+        net={
+            "net": "srvgg",
+            "scale": scale,
+            "channels": 48,
+            "convolutions": convolutions,
+            "back_projection": is_faithful,
+        },
     )
 
 
@@ -129,6 +137,7 @@ def _reference(name: str, scale: int, halo: int, build: Callable[[], nn.Module])
 
 _VDSR_HALOS = {2: 12, 3: 9, 4: 7}
 _UPSCALER_CONVOLUTIONS = {"s": 8, "m": 16}
+_PROJECTION_REACH = 4
 
 ZOO: dict[str, ZooEntry] = {
     entry.name: entry

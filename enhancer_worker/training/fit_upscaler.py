@@ -1,6 +1,7 @@
 """Trains upscalers on photographs shrunk by antialiased bicubic, or also mildly damaged."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -130,10 +131,11 @@ def build_net(args: UpscalerArgs) -> nn.Module:
     if args.net == "vdsr":
         return warm_start(VDSR(VDSRConfig(args.scale)), args)
     channels, convolutions = TIERS[args.net]
+    config = SRVGGConfig(args.scale, channels, convolutions, args.flavour == "faithful")
     if args.init_from is None:
-        return SRVGG(SRVGGConfig(args.scale, channels, convolutions))
+        return SRVGG(config)
     trained = len([key for key in load_file(args.init_from) if key.endswith(".bias")]) - 2
-    shallow = warm_start(SRVGG(SRVGGConfig(args.scale, channels, trained)), args)
+    shallow = warm_start(SRVGG(replace(config, convolutions=trained)), args)
     return deepened(shallow, convolutions)
 
 

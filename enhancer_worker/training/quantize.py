@@ -13,6 +13,8 @@ import openvino as ov
 import torch
 from numpy.typing import NDArray
 
+from enhancer_worker.engine.openvino_session import OpenVinoSession
+from enhancer_worker.nets.back_projection import WINDOW_PIXELS
 from enhancer_worker.nets.manifest import file_digest, int8_file
 from enhancer_worker.nets.zoo import ZooEntry
 from enhancer_worker.training import fit_restorer, fit_upscaler
@@ -183,11 +185,10 @@ def held_out_pairs(entry: ZooEntry, photos: Sequence[Tile]) -> list[HeldOut]:
 
 def scores(entry: ZooEntry, model: ov.Model, pairs: Sequence[HeldOut]) -> dict[str, float]:
     """Mean PSNR by kind of damage, as in training: luma for upscalers, RGB for restorers, dB."""
-    options = {"INFERENCE_PRECISION_HINT": "f32"}
-    request = ov.Core().compile_model(model, "CPU", options).create_infer_request()
+    session = OpenVinoSession(model, precision="int8")
     found: dict[str, list[float]] = {}
     for pair in pairs:
-        result = torch.from_numpy(request.infer([pair.lq.contiguous().numpy()])[0])
+        result = torch.from_numpy(session(pair.lq.contiguous().numpy()).copy())
         if entry.kind == "upscale":
             value = luma_scores(result, pair.gt, entry.scale)[0]
         else:
@@ -232,9 +233,16 @@ def quantize(model: ov.Model, crops: Sequence[Crop], variant: Variant) -> ov.Mod
 def _float_operations(model: ov.Model, variant: Variant) -> list[str]:
     operations = model.get_ordered_ops()
     convolutions = [op for op in operations if op.get_type_name() == "Convolution"]
-    ends = [convolutions[0], convolutions[-1]] if variant.float_ends else []
+    # What corrects colours is not to be rounded to 8 bits itself.
+    projection = [op for op in convolutions if _kernel_side(op) == WINDOW_PIXELS]
+    trained = [op for op in convolutions if _kernel_side(op) != WINDOW_PIXELS]
+    ends = [trained[0], trained[-1]] if variant.float_ends else []
     sums = [op for op in operations if _is_sum(op)] if variant.float_sums else []
-    return [op.get_friendly_name() for op in (*ends, *sums)]
+    return [op.get_friendly_name() for op in (*projection, *ends, *sums)]
+
+
+def _kernel_side(convolution: ov.Node) -> int:
+    return int(convolution.input(1).get_partial_shape()[-1].get_length())
 
 
 def _is_sum(operation: ov.Node) -> bool:

@@ -48,7 +48,7 @@ def test_export__records_what_it_wrote(weights_dir: Path) -> None:
     record = read_manifest(weights_dir)["upscale_x2_s"]
     assert verified_weights("upscale_x2_s", weights_dir).exists()
     assert verified_openvino("upscale_x2_s", weights_dir).name == "upscale_x2_s.xml"
-    assert record.net == {"net": "srvgg", "scale": 2, "channels": 48, "convolutions": 8}
+    assert record.net == zoo_entry("upscale_x2_s").net
     assert record.parameters == 172_812
     assert (record.command, record.metrics) == ("python -m x", {"set5": 1})
 

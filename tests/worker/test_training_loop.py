@@ -220,7 +220,8 @@ def test_fit_upscaler__deepens_a_smaller_tier(tmp_path: Path) -> None:
     start = tmp_path / "out/upscale_x2_s.safetensors"
     args = tiny_run(data, out=tmp_path / "m", net="m", init_from=start)
     lq = torch.rand(1, 3, 9, 9)
-    shallow, deep = SRVGG(SRVGGConfig(2, 16, 1)), fit_upscaler.build_net(args)
+    shallow = SRVGG(SRVGGConfig(2, 16, 1, back_projection=True))
+    deep = fit_upscaler.build_net(args)
     shallow.load_state_dict(load_file(start))
     torch.testing.assert_close(deep(lq), shallow(lq))
     fit_upscaler.fit(tiny_run(data, out=tmp_path / "m", net="m", init_from=start, max_steps=1))

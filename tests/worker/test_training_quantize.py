@@ -12,8 +12,11 @@ from safetensors.torch import save_file
 
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.engine import Engine
+from enhancer_worker.engine.loading import convert
 from enhancer_worker.nets import zoo
+from enhancer_worker.nets.back_projection import WINDOW_PIXELS
 from enhancer_worker.nets.manifest import file_digest, read_manifest, verified_int8
+from enhancer_worker.nets.srvgg import SRVGG, SRVGGConfig
 from enhancer_worker.training import export, quantize
 from enhancer_worker.training.cli import export_main
 from tests.worker.tiny_nets import TINY_ZOO
@@ -57,6 +60,21 @@ def test_export__makes_an_int8_version_that_runs(
     expected = entry.build()(lq)
     error = float((torch.from_numpy(net.session(lq.numpy())) - expected).abs().max())
     assert 0 < error < 0.1  # quantised, and still the same network
+
+
+def test_quantize__keeps_the_back_projection_in_fp32() -> None:
+    torch.manual_seed(0)
+    net = SRVGG(SRVGGConfig(2, 16, 1, back_projection=True)).eval()
+    model = convert(net, 1)
+    crops = [np.random.default_rng(0).random((1, 3, 32, 32), np.float32)]
+    quantized = quantize.quantize(model, crops, quantize.PLAIN)
+    rounded = {
+        op.input(1).get_partial_shape()[-1].get_length(): op.input_value(0).get_node()
+        for op in quantized.get_ordered_ops()
+        if op.get_type_name() == "Convolution"
+    }
+    assert rounded[3].get_type_name() == "FakeQuantize"
+    assert rounded[WINDOW_PIXELS].get_type_name() != "FakeQuantize"
 
 
 def test_export__takes_a_shop_folder_of_any_layout(weights_dir: Path, tmp_path: Path) -> None:
