@@ -165,13 +165,19 @@ class Shop:
 
 
 @contextmanager
-def site(folder: Path) -> Iterator[Shop]:
-    """Start the servers and make the tables while the block runs."""
+def site(folder: Path, recipe: str) -> Iterator[Shop]:
+    """Start the servers and make the tables while the block runs.
+
+    Args:
+        folder: for files and logs.
+        recipe: name of what every upload is queued for.
+    """
     with postgres() as database, redis(folder) as broker:
         environment = {
             "DATABASE_URL": database.create_database("bench"),
             "REDIS_URL": broker.url,
             "DEMO_DIR": str(folder / "demo"),
+            "DEMO_RECIPE": recipe,
             "DJANGO_SECRET_KEY": "of-a-shop-that-lives-as-long-as-the-benchmark",
             "DJANGO_SETTINGS_MODULE": "demoshop.settings",
             "PYTHONPATH": str(ROOT),

@@ -1,9 +1,9 @@
 """Measures a worker behind the real queue: images per minute, and what a job costs without pixels.
 
-Run it as `python benchmarks/worker.py [--uploads 200] [--quick]`. It starts a PostgreSQL and a
-Redis as the tests do, uploads through the hook of the demo shop, and starts a Celery worker for
-every pool and concurrency. It prints its tables and writes them to `benchmarks/results/worker.md`,
-and the figures to `worker.json`.
+Run it as `python benchmarks/worker.py [--uploads 200] [--recipe clean]`. It starts a PostgreSQL
+and a Redis as the tests do, uploads through the hook of the demo shop, and starts a Celery worker
+for every pool and concurrency. It prints its tables and writes them to
+`benchmarks/results/worker.md`, and the figures to `worker.json`.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, write."""
     arguments = _arguments(argv)
     share = max(2, arguments.uploads // arguments.share)
-    with tempfile.TemporaryDirectory() as name, site(Path(name)) as shop:
+    with tempfile.TemporaryDirectory() as name, site(Path(name), arguments.recipe) as shop:
         figures: dict[str, Any] = {
             **page.circumstances(),
+            "recipe": arguments.recipe,
             "upload": f"{UPLOAD_SIDE_PIXELS} pixels, JPEG {UPLOAD_QUALITY}",
             "versions": page.versions("celery", "redis", "psycopg", "openvino"),
             "echo": {one.label: shop.race(one, ECHO, arguments.uploads) for one in SETUPS},
@@ -92,10 +93,11 @@ def to_markdown(figures: Mapping[str, Any]) -> list[str]:
         "",
         page.preface(figures, "python benchmarks/worker.py"),
         "",
-        f"Uploads of {figures['upload']}, recipe `clean`, through Redis and PostgreSQL; "
-        f"{counts[0]:.0f} of them for images per minute, {counts[1]:.0f} for the overhead, which "
-        "is a job of an enhancer that returns its upload. The clock runs from the first finished "
-        "job to the last. Memory: of all processes of the worker, shared pages once.",
+        f"Uploads of {figures['upload']}, recipe `{figures['recipe']}`, through Redis and "
+        f"PostgreSQL; {counts[0]:.0f} of them for images per minute, {counts[1]:.0f} for the "
+        "overhead, which is a job of an enhancer that returns its upload. The clock runs from the "
+        "first finished job to the last. Memory: of all processes of the worker, shared pages "
+        "once.",
         "",
         *page.markdown_table(header, rows),
         "",
@@ -115,6 +117,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--share", type=int, default=5, help="every setup gets uploads / SHARE, the best one all"
     )
+    parser.add_argument("--recipe", default="clean", help="what every upload is queued for")
     parser.add_argument("--quick", action="store_true", help="8 uploads")
     parser.add_argument("--results", type=Path, default=page.RESULTS, help="folder to write to")
     found = parser.parse_args(argv)

@@ -14,6 +14,7 @@
 ``DJANGO_HTTPS``            1 when the site is behind TLS: secure cookies, HSTS, redirect
 ``DEMO_DIR``                where the demo keeps its files; ``var/demo`` when unset
 ``DEMO_ENHANCER``           dotted path of another enhancer, for trying one out
+``DEMO_RECIPE``             another recipe than ``catalogue`` for uploads
 ==========================  ====================================================================
 """
 
@@ -88,7 +89,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = _BROKER.get("CELERY_BROKER_TRANSPORT_OPTIONS",
 
 SHOPIMG = {
     "SOURCES": {
-        "demoshop.ProductImage": {"field": "original", "recipe": "catalogue", "alt": "alt"}
+        "demoshop.ProductImage": {
+            "field": "original",
+            "recipe": os.environ.get("DEMO_RECIPE", "catalogue"),
+            "alt": "alt",
+        }
     },
     "ENHANCER": os.environ.get("DEMO_ENHANCER", "enhancer_worker.backend.NeuralEnhancer"),
     "DRAFT_STORAGE": "shopimg_drafts",
