@@ -56,6 +56,7 @@ format: install ## rewrite the code in the project's style
 bench: install servers ## measure quality, speed, queue, plans, colours, limits and scale on DATA=folder
 	@test -n "$(DATA)" || { echo "usage: make bench DATA=folder"; exit 2; }
 	$(BIN)/python benchmarks/engine.py --data "$(DATA)"
+	$(BIN)/python benchmarks/recipes.py
 	$(BIN)/python benchmarks/worker.py
 	$(BIN)/python benchmarks/planner.py
 	$(BIN)/python benchmarks/quality.py --data "$(DATA)" --remember var/quality-figures.json

@@ -84,7 +84,8 @@ def pytorch_eager(net: str, source: tuple[str, int, int]) -> Callable[[], Pixels
 def tile_loop(net: str, source: tuple[str, int, int]) -> Callable[[], Pixels]:
     """Baseline (b): the same weights through spandrel, in tiles as Real-ESRGAN's script cuts them.
 
-    spandrel does not know the layout of our restorer; there the tile loop runs our own module.
+    spandrel does not know the layout of our restorer; there the tile loop runs our own module. Nor
+    does it know the back-projection of our faithful upscalers, which the loop is spared.
     """
     import torch
 
