@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from enhancer_worker.matting.colours import weighed_by_colour
+from enhancer_worker.matting.guided import resized
 
 Plane = NDArray[np.float32]
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """A net: (B, 3, S, S), float32, [0, 1] to (B, 2, S, S), [0, 1], valid until the next call."""
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom, pixels of the picture."""
 
 SIDE = 256
 """Width and height of what the net sees, pixels."""
@@ -34,8 +37,8 @@ class CoarseMatte:
     """(S, S), float32, [0, 1]."""
     doubt: Plane
     """(S, S), float32, [0, 1]: the error that is expected of alpha."""
-    box: tuple[int, int, int, int]
-    """Left, top, right and bottom of what it covers, pixels of the picture."""
+    box: Box
+    """What it covers."""
     agreement: float = 1.0
     """Least intersection over union of what was found in two looks at the same."""
 
@@ -45,7 +48,8 @@ def coarse_matte(run: Run, pixels: NDArray[np.uint8]) -> CoarseMatte:
 
     Colours are heard after each look: what the first one left undecided, such as a strap of the
     same leather as another one, must be within what the second one covers. All else is taken for
-    background.
+    background, unless the product turns out to leave that: then colours are heard once more, up to
+    the border of the picture. The net is not asked again, as it has seen that part already.
 
     Args:
         run: the net.
@@ -58,16 +62,18 @@ def coarse_matte(run: Run, pixels: NDArray[np.uint8]) -> CoarseMatte:
     if box is None:
         return matte
     seen, closer = _look(run, pixels, box)
-    return _coloured(seen, _joined(matte, closer))
+    close = _coloured(seen, _joined(matte, closer))
+    wider = _widened(close, matte.box)
+    if wider == box:
+        return close
+    return _coloured(shrunken(pixels, wider, (SIDE, SIDE)), _part(_pasted(matte, close), wider))
 
 
 def _coloured(seen: NDArray[np.uint8], matte: CoarseMatte) -> CoarseMatte:
     return replace(matte, alpha=weighed_by_colour(seen, matte.alpha, matte.doubt))
 
 
-def _look(
-    run: Run, pixels: NDArray[np.uint8], box: tuple[int, int, int, int]
-) -> tuple[NDArray[np.uint8], CoarseMatte]:
+def _look(run: Run, pixels: NDArray[np.uint8], box: Box) -> tuple[NDArray[np.uint8], CoarseMatte]:
     """What the net is shown, (SIDE, SIDE, 3), uint8, RGB, and what it makes of that."""
     seen = shrunken(pixels, box, (SIDE, SIDE))
     planes = seen.astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255)
@@ -79,9 +85,7 @@ def _look(
     return seen, CoarseMatte(alpha, doubt, box, agreement)
 
 
-def shrunken(
-    pixels: NDArray[np.uint8], box: tuple[int, int, int, int], size: tuple[int, int]
-) -> NDArray[np.uint8]:
+def shrunken(pixels: NDArray[np.uint8], box: Box, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Show a part of a picture on the grid of a coarse alpha.
 
     Args:
@@ -97,7 +101,7 @@ def shrunken(
     return np.asarray(cut.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))
 
 
-def _close_up(alpha: Plane, whole: tuple[int, int, int, int]) -> tuple[int, int, int, int] | None:
+def _close_up(alpha: Plane, whole: Box) -> Box | None:
     """What to look at once more: all that was found with a margin; None where that is all."""
     found = alpha >= SURE
     if not found.any():
@@ -115,30 +119,56 @@ def _close_up(alpha: Plane, whole: tuple[int, int, int, int]) -> tuple[int, int,
     return round(left), round(top), round(right), round(bottom)
 
 
+def _widened(close: CoarseMatte, whole: Box) -> Box:
+    """The box, up to the picture's border on each side where the product leaves it."""
+    found = close.alpha >= SURE
+    rims = (found[:, 0], found[0], found[:, -1], found[-1])
+    sides = zip(rims, close.box, whole, strict=True)
+    left, top, right, bottom = (edge if rim.any() else side for rim, side, edge in sides)
+    return left, top, right, bottom
+
+
+def _pasted(whole: CoarseMatte, close: CoarseMatte) -> CoarseMatte:
+    """What is known of the whole picture, with what was found from close in its place."""
+    left, top, right, bottom = (round(value) for value in _on_grid(close.box, whole.box))
+    alpha, doubt = whole.alpha.copy(), whole.doubt.copy()
+    for plane, found in ((alpha, close.alpha), (doubt, close.doubt)):
+        plane[top:bottom, left:right] = resized(found, (right - left, bottom - top))
+    return replace(whole, alpha=alpha, doubt=doubt, agreement=close.agreement)
+
+
 def _joined(first: CoarseMatte, second: CoarseMatte) -> CoarseMatte:
     """Mean of two looks on the grid of the second one; where one doubts more, it counts less.
 
     From close the net sees finer edges, from afar what else there is.
     """
-    alpha, doubt = (_cut(plane, first, second) for plane in (first.alpha, first.doubt))
-    weight = (doubt + LEAST_DOUBT) / (doubt + second.doubt + 2 * LEAST_DOUBT)
-    overlap = _overlap(alpha >= SURE, second.alpha >= SURE)
+    far = _part(first, second.box)
+    weight = (far.doubt + LEAST_DOUBT) / (far.doubt + second.doubt + 2 * LEAST_DOUBT)
+    overlap = _overlap(far.alpha >= SURE, second.alpha >= SURE)
     return CoarseMatte(
-        alpha + weight * (second.alpha - alpha),
-        doubt + weight * (second.doubt - doubt),
+        far.alpha + weight * (second.alpha - far.alpha),
+        far.doubt + weight * (second.doubt - far.doubt),
         second.box,
         min(first.agreement, second.agreement, overlap),
     )
 
 
-def _cut(plane: Plane, first: CoarseMatte, second: CoarseMatte) -> Plane:
-    """What one look found in the part that another one covers."""
-    _, _, width, height = first.box
-    left, top, right, bottom = second.box
+def _part(whole: CoarseMatte, box: Box) -> CoarseMatte:
+    """What was found in the whole picture, on a grid of its own for the part in a box."""
+    place = _on_grid(box, whole.box)
+    alpha, doubt = (
+        np.asarray(Image.fromarray(plane).resize((SIDE, SIDE), Image.Resampling.BILINEAR, place))
+        for plane in (np.ascontiguousarray(whole.alpha), np.ascontiguousarray(whole.doubt))
+    )
+    return replace(whole, alpha=alpha, doubt=doubt, box=box)
+
+
+def _on_grid(box: Box, whole: Box) -> tuple[float, float, float, float]:
+    """A box in pixels of the grid over the whole picture."""
+    _, _, width, height = whole
+    left, top, right, bottom = box
     across, down = SIDE / width, SIDE / height
-    box = (left * across, top * down, right * across, bottom * down)
-    image = Image.fromarray(np.ascontiguousarray(plane))
-    return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box))
+    return left * across, top * down, right * across, bottom * down
 
 
 def _overlap(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> float:

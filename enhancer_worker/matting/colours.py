@@ -35,13 +35,15 @@ def weighed_by_colour(pixels: NDArray[np.uint8], alpha: Plane, doubt: Plane) -> 
     Args:
         pixels: (H, W, 3), uint8, RGB.
         alpha: (H, W), float32, [0, 1]: what the net has found.
-        doubt: (H, W), float32, [0, 1]: the error that it expects of that.
+        doubt: (H, W), float32, [0, 1]: the error that it expects of that, beyond which its alpha
+            is no evidence.
 
     Returns:
         (H, W), float32, [0, 1]; alpha as it is where one of the sides is all but empty.
     """
     bins = _bins(pixels)
-    clipped = np.clip(alpha, 1 - NET_SURE, NET_SURE)
+    floor = np.clip(doubt, 1 - NET_SURE, 0.5)
+    clipped = np.clip(alpha, floor, 1 - floor)
     logits = np.log(clipped / (1 - clipped))
     weighed = alpha
     for _ in range(ROUNDS):

@@ -10,15 +10,19 @@ from scipy import ndimage
 Plane = NDArray[np.float32]
 
 
-def guided_coefficients(guide: NDArray[np.float32], alpha: Plane, radius: int, eps: float) -> Plane:
+def guided_coefficients(
+    guide: NDArray[np.float32], alpha: Plane, weight: Plane, radius: int, eps: float
+) -> Plane:
     """Fit alpha as a linear function of colour in every window, and average the windows.
 
     Guided Image Filtering (He, Sun and Tang 2013, TPAMI 35(6)) with a colour guide. Beyond the
     border the picture goes on as it ends, so that a product that the border cuts is no edge.
+    What we changed: pixels are weighed, so that those whose alpha is sure decide about the others.
 
     Args:
         guide: (H, W, 3), float32, [0, 1].
         alpha: (H, W), float32, [0, 1].
+        weight: (H, W), float32, above 0.
         radius: of the windows, pixels.
         eps: variance of colour, of 1, below which nothing counts as an edge.
 
@@ -27,8 +31,14 @@ def guided_coefficients(guide: NDArray[np.float32], alpha: Plane, radius: int, e
     """
     size = 2 * radius + 1
 
-    def mean(plane: Plane) -> Plane:
+    def plain_mean(plane: Plane) -> Plane:
         averaged: Plane = ndimage.uniform_filter(plane, size, mode="nearest")
+        return averaged
+
+    share = np.float32(1) / plain_mean(weight)
+
+    def mean(plane: Plane) -> Plane:
+        averaged: Plane = plain_mean(plane * weight) * share
         return averaged
 
     channels = [np.ascontiguousarray(guide[..., c]) for c in range(3)]
@@ -46,7 +56,7 @@ def guided_coefficients(guide: NDArray[np.float32], alpha: Plane, radius: int, e
     }
     weights = _solved(spread, together)
     constant = mean_alpha - sum(w * m for w, m in zip(weights, means, strict=True))
-    return np.stack([mean(plane) for plane in (*weights, constant)], axis=2)
+    return np.stack([plain_mean(plane) for plane in (*weights, constant)], axis=2)
 
 
 def guided_alpha(

@@ -55,6 +55,17 @@ def test_colours__say_little_where_both_sides_have_the_same(level: float) -> Non
     assert ((noisy > 0.5) == (alpha > 0.5)).mean() > 0.9
 
 
+def test_colours__outvote_a_net_that_expects_to_be_wrong() -> None:
+    strap = np.zeros_like(INSIDE)
+    strap[0:16, 24:40] = True
+    pixels = picture(RED, BLUE)
+    pixels[strap] = RED
+    alpha = unsure(strap, 0.01)
+    for doubt, is_product in ((0.0, False), (0.2, True)):
+        doubts = np.where(strap, np.float32(doubt), np.float32(0))
+        assert (weighed_by_colour(pixels, alpha, doubts)[4, 32] > 0.9) == is_product
+
+
 def test_colours__do_not_outvote_a_net_that_is_sure() -> None:
     label = np.zeros_like(INSIDE)
     label[24:40, 24:40] = True

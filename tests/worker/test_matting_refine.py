@@ -69,7 +69,8 @@ def test_guided__finds_the_edge_that_a_coarse_alpha_has_blurred() -> None:
     mask = disc((240, 240), (60, 50, 180, 190), soft=0.6)
     pixels, truth = on_blue(mask), np.asarray(mask, np.float32) / 255
     blurred = np.asarray(mask.filter(ImageFilter.GaussianBlur(1)), np.float32) / 255
-    coefficients = guided_coefficients(pixels.astype(np.float32) / 255, blurred, 6, 1e-4)
+    guide, even = pixels.astype(np.float32) / 255, np.ones_like(blurred)
+    coefficients = guided_coefficients(guide, blurred, even, 6, 1e-4)
     rows, columns = np.indices(truth.shape)
     result = guided_alpha(pixels, coefficients, rows.ravel(), columns.ravel()).reshape(truth.shape)
     # The rest is a gain of slightly less than one, which `full_alpha` undoes.
@@ -80,9 +81,39 @@ def test_guided__finds_the_edge_that_a_coarse_alpha_has_blurred() -> None:
 def test_guided__keeps_alpha_of_a_flat_picture() -> None:
     flat = np.full((40, 40, 3), 120, np.uint8)
     alpha = np.full((40, 40), 0.25, np.float32)
-    coefficients = guided_coefficients(flat.astype(np.float32) / 255, alpha, 4, 1e-4)
+    guide, even = flat.astype(np.float32) / 255, np.ones_like(alpha)
+    coefficients = guided_coefficients(guide, alpha, even, 4, 1e-4)
     some = np.array([0, 20, 39])
     np.testing.assert_allclose(guided_alpha(flat, coefficients, some, some), 0.25, atol=1e-3)
+
+
+def test_guided__lets_sure_pixels_decide_about_the_others() -> None:
+    truth = np.zeros((40, 40), np.float32)
+    truth[:, 20:] = 1
+    pixels = on_blue(Image.fromarray((truth * 255).astype(np.uint8)))
+    beside = np.roll(truth, -4, axis=1)  # an edge four pixels too far out
+    beside[:, :4], beside[:, -4:] = 0, 1
+    sure = np.where(np.abs(np.arange(40) - 18) < 6, np.float32(0.01), np.float32(1))
+    weight = np.broadcast_to(sure, truth.shape).astype(np.float32)
+    errors = []
+    for one in (np.ones_like(truth), weight):
+        found = guided_coefficients(pixels.astype(np.float32) / 255, beside, one, 8, 1e-4)
+        across = np.arange(40)
+        alpha = guided_alpha(pixels, found, np.full(40, 20), across)
+        errors.append(np.abs(alpha - truth[20]).mean())
+    assert errors[0] > 0.1
+    assert errors[1] < 0.4 * errors[0]
+
+
+def test_full_alpha__leaves_no_veil_where_the_coarse_edge_lies_beside_the_true_one() -> None:
+    size = (640, 512)
+    mask = disc(size, (170, 106, 470, 406), soft=1)
+    pixels, truth = on_blue(mask), np.asarray(mask)
+    beside = disc(size, (166, 102, 474, 410), soft=2).resize((SIDE, SIDE), Image.Resampling.BOX)
+    coarse = np.asarray(beside, np.float32) / 255
+    alpha = full_alpha(pixels, CoarseMatte(coarse, 0 * coarse, (0, 0, *size)))
+    assert alpha[truth == 0].max() <= 25
+    assert alpha[truth == 255].min() >= 247
 
 
 def test_full_alpha__is_sharp_at_full_resolution_and_keeps_a_hole_open() -> None:
@@ -140,6 +171,38 @@ def test_coarse_matte__looks_closer_at_all_that_has_the_products_colours() -> No
     assert matte.box[1] == 0
     found = matte.alpha[:, matte.alpha.max(axis=0) >= 0.5]
     assert (found[: SIDE // 4].mean(axis=1) > 0.8).all()
+
+
+class CutShort(RedIsProduct):
+    """Of the whole picture, takes a square for the disc and misses the upper third."""
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        planes = super().__call__(batch)
+        if self.calls <= 2:
+            planes[0, 0, : SIDE // 3] = 0
+            planes[0, 1, : SIDE // 3] = 0.05
+            planes[0, 0, 110:205, 84:172] = 1
+        return planes
+
+
+def test_coarse_matte__follows_a_product_beyond_what_it_looked_at_from_close() -> None:
+    band = Image.new("L", (600, 500))
+    draw = ImageDraw.Draw(band)
+    draw.rectangle((270, 0, 330, 420), fill=255)
+    draw.ellipse((220, 230, 380, 390), fill=255)
+    run = CutShort()
+    matte = coarse_matte(run, on_blue(band))
+    assert run.calls == 4
+    left, top, right, bottom = matte.box
+    assert (top, bottom < 500, left > 0, right < 600) == (0, True, True, True)
+    across = round((300 - left) / (right - left) * SIDE)
+    assert matte.alpha[4 : SIDE - 40, across].min() > 0.7
+
+
+def test_coarse_matte__stays_close_where_the_product_ends() -> None:
+    matte = coarse_matte(RedIsProduct(), on_blue(disc((600, 500), (250, 200, 400, 320))))
+    assert matte.box[0] > 0
+    assert matte.box[1] > 0
 
 
 def test_coarse_matte__is_the_mean_of_a_picture_and_its_mirror_image() -> None:
