@@ -66,7 +66,7 @@ def coarse_matte(run: Run, pixels: NDArray[np.uint8]) -> CoarseMatte:
     wider = _widened(close, matte.box)
     if wider == box:
         return close
-    return _coloured(shrunken(pixels, wider, (SIDE, SIDE)), _part(_pasted(matte, close), wider))
+    return _coloured(_shrunken(pixels, wider), _part(_pasted(matte, close), wider))
 
 
 def _coloured(seen: NDArray[np.uint8], matte: CoarseMatte) -> CoarseMatte:
@@ -75,7 +75,7 @@ def _coloured(seen: NDArray[np.uint8], matte: CoarseMatte) -> CoarseMatte:
 
 def _look(run: Run, pixels: NDArray[np.uint8], box: Box) -> tuple[NDArray[np.uint8], CoarseMatte]:
     """What the net is shown, (SIDE, SIDE, 3), uint8, RGB, and what it makes of that."""
-    seen = shrunken(pixels, box, (SIDE, SIDE))
+    seen = _shrunken(pixels, box)
     planes = seen.astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255)
     plain = run(np.ascontiguousarray(planes))[0].copy()
     # What is wrong in the mirror image is often not the same.
@@ -85,20 +85,11 @@ def _look(run: Run, pixels: NDArray[np.uint8], box: Box) -> tuple[NDArray[np.uin
     return seen, CoarseMatte(alpha, doubt, box, agreement)
 
 
-def shrunken(pixels: NDArray[np.uint8], box: Box, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Show a part of a picture on the grid of a coarse alpha.
-
-    Args:
-        pixels: (H, W, 3), uint8, RGB.
-        box: left, top, right and bottom of the part, pixels.
-        size: width and height of the grid, pixels.
-
-    Returns:
-        (height, width, 3), uint8, RGB.
-    """
+def _shrunken(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
+    """A part of a picture as the net sees it: (SIDE, SIDE, 3), uint8, RGB."""
     left, top, right, bottom = box
     cut = Image.fromarray(np.ascontiguousarray(pixels[top:bottom, left:right]))
-    return np.asarray(cut.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))
+    return np.asarray(cut.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0))
 
 
 def _close_up(alpha: Plane, whole: Box) -> Box | None:

@@ -36,4 +36,4 @@ def cut_out(run: Run, pixels: Pixels) -> CutOut:
     """
     matte = coarse_matte(run, pixels)
     alpha = full_alpha(pixels, matte)
-    return CutOut(foreground(pixels, alpha), alpha, confidence(matte, pixels))
+    return CutOut(foreground(pixels, alpha), alpha, confidence(matte))

@@ -32,7 +32,7 @@ def samples(run: Run, data: Path, count: int) -> tuple[Array, Array]:
     """Signs of held-out composites and whether each was cut out well.
 
     Returns:
-        (N, 4) and (N,) of 0 and 1.
+        (N, 3) and (N,) of 0 and 1.
     """
     products = read_cutouts(data / "cutouts", held_out=True)
     scenery = read_scenery(data, held_out=True)
@@ -44,7 +44,7 @@ def samples(run: Run, data: Path, count: int) -> tuple[Array, Array]:
         picture, truth = (np.rint(plane * 255).astype(np.uint8) for plane in sample)
         matte = coarse_matte(run, picture)
         figures = region_figures(full_alpha(picture, matte), truth)
-        found.append(signs(matte, picture))
+        found.append(signs(matte))
         good.append(figures["iou"] >= GOOD_IOU)
     return np.array(found), np.array(good, np.float64)
 
