@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,38 +32,44 @@ def pyramid() -> tuple[Floats, ...]:
     return tuple(level.astype(np.float32) for level in levels)
 
 
-def sample(across: Floats, along: Floats, footprint: Floats) -> Floats:
+def sample(
+    across: Floats, along: Floats, footprint: Floats, kinds: Sequence[str] = KINDS
+) -> Floats:
     """Look the tile up.
 
     Args:
         across: coordinates, surface units, any shape.
         along: likewise.
         footprint: how much of the surface a pixel covers, surface units, the same shape.
+        kinds: the channels that are wanted, of `KINDS`.
 
     Returns:
-        (..., 4), float32, [0, 1], averaged over about the footprint.
+        (..., kinds), float32, [0, 1], averaged over about the footprint.
     """
+    channels = [KINDS.index(kind) for kind in kinds]
     texels = np.maximum(footprint * (TILE / SPAN), 1)
     level = np.clip(np.log2(texels), 0, _LEVELS - 1.001)
-    result = np.zeros((*across.shape, len(KINDS)), np.float32)
+    result = np.zeros((*across.shape, len(kinds)), np.float32)
     for number, tile in enumerate(pyramid()):
         weight = np.clip(1 - np.abs(level - number), 0, 1)
         here = weight > 0
         if here.any():
-            found = _bilinear(tile, across[here], along[here])
+            found = _bilinear(tile[..., channels], across[here], along[here])
             result[here] += weight[here][:, None].astype(np.float32) * found
     return result
 
 
 def _bilinear(tile: Floats, across: Floats, along: Floats) -> Floats:
     side = tile.shape[0]
+    last = side - 1  # a side is a power of two, so that a mask repeats the tile
+    texels = tile.reshape(side * side, -1)
     x, y = (c / SPAN * side - 0.5 for c in (across, along))
     left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
     fx, fy = (x - left)[:, None].astype(np.float32), (y - top)[:, None].astype(np.float32)
-    left, top = left % side, top % side
-    right, bottom = (left + 1) % side, (top + 1) % side
-    upper = tile[top, left] * (1 - fx) + tile[top, right] * fx
-    lower = tile[bottom, left] * (1 - fx) + tile[bottom, right] * fx
+    right, below = (left + 1) & last, ((top + 1) & last) * side
+    left, above = left & last, (top & last) * side
+    upper = texels.take(above + left, 0) * (1 - fx) + texels.take(above + right, 0) * fx
+    lower = texels.take(below + left, 0) * (1 - fx) + texels.take(below + right, 0) * fx
     result: Floats = upper * (1 - fy) + lower * fy
     return result
 

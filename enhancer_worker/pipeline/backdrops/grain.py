@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from enhancer_worker.nets.backdrop_conditions import BackdropConditions
 from enhancer_worker.nets.backdrop_maps import FOCAL, VANISHING, placing
-from enhancer_worker.nets.backdrop_noise import KINDS, sample
+from enhancer_worker.nets.backdrop_noise import sample
 from enhancer_worker.pipeline.backdrops.window import Window
 
 Floats = NDArray[np.float32]
@@ -73,7 +73,7 @@ def _texture(
     covered = depth * np.sqrt(depth) / FOCAL * window.width / width / lie.scale * FINER
     covered = np.broadcast_to(covered[:, None], across.shape)
     single = (a.astype(np.float32) for a in (u, v, covered))
-    noise = sample(*single)[..., KINDS.index(kind)]
+    noise = sample(*single, kinds=(kind,))[..., 0]
     # The tile is wider than the texture's own mean tone needs; planks are the network's affair.
     centred = noise - noise.mean()
     share = np.clip((rows - (1 - conditions.horizon)) / 0.02, 0, 1)[:, None]
