@@ -72,8 +72,8 @@ def _texture(
     v = (across * sin + along * cos) / lie.scale * FINER + lie.offset[0]
     covered = depth * np.sqrt(depth) / FOCAL * window.width / width / lie.scale * FINER
     covered = np.broadcast_to(covered[:, None], across.shape)
-    single = (a.astype(np.float32) for a in (u, v, covered))
-    noise = sample(*single, kinds=(kind,))[..., 0]
+    places = (u.astype(np.float32), v.astype(np.float32), covered.astype(np.float32))
+    noise = sample(*places, kinds=(kind,))[..., 0]
     # The tile is wider than the texture's own mean tone needs; planks are the network's affair.
     centred = noise - noise.mean()
     share = np.clip((rows - (1 - conditions.horizon)) / 0.02, 0, 1)[:, None]
