@@ -143,6 +143,16 @@ def test_noise__is_averaged_over_what_a_pixel_covers() -> None:
     assert pyramid()[0].shape == (TILE, TILE, len(KINDS))
 
 
+def test_noise__of_some_kinds_is_the_same() -> None:
+    rng = np.random.default_rng(1)
+    across, along = rng.uniform(-9, 9, (2, 300)).astype(np.float32)
+    footprint = rng.uniform(0, 0.3, 300).astype(np.float32)
+    whole = sample(across, along, footprint)
+    some = sample(across, along, footprint, ("weave", "clouds"))
+    wanted = [KINDS.index("weave"), KINDS.index("clouds")]
+    np.testing.assert_array_equal(some, whole[:, wanted])
+
+
 def test_network_input__is_what_the_zoo_says() -> None:
     given = network_input(WOOD)
     assert given.shape == (1, *(zoo_entry("backdrop_s").input_shape or ()))
