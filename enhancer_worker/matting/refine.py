@@ -23,6 +23,7 @@ BAND = 7
 UNSURE = 2
 """How far beside a coarse edge its own alpha says little, pixels of `GUIDE_SIDE`."""
 UNSURE_WEIGHT = 0.2
+"""What such a pixel, or a half transparent one, counts in a fit."""
 OPEN = 128
 SPANS = ((0.2, 0.8), (0.1, 0.9))
 """What counts as empty and as opaque after either fit: windows leave traces of each other."""

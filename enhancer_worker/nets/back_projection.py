@@ -17,9 +17,8 @@ class BackProjection(nn.Module):
     The result is shrunk as the small picture was, by antialiased bicubic, and what is missing
     there is enlarged and added. Colours of the small picture then stay, whatever a network drew.
 
-    All of it is done before the pixel shuffle, at low resolution, by two small convolutions of
-    fixed kernels. They see differences only, never the picture itself, so that half precision
-    rounds little.
+    All of it is done before the pixel shuffle, at low resolution, by three small convolutions of
+    fixed kernels. They add differences to the network's own, so that half precision rounds little.
 
     Args:
         scale: output pixels per input pixel along one axis.

@@ -62,6 +62,9 @@ def _texture(
     window: Window,
 ) -> Floats:
     """Texture of the floor, about -0.5 to 0.5; 0 above the horizon."""
+    share = np.clip((rows - (1 - conditions.horizon)) / 0.02, 0, 1)[:, None]
+    if not share.any():
+        return np.zeros((len(rows), width), np.float32)
     x = window.left + (np.arange(width) + 0.5) / width * window.width - 0.5
     depth = FOCAL / np.maximum(rows - (1 - conditions.horizon - VANISHING), VANISHING)
     lie = placing(conditions.seed)
@@ -76,6 +79,5 @@ def _texture(
     noise = sample(*places, kinds=(kind,))[..., 0]
     # The tile is wider than the texture's own mean tone needs; planks are the network's affair.
     centred = noise - noise.mean()
-    share = np.clip((rows - (1 - conditions.horizon)) / 0.02, 0, 1)[:, None]
     result: Floats = (centred * share).astype(np.float32)
     return result
