@@ -27,10 +27,12 @@ READY = "Ctrl-C stops everything."
 
 @pytest.fixture
 def heard_interrupts() -> Iterator[None]:
-    """Hand Ctrl-C down even from a suite in the background, where it arrives ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Hand both down even from a suite in the background or below nohup, where they are ignored."""
+    heard = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in heard.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def _processes_of(folder: Path) -> list[str]:

@@ -50,7 +50,7 @@ def test_memory__is_that_of_a_process_group() -> None:
 
 @pytest.mark.slow
 def test_shop__measures_a_real_worker(tmp_path: Path) -> None:
-    with queueing.site(tmp_path) as shop:
+    with queueing.site(tmp_path, "clean") as shop:
         raced = shop.race(Setup("solo", 1), ECHO, 3)
         single = shop.singles(Setup("solo", 1), 2)
     assert raced["uploads"] == 3
@@ -70,6 +70,7 @@ def test_to_markdown__names_the_best() -> None:
         "date": "2026-01-01",
         "hardware": "2 cores",
         "commit": "abc",
+        "recipe": "clean",
         "upload": "400 pixels",
         "neural": {"prefork 1": one},
         "echo": {"prefork 1": {**one, "images_per_minute": 3000.0, "uploads": 200}},
