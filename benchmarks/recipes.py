@@ -15,14 +15,13 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from benchmarks import jobs, page
 from benchmarks.engines import picture
 from benchmarks.rounds import Contender, compete
-from shopimg.contract import BUILT_IN, Deadline, EnhancedImage, with_options
+from shopimg.contract import BUILT_IN, Deadline, EnhancedImage, Recipe, with_options
 
 # ruff: noqa: PLC0415 - the process of a recipe imports what a worker imports, and the parent nothing
 PHOTO = Path(__file__).parents[1] / "demoshop" / "catalogue" / "mug.jpg"
@@ -56,14 +55,12 @@ def prepare(recipe: str, side: int, rounds: int, folder: str) -> Callable[[], di
     pixels = picture(str(PHOTO), side, side)
     watches = jobs.time_networks()
     enhancer = NeuralEnhancer(WorkerConfig(device="cpu", cache_dir=Path(folder)))
-    wanted, seeds = BUILT_IN[recipe], count(1)
 
-    def lap(content: bytes, **options: int) -> dict[str, float]:
+    def lap(content: bytes, wanted: Recipe) -> dict[str, float]:
         for watch in watches.values():
             watch.seconds = 0.0
         started = time.perf_counter()
-        asked = with_options(wanted, {"background.seed": options["seed"]}) if options else wanted
-        images = enhancer.enhance(content, asked, deadline=Deadline(math.inf))
+        images = enhancer.enhance(content, wanted, deadline=Deadline(math.inf))
         total = time.perf_counter() - started
         network = watches["cutout"].seconds if "cutout" in watches else 0.0
         return {"total": total, **seconds_by_step(images), "cutout network": network}
@@ -72,9 +69,10 @@ def prepare(recipe: str, side: int, rounds: int, folder: str) -> Callable[[], di
         laps: dict[str, Laps] = {recipe: []}
         for number in range(rounds + 1):
             content = jobs.jpeg(pixels, comment=str(number))
-            laps[recipe].append(lap(content))
+            laps[recipe].append(lap(content, BUILT_IN[recipe]))
             if recipe == "catalogue":
-                laps.setdefault(OTHER_SCENES, []).append(lap(content, seed=next(seeds)))
+                others = with_options(BUILT_IN[recipe], {"background.seed": 1})
+                laps.setdefault(OTHER_SCENES, []).append(lap(content, others))
         return laps
 
     return run
