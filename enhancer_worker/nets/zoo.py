@@ -45,6 +45,9 @@ class ZooEntry:
 
 
 def _upscaler(scale: int, tier: str, flavour: str) -> ZooEntry:
+    # Only these are projected back: an upload's noise and artefacts are not to return.
+    is_faithful = flavour == "faithful"
+
     def build() -> nn.Module:
         from enhancer_worker.nets.srvgg import (  # noqa: PLC0415 - needs torch
             SRVGG,
@@ -55,8 +58,6 @@ def _upscaler(scale: int, tier: str, flavour: str) -> ZooEntry:
         return SRVGG(SRVGGConfig(scale, *TIERS[tier], back_projection=is_faithful))
 
     convolutions = _UPSCALER_CONVOLUTIONS[tier]
-    # An upload's noise and artefacts are not to be brought back.
-    is_faithful = flavour == "faithful"
     suffix = "" if is_faithful else f"_{flavour}"
     return ZooEntry(
         f"upscale_x{scale}_{tier}{suffix}",
