@@ -174,7 +174,9 @@ def export_entry(
     # References of the literature are only compared with: no engine runs them.
     files = [] if entry.is_reference else export_net(entry, out / f"{entry.name}.safetensors", out)
     known = known_entry(out, entry.name)
-    int8 = {"int8": known["int8"]} if "int8" in known else {}
+    # The same weights in another network, such as one that got a back-projection, need a new one.
+    is_same_net = not entry.net or known.get("net") == entry.net
+    int8 = {"int8": known["int8"]} if "int8" in known and is_same_net else {}
     if material and not entry.is_reference and entry.kind in VARIANTS:
         int8 = {"int8": export_int8(entry, files[0], material)}
     elif not int8:

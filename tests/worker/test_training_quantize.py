@@ -133,6 +133,23 @@ def test_export__keeps_the_int8_version_of_the_same_weights_only(
     assert not list(weights_dir.glob("*.int8.*"))
 
 
+def test_export__keeps_no_int8_version_of_the_network_as_it_was_before(
+    weights_dir: Path, tmp_path: Path
+) -> None:
+    name = "upscale_x2_s"
+    run_export(name, weights_dir, write_data(tmp_path / "data"))
+    manifest = weights_dir / "weights.json"
+    facts = json.loads(manifest.read_text())
+    facts["weights"][name]["net"]["convolutions"] += 1
+    facts["weights"][name]["licence"] = "ours"
+    manifest.write_text(json.dumps(facts))
+    assert export_main([name, "--weights", str(weights_dir)]) == 0
+    record = read_manifest(weights_dir)[name]
+    assert record.int8 is None
+    assert json.loads(manifest.read_text())["weights"][name]["licence"] == "ours"
+    assert not list(weights_dir.glob("*.int8.*"))
+
+
 @pytest.mark.parametrize(("losses", "chosen"), [([0.2, 0.04], True), ([0.2, 0.06], False)])
 def test_export__takes_the_first_variant_that_loses_little(
     losses: list[float],
