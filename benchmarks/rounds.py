@@ -100,7 +100,8 @@ def compete(contenders: Sequence[Contender], rounds: int) -> dict[str, Outcome]:
                     del processes[label]
                     continue
                 time.sleep(REST_SECONDS)
-            _say(f"  round {turn} of {rounds} done")
+            if rounds:
+                _say(f"  round {turn} of {rounds} done")
         for label, connection in processes.items():
             outcomes[label].peak_bytes = _ask(connection, "peak", outcomes[label]) or 0
     return outcomes
