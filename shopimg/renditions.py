@@ -6,10 +6,12 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from django.core.files.base import ContentFile
 from pictures.models import PictureField, PictureFieldFile, PillowPicture
 from PIL import Image
 
 from shopimg import storage
+from shopimg.contract.provenance import UNKNOWN, xmp_packet
 from shopimg.models import EnhancedVariant
 
 FORMATS = ("AVIF", "WEBP", "JPEG")
@@ -52,10 +54,21 @@ def write(variant: EnhancedVariant) -> None:
     wanted = set(names(variant))
     with Image.open(content) as image:
         prepared = PillowPicture.pre_process(image)
+    statement = xmp_packet(variant.provenance.get("digital_source_type", UNKNOWN))
     for sizes in _pictures(variant).values():
         for picture in sizes.values():
             if picture.name in wanted:
-                picture.save(prepared)
+                _save(picture, prepared, statement)
+
+
+def _save(picture: PillowPicture, prepared: Image.Image, statement: bytes) -> None:
+    """Write one size; django-pictures' own ``save`` drops what the file says of its origin."""
+    content = io.BytesIO()
+    picture.resize(prepared).save(
+        content, picture.file_type, exif=b"", icc_profile=b"", xmp=statement
+    )
+    picture.delete()
+    picture.storage.save(picture.name, ContentFile(content.getvalue()))
 
 
 def _pictures(variant: EnhancedVariant) -> Mapping[str, Mapping[int, PillowPicture]]:

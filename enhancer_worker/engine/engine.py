@@ -7,6 +7,7 @@ import logging
 import os
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,7 @@ class Engine:
         self._nets: dict[str, LoadedNet] = {}
         self._costs: dict[tuple[str, str], NetCost | None] = {}
         self._spares: dict[str, LoadedNet] = {}
+        self._exact: dict[str, LoadedNet] = {}
         self._foreign: OrderedDict[tuple[str, str], LoadedNet] = OrderedDict()
         self.placement: Placement = choose_placement(config.device, config.precision)
         if self.placement.device.startswith("cuda"):
@@ -120,8 +122,27 @@ class Engine:
         """
         purpose = Purpose(kind, scale, flavour)
         if purpose not in self._chosen:
-            self._chosen[purpose] = self._choose(purpose)
+            self._chosen[purpose] = self._choose(purpose, self.tier)
         return self._loaded(self._chosen[purpose])
+
+    def exact_net(self, kind: str, scale: int) -> LoadedNet:
+        """Return a network whose result does not depend on what the worker runs on.
+
+        It is the small one, on the CPU in full precision, whatever the settings say.
+
+        Args:
+            kind: ``upscale`` or ``restore``.
+            scale: output pixels per input pixel along one axis.
+
+        Raises:
+            RecipeError: no such network ships.
+            WorkerError: its files are missing or altered.
+        """
+        entry = self._choose(Purpose(kind, scale, "faithful"), tier="s")
+        if entry.name not in self._exact:
+            on_cpu = replace(self.placement, device="cpu", precision="fp32")
+            self._exact[entry.name] = load(entry, on_cpu, self._config)
+        return self._exact[entry.name]
 
     def foreign(self, file: str, sha256: str) -> LoadedNet:
         """Return a network from elsewhere, loading it where it is not one of the last two.
@@ -213,11 +234,10 @@ class Engine:
 
     def close(self) -> None:
         """Unload all networks."""
-        for net in (*self._nets.values(), *self._spares.values(), *self._foreign.values()):
-            net.session.close()
-        self._nets.clear()
-        self._spares.clear()
-        self._foreign.clear()
+        for nets in (self._nets, self._spares, self._exact, self._foreign):
+            for net in nets.values():
+                net.session.close()
+            nets.clear()
 
     @functools.cached_property
     def _shipped(self) -> dict[str, ZooEntry]:
@@ -228,13 +248,13 @@ class Engine:
             if name in listed and not entry.is_reference
         }
 
-    def _choose(self, purpose: Purpose) -> ZooEntry:
-        entry = choose_entry(self._shipped.values(), purpose, self.tier)
+    def _choose(self, purpose: Purpose, tier: str) -> ZooEntry:
+        entry = choose_entry(self._shipped.values(), purpose, tier)
         if entry is None:
             raise RecipeError(f"This worker has no network for {purpose}, only {self._names()}.")
         if entry.flavour != purpose.flavour:
             logger.warning("No network ships for %s; %s runs.", purpose, entry.name)
-        best = choose_entry(self._zoo.values(), purpose, self.tier)
+        best = choose_entry(self._zoo.values(), purpose, tier)
         if best is not None and entry.tier != best.tier:
             logger.warning(
                 "No network of tier %s ships for %s; %s runs.", best.tier, purpose, entry.name

@@ -16,7 +16,13 @@ from enhancer_worker.pipeline.encode import EncodedFile, encode, encode_mask
 from enhancer_worker.pipeline.guards import keep_neutral, lock_white
 from enhancer_worker.pipeline.judging import Judge
 from enhancer_worker.pipeline.locks import check_locks
-from enhancer_worker.pipeline.step_cache import SCENE_STEPS, StepCache, before_scene, cache_key
+from enhancer_worker.pipeline.step_cache import (
+    SCENE_STEPS,
+    StepCache,
+    before_cutout,
+    before_scene,
+    cache_key,
+)
 from enhancer_worker.pipeline.steps.backdrop import backdrop
 from enhancer_worker.pipeline.steps.cutout import cutout
 from enhancer_worker.pipeline.steps.frame import frame
@@ -134,7 +140,7 @@ class _RecipeRun:
         self._done: _Contexts = {}
         # Apart: roles that enlarge further go on from what was not corrected yet.
         self._judgements: _Contexts = {}
-        self._before_scenes: _Contexts = {}
+        self._prepared: _Contexts = {}
 
     def images(self) -> list[EnhancedImage]:
         """Finish all in the recipe's order."""
@@ -184,19 +190,25 @@ class _RecipeRun:
 
     def _made(self, steps: tuple[Step, ...]) -> Context:
         """Take all steps, but for those that an earlier image or job has taken."""
-        prepared = before_scene(steps)
-        if prepared not in self._before_scenes:
-            self._before_scenes[prepared] = self._prepared(prepared)
-        return self._follow(steps, prepared)
+        return self._follow(steps, self._prepare(before_scene(steps)))
 
-    def _prepared(self, steps: tuple[Step, ...]) -> Context:
+    def _prepare(self, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+        """Fill in what is made before scenes; return the steps, where it is found."""
+        if steps not in self._prepared:
+            self._prepared[steps] = self._remembered(steps)
+        return steps
+
+    def _remembered(self, steps: tuple[Step, ...]) -> Context:
         if self._memory is None or not steps:
             return self._judged(steps, self._follow(steps))
         key = self._memory.key(steps)
         known = self._memory.cache.get(key)
         if known is not None:
             return _cached(known)
-        context = self._judged(steps, self._follow(steps))
+        # With another mask, what was before the cut-out is known still.
+        begun = before_cutout(steps)
+        begun_at = self._prepare(begun) if begun != steps else None
+        context = self._judged(steps, self._follow(steps, begun_at))
         self._memory.cache.put(key, context)
         return context
 
@@ -217,7 +229,7 @@ class _RecipeRun:
         """Return how many steps were taken already, and what they made."""
         shared = max((n for n in range(len(steps) + 1) if steps[:n] in self._done), default=0)
         if prepared is not None and shared <= len(prepared):
-            return len(prepared), self._before_scenes[prepared]
+            return len(prepared), self._prepared[prepared]
         if () not in self._done:
             self._done[()] = self._original
         return shared, self._done[steps[:shared]]
@@ -236,7 +248,7 @@ class _RecipeRun:
         begun = {wanted.steps[:n] for wanted in later for n in range(len(wanted.steps) + 1)}
         self._done = _kept(self._done, begun)
         self._judgements = _kept(self._judgements, begun)
-        self._before_scenes = _kept(self._before_scenes, begun)
+        self._prepared = _kept(self._prepared, begun)
 
 
 def _with_report(

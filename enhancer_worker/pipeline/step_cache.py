@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import itertools
 import json
 import os
 import time
@@ -20,7 +21,7 @@ from enhancer_worker.engine.measuring import machine_facts, package_version
 from enhancer_worker.nets.manifest import WeightsRecord, read_manifest
 from enhancer_worker.pipeline.context import Context
 from enhancer_worker.pipeline.context_file import pack, unpack
-from shopimg.contract import Backdrop, Frame, Step
+from shopimg.contract import Backdrop, Cutout, Frame, Step
 
 SCENE_STEPS = (Frame, Backdrop)
 """Operations that are quick, and whose options people try: what comes before them is remembered."""
@@ -37,12 +38,25 @@ def before_scene(steps: Sequence[Step]) -> tuple[Step, ...]:
     >>> [step.name for step in before_scene(SCENE.roles[0].steps)]
     ['restore', 'upscale', 'cutout']
     """
-    scenes = [number for number, step in enumerate(steps) if isinstance(step, SCENE_STEPS)]
-    return tuple(steps[: scenes[0]] if scenes else steps)
+    return _before(steps, SCENE_STEPS)
+
+
+def before_cutout(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """Return the steps up to the one whose mask a reviewer may correct.
+
+    >>> from shopimg.contract import SCENE
+    >>> [step.name for step in before_cutout(SCENE.roles[0].steps)]
+    ['restore', 'upscale']
+    """
+    return _before(steps, (Cutout, *SCENE_STEPS))
+
+
+def _before(steps: Sequence[Step], kinds: tuple[type[Step], ...]) -> tuple[Step, ...]:
+    return tuple(itertools.takewhile(lambda step: not isinstance(step, kinds), steps))
 
 
 class StepCache:
-    """Pictures that are cut out already: the last ones in memory, more in files.
+    """Pictures enhanced or cut out already: the last ones in memory, more in files.
 
     The files are shared by all workers of a machine. Whoever writes one deletes those that were
     not used for longest, until all fit the limit. A damaged file counts as none.

@@ -107,7 +107,9 @@ def held_out_pictures(pairs: MattingPairs, kind: str, side: int) -> list[HeldOut
 
 
 def read_scenery(data: Path, *, held_out: bool = False, labels: Path | None = None) -> Scenery:
-    """Backgrounds to train on, or those to judge on; no place is in both.
+    """Backgrounds to train on, or those to judge on; no picture is in both.
+
+    Views of one place may be on both sides, and textures are: only what is cut out is new.
 
     Args:
         data: folder with `photos/` and so on.

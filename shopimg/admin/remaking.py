@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from shopimg import permissions
 from shopimg.admin.answers import Answer
 from shopimg.admin.readonly import person
 from shopimg.contract import Backdrop, EnhancementError, RecipeError
-from shopimg.contract.steps.scene import GENERATED, LARGEST_SEED, SHADOW_MODES, STYLES
+from shopimg.contract.steps.scene import BRAND, GENERATED, LARGEST_SEED, SHADOW_MODES, STYLES
 from shopimg.models import EnhancedVariant
 from shopimg.services import masks, photographs, remaking
 from shopimg.services.requests import Request
@@ -38,6 +38,7 @@ STYLE_LABELS: Mapping[str, Any] = {
     "fabric": gettext_lazy("Fabric"),
     "interior_bokeh": gettext_lazy("Room, out of focus"),
     "outdoor_bokeh": gettext_lazy("Outdoors, out of focus"),
+    BRAND: gettext_lazy("The shop's own"),
 }
 SHADOW_LABELS: Mapping[str, Any] = {
     "none": gettext_lazy("None"),
@@ -80,7 +81,7 @@ def scene_form(variant: EnhancedVariant) -> SceneForm | None:
     light = f"{scene.light_direction:g}"
     lights = LIGHT_LABELS if light in LIGHT_LABELS else {light: f"{light}°", **LIGHT_LABELS}
     return SceneForm(
-        styles=_choices(STYLES, STYLE_LABELS, scene.style) if _is_ours(scene) else [],
+        styles=_choices(_styles(scene), STYLE_LABELS, scene.style) if _is_ours(scene) else [],
         shadows=_choices(SHADOW_MODES, SHADOW_LABELS, scene.shadow_mode),
         lights=_choices(lights, lights, light),
         seed=scene.seed,
@@ -171,6 +172,11 @@ def _job_url(request: Request, site: str) -> str:
 
 def _is_ours(scene: Backdrop) -> bool:
     return scene.generator == GENERATED
+
+
+def _styles(scene: Backdrop) -> Sequence[str]:
+    """Offer the shop's own style only where the recipe knows that there is one."""
+    return (*STYLES, BRAND) if BRAND in (scene.style, *scene.further_styles) else STYLES
 
 
 def _choices(values: Any, labels: Mapping[str, Any], present: str) -> Choices:

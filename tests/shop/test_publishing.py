@@ -14,6 +14,7 @@ from PIL import Image, ImageCms
 
 from shopimg import renditions, storage
 from shopimg.contract import CapacityError, InvalidTransitionError
+from shopimg.contract.provenance import COMPOSITE_WITH_GENERATED, declared_source_type
 from shopimg.models import EnhancedVariant
 from shopimg.services import publishing, reviews
 from shopimg.states import ReviewState
@@ -186,6 +187,18 @@ def test_renditions__every_format_and_size_can_be_read(publish: Publish) -> None
                 image.load()
                 assert Image.MIME[image.format or ""] == mime_type
                 assert (image.width, image.height) == (file.width, round(file.width * 0.8))
+
+
+def test_renditions__state_the_origin_that_the_original_states(publish: Publish) -> None:
+    result = builders.enhanced((900, 600))
+    made = replace(result, digital_source_type=COMPOSITE_WITH_GENERATED)
+    (draft,) = builders.finished(builders.photo(), [made])
+    variant = reviews.approve(draft, by=builders.reviewer("ada"))
+    publishing.make_renditions(variant)
+    for files in renditions.sources(variant).values():
+        for file in files:
+            with storage.published().open(file.name) as content, Image.open(content) as image:
+                assert declared_source_type(image.info["xmp"]) == COMPOSITE_WITH_GENERATED
 
 
 def test_renditions__of_a_picture_with_a_colour_profile(publish: Publish) -> None:

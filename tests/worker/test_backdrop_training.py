@@ -3,16 +3,21 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
-from safetensors.torch import load_file
-from torch import nn
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
-from enhancer_worker.nets.backdrop_generator import BackdropGenerator, BackdropGeneratorConfig
+from enhancer_worker.nets.backdrop_generator import (
+    FREE,
+    BackdropGenerator,
+    BackdropGeneratorConfig,
+)
 from enhancer_worker.nets.backdrop_input import NUMBERS, PLANES, network_input
 from enhancer_worker.nets.backdrop_maps import MAPS, SIDE
 from enhancer_worker.training.args import TrainingArgsError
@@ -39,6 +44,7 @@ from enhancer_worker.training.backdrops.shading import encoded, linear, shade
 from enhancer_worker.training.catalogue import TooFewPhotosError
 from enhancer_worker.training.data import NoTrainingImagesError
 
+F32, BF16 = torch.float32, torch.bfloat16
 TINY = BackdropGeneratorConfig((16, 16, 16, 16, 16), (1, 1, 1, 1, 1), mapped=16, texture=8)
 
 
@@ -329,24 +335,81 @@ def test_fit__trains_and_resumes(objective: str, prepared: Path, tmp_path: Path)
 
 
 @pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(("bf16_part", "kinds"), [(0.0, {F32}), (1.0, {F32, BF16})])
+@pytest.mark.filterwarnings(*QUIET)
+def test_fit__computes_scores_in_half_precision_and_penalties_in_full(
+    prepared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bf16_part: float,
+    kinds: set[torch.dtype],
+) -> None:
+    scores: list[Tensor] = []
+
+    def build() -> Discriminator:
+        judge = Discriminator((8, 8, 8, 8))
+        judge.register_forward_hook(lambda _module, _given, found: scores.append(found))
+        return judge
+
+    monkeypatch.setattr(fit_backdrop, "Discriminator", build)
+    module = fit_backdrop.fit(run_args(prepared, tmp_path, bf16_part=bf16_part, first_part=0.0))
+    assert {found.dtype for found in scores} == kinds
+    assert {p.dtype for p in module.parameters()} == {F32}
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.filterwarnings(*QUIET)
+def test_fit__trains_the_generator_of_the_textbooks(prepared: Path, tmp_path: Path) -> None:
+    module = fit_backdrop.fit(run_args(prepared, tmp_path, net="dcgan", objective="dcgan"))
+    assert module.clock.step == 3
+    DCGANGenerator().load_state_dict(load_file(tmp_path / "dcgan.safetensors"))
+
+
+@pytest.mark.usefixtures("tiny")
 @pytest.mark.filterwarnings(*QUIET)
 def test_fit__teaches_a_shop_its_own_style(tmp_path: Path) -> None:
     photos = tmp_path / "brand_photos"
     photos.mkdir()
     rng = np.random.default_rng(0)
-    for number in range(12):
+    for number in range(16):
         picture = np.full((40, 60, 3), rng.integers(100, 200, 3), np.uint8)
+        picture[:25, :30] = rng.integers(100, 200, 3)
         picture[25:] //= 2
         Image.fromarray(picture).save(photos / f"photo{number}.png")
     training, held_out = read_any(photos, "brand")
-    assert len(training) + len(held_out) in {12, 13}
+    assert len(training) + len(held_out) == 16
     assert {sample.conditions.style for sample in training} == {"brand"}
     assert training[0].conditions.horizon == pytest.approx(0.375, abs=0.1)
     start = tmp_path / "start.safetensors"
-    fit_backdrop.fit(run_args(photos, tmp_path / "first", max_steps=1, validate_steps=1))
-    (tmp_path / "first" / "backdrop_s.safetensors").rename(start)
-    module = fit_backdrop.fit(run_args(photos, tmp_path / "second", init_from=start))
-    assert module.clock.step == 3
+    save_file(BackdropGenerator(TINY).state_dict(), start)
+    options = {"init_from": start, "style": "brand", "max_steps": 1, "validate_steps": 1}
+    module = fit_backdrop.fit(run_args(photos, tmp_path / "taught", **options))
+    behind, first = (
+        cast(BackdropGenerator, net).layouts_behind for net in (module.net, BackdropGenerator(TINY))
+    )
+    number = FREE.index("brand")
+    assert behind[number].abs().max() > 0.01
+    assert torch.equal(behind[:number], first[:number])
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.filterwarnings(*QUIET)
+def test_fit__goes_on_with_the_scenery_of_a_trained_generator(
+    prepared: Path, tmp_path: Path
+) -> None:
+    trained = BackdropGenerator(TINY)
+    with torch.no_grad():
+        trained.layouts_behind.fill_(7.0)
+    start = tmp_path / "start.safetensors"
+    save_file(trained.state_dict(), start)
+    options = {"init_from": start, "max_steps": 1, "validate_steps": 1}
+    module = fit_backdrop.fit(run_args(prepared, tmp_path / "more", **options))
+    assert cast(BackdropGenerator, module.net).layouts_behind.min() > 6.9
+
+
+def test_read_any__asks_what_style_photographs_are(tmp_path: Path) -> None:
+    with pytest.raises(TrainingArgsError, match="say which --style they are"):
+        read_any(tmp_path, "")
 
 
 def test_read_any__needs_enough_photographs(tmp_path: Path) -> None:

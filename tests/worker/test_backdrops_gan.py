@@ -1,6 +1,7 @@
 """Backdrops by the network: sizes, horizons, palettes, grain, and what they say of themselves."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,6 +49,7 @@ ENTRY = ZooEntry(
     net=tiny_net().describe(),
     input_shape=(10, 256, 256),
 )
+STEP = Backdrop(style="marble")
 OWN_ZOO = {"backdrop_s": ENTRY, "upscale_x4_s": TINY_ZOO["upscale_x4_s"]}
 
 
@@ -101,11 +103,26 @@ def test_gan__runs_without_an_upscaler_and_not_without_its_net(
 
 
 def test_gan__is_the_same_whatever_the_precision_asked_for(engine: Engine, tmp_path: Path) -> None:
-    config = replace(engine.config, precision="bf16", cache_dir=tmp_path)
-    only = {"backdrop_s": ENTRY}
-    one, other = (Engine(c, only) for c in (engine.config, config))
-    step = Backdrop(style="marble")
-    assert np.array_equal(make(one, step, 200, 200).pixels, make(other, step, 200, 200).pixels)
+    config = replace(engine.config, precision="bf16", tier="m", cache_dir=tmp_path)
+    one, other = (make(Engine(c, OWN_ZOO), STEP, 400, 400) for c in (engine.config, config))
+    assert list(one.weights) == ["backdrop_s", "upscale_x4_s"]
+    assert np.array_equal(one.pixels, other.pixels)
+
+
+def test_gan__refuses_the_shops_own_style_until_it_was_taught(
+    engine: Engine, weights_dir: Path, tmp_path: Path
+) -> None:
+    brand = Backdrop(style="brand")
+    with pytest.raises(RecipeError, match="was not taught the style 'brand'"):
+        make(engine, brand, 100, 100)
+    taught = tmp_path / "taught"
+    shutil.copytree(weights_dir, taught)
+    listed = json.loads((taught / "weights.json").read_text())
+    listed["weights"]["backdrop_s"]["config"] = {"style": "brand"}
+    (taught / "weights.json").write_text(json.dumps(listed))
+    own = Engine(replace(engine.config, weights_dir=taught), OWN_ZOO)
+    pixels = make(own, brand, 100, 100).pixels
+    assert not np.array_equal(pixels, make(own, STEP, 100, 100).pixels)
 
 
 def test_gan__puts_the_horizon_where_it_was_asked_for(engine: Engine) -> None:
@@ -124,8 +141,8 @@ def test_conditions__count_degrees_from_the_camera(direction: float, azimuth: fl
 
 
 def test_contract__asks_for_what_the_network_knows() -> None:
-    assert set(scene.STYLES) == set(STYLES) - {"brand"}
-    assert set(PALETTES) == set(scene.STYLES)
+    assert {*scene.STYLES, scene.BRAND} == set(STYLES)
+    assert set(PALETTES) == set(STYLES)
     low, high = RANGES["elevation"]
     assert low <= 10 <= 85 <= high
     assert set(AMOUNTS) < set(STYLES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ from enhancer_worker.pipeline import run as run_module
 from enhancer_worker.pipeline import step_cache
 from enhancer_worker.pipeline.context import Context, Picture
 from enhancer_worker.pipeline.context_file import pack, unpack
+from enhancer_worker.pipeline.encode import encode_mask
 from enhancer_worker.pipeline.run import run_recipe
 from enhancer_worker.pipeline.step_cache import StepCache, before_scene, cache_key
 from shopimg.contract import (
@@ -111,6 +113,23 @@ def test_cache__spares_the_networks_for_another_backdrop(
     assert again.digital_source_type == fresh.digital_source_type
 
 
+def test_cache__spares_the_networks_for_a_corrected_mask(
+    counted: CountingEngine, tmp_path: Path
+) -> None:
+    run(counted, with_shadow("soft"), StepCache(tmp_path, LARGE))
+    assert counted.runs == 2
+    mask = encode_mask(np.full((50, 60), 255, np.uint8), (60, 50))
+    digest = hashlib.sha256(mask).hexdigest()
+    corrected = recipe_of(*PHOTO, Cutout(mask=digest), *SCENE[-2:])
+    options: dict[str, Any] = {"engine": counted, "deadline": NO_LIMIT, "masks": {digest: mask}}
+    (again,) = run_recipe(UPLOAD, corrected, cache=StepCache(tmp_path, LARGE), **options)
+    assert counted.runs == 2
+    (fresh,) = run_recipe(UPLOAD, corrected, **options)
+    assert counted.runs == 4
+    assert again.content == fresh.content
+    assert (again.quality, again.weights) == (fresh.quality, fresh.weights)
+
+
 def test_cache__says_what_an_earlier_job_has_done(counted: CountingEngine, tmp_path: Path) -> None:
     cache = StepCache(tmp_path, LARGE)
     (first,), (again,) = (run(counted, with_shadow(m), cache) for m in ("soft", "none"))
@@ -185,7 +204,7 @@ def test_cache__is_shared_by_the_workers_of_a_machine(
         worker.enhance(UPLOAD, with_shadow(mode), deadline=NO_LIMIT)
     runs = [getattr(worker._engine, "runs", None) for worker in workers]
     assert runs == [2, 0]
-    assert len(files_of(tmp_path / "steps")) == 1
+    assert len(files_of(tmp_path / "steps")) == 2
 
 
 # --- what a key tells apart -----------------------------------------------------------------

@@ -10,6 +10,7 @@ from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.nets.backdrop_conditions import SEAMLESS, BackdropConditions
 from enhancer_worker.nets.backdrop_input import network_input
+from enhancer_worker.nets.manifest import read_manifest
 from enhancer_worker.pipeline.backdrops.comb import without_comb
 from enhancer_worker.pipeline.backdrops.grain import add_grain
 from enhancer_worker.pipeline.backdrops.palettes import complete_palette
@@ -18,6 +19,7 @@ from enhancer_worker.pipeline.backdrops.window import Window, choose_window
 from enhancer_worker.pipeline.steps.outcome import Tools
 from shopimg.contract import Backdrop, RecipeError
 from shopimg.contract.provenance import COMPOSITE_WITH_GENERATED
+from shopimg.contract.steps.scene import BRAND
 
 _STRONGEST_BACKLIGHT = 110.0
 """Degrees from the camera beyond which the network has seen no light."""
@@ -28,8 +30,9 @@ def generated(step: Backdrop, width: int, height: int, tools: Tools) -> Backdrop
     """Paint a backdrop of a style; see ``BackdropGenerator``.
 
     Raises:
-        RecipeError: this worker has no such network.
+        RecipeError: this worker has no such network, or its network was not taught the style.
     """
+    _check_taught(step.style, tools.engine)
     window = choose_window(1 - step.horizon, width, height)
     conditions = conditions_of(step, window.horizon)
     net = tools.engine.net("backdrop", 1)
@@ -47,6 +50,18 @@ def generated(step: Backdrop, width: int, height: int, tools: Tools) -> Backdrop
         source_type=COMPOSITE_WITH_GENERATED,
         seamless=step.style in SEAMLESS,
     )
+
+
+def _check_taught(style: str, engine: Engine) -> None:
+    """Refuse the shop's own style where the weights are those that ship."""
+    if style != BRAND:
+        return
+    known = read_manifest(engine.config.weights_dir).values()
+    if not any(r.name.startswith("backdrop") and r.config.get("style") == BRAND for r in known):
+        raise RecipeError(
+            "The backdrop network was not taught the style 'brand': train it on photographs of the "
+            "shop, export it, and let ENHANCER_WEIGHTS_DIR name the folder."
+        )
 
 
 def conditions_of(step: Backdrop, horizon: float) -> BackdropConditions:
@@ -73,7 +88,7 @@ def _upscaler(engine: Engine, small: NDArray[np.uint8], side: int) -> LoadedNet 
     if side <= small.shape[0]:
         return None
     try:
-        return engine.net("upscale", _ENLARGED)
+        return engine.exact_net("upscale", _ENLARGED)
     except RecipeError:
         return None
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from enhancer_worker.nets.backdrop_conditions import SEAMLESS, Colour, Palette
 from enhancer_worker.pipeline.backdrops.colour import rgb
+from shopimg.contract.steps.scene import BRAND
 
 _STREAM = 5
 _WOODS = ("b98e62 d9d5cf cfa77a", "8a6243 c9c5bf a87f5c", "cdb491 e2dfda e0cba9")
@@ -59,8 +60,9 @@ PALETTES: Mapping[str, Sequence[str]] = {
         "a9998b 93a0a0 c4b5a8",
         "8a6243 9aa17f a87f5c",
     ),
+    BRAND: ("c9c5bf bdb8b1 b5afa7",),
 }
-"""Surface, what is behind it, accent, as such pictures measure."""
+"""Surface, what is behind it, accent, as such pictures measure; of a shop's own style, neutral."""
 _DARKER = 0.8
 
 
@@ -68,7 +70,7 @@ def complete_palette(style: str, given: Sequence[str], seed: int) -> Palette:
     """Three colours.
 
     Args:
-        style: one of ``STYLES``.
+        style: a key of ``PALETTES``.
         given: none to five colours ``#rrggbb``: surface, behind it, accent; more are left out. One
             alone colours a seamless backdrop as a whole.
         seed: chooses among the palettes of the style.

@@ -16,8 +16,9 @@ class BackdropArgs(TrainingArgs):
 
     data: Path
     """Folder that `prepare-backdrops` has written; or one with a shop's own photographs."""
-    style: str = "brand"
-    """What photographs without conditions are taken for; backdrops of it will look like them."""
+    style: str = ""
+    """What photographs without conditions are taken for, such as brand; backdrops of it will look
+    like them. Prepared pictures know their own."""
     objective: str = "r3gan"
     """What both nets minimise: r3gan, dcgan or wgan_gp."""
     net: str = "s"
@@ -58,7 +59,7 @@ class BackdropArgs(TrainingArgs):
                 f"--objective is one of {', '.join(OBJECTIVES)}",
             ),
             (self.net not in NETS, f"--net is one of {', '.join(NETS)}"),
-            (self.style not in STYLES, f"--style is one of {', '.join(STYLES)}"),
+            (self.style not in ("", *STYLES), f"--style is one of {', '.join(STYLES)}"),
             (not 0 <= self.first_part <= 1, "first-part is a fraction of the run"),
             (self.devices != 1, "a backdrop generator trains on one device"),
         )

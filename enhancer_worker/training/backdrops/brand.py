@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from enhancer_worker.training.args import TrainingArgsError
 from enhancer_worker.training.backdrops.materials import random_conditions
 from enhancer_worker.training.backdrops.palettes import measure_palette
 from enhancer_worker.training.backdrops.photographs import (
@@ -26,6 +27,11 @@ from enhancer_worker.training.catalogue import SUFFIXES, TooFewPhotosError
 FEWEST_PHOTOS = 12
 
 
+def is_prepared(folder: Path) -> bool:
+    """Whether `prepare-backdrops` has written a folder."""
+    return next(folder.glob("*.json"), None) is not None
+
+
 def read_any(folder: Path, style: str) -> tuple[list[Sample], list[Sample]]:
     """Read what `prepare-backdrops` has written, or a flat folder of photographs.
 
@@ -39,9 +45,12 @@ def read_any(folder: Path, style: str) -> tuple[list[Sample], list[Sample]]:
     Raises:
         NoTrainingImagesError: there is nothing to train on.
         TooFewPhotosError: there are photographs, but fewer than twelve.
+        TrainingArgsError: there are photographs, and no style is named.
     """
-    if next(folder.glob("*.json"), None) is not None:
+    if is_prepared(folder):
         return read_samples(folder)
+    if not style:
+        raise TrainingArgsError(f"photographs in {folder}: say which --style they are, as brand")
     files = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
     if len(files) < FEWEST_PHOTOS:
         raise TooFewPhotosError(

@@ -10,7 +10,7 @@ from torch import nn
 
 from enhancer_worker.nets.backdrop_generator import BackdropGenerator, BackdropGeneratorConfig
 from enhancer_worker.training.backdrops.args import BackdropArgs
-from enhancer_worker.training.backdrops.brand import read_any
+from enhancer_worker.training.backdrops.brand import is_prepared, read_any
 from enhancer_worker.training.backdrops.dcgan import DCGANGenerator
 from enhancer_worker.training.backdrops.discriminators import Discriminator
 from enhancer_worker.training.backdrops.module import BackdropModule
@@ -32,10 +32,11 @@ def fit(args: BackdropArgs) -> TrainingModule:
     training, held_out = read_any(args.data, args.style)
 
     def build(clock: RunClock) -> BackdropModule:
-        net = build_net(args)
-        if isinstance(net, BackdropGenerator):
+        net = warm_start(build_net(args), args)
+        is_new = args.init_from is None or not is_prepared(args.data)
+        if isinstance(net, BackdropGenerator) and is_new:
             fit_scenery(net, training)
-        return BackdropModule(warm_start(net, args), Discriminator(), args, clock)
+        return BackdropModule(net, Discriminator(), args, clock)
 
     batches = BackdropBatches(training, args.batch)
     # Gradients of smooth pictures are so small that their products would be computed by microcode.

@@ -74,7 +74,9 @@ class BackdropModule(TrainingModule):
         codes = codes_of(planes)
         is_whole = self.progress >= self.choice.window_part
         if is_whole or not isinstance(self.net, BackdropGenerator):
-            made, layout = self.net(planes), planes[:, list(LAYOUT_MAPS)]
+            with self._mixed():
+                made = self.net(planes)
+            made, layout = made.float(), planes[:, list(LAYOUT_MAPS)]
             losses = {"palette": palette_difference(made, planes)}
         else:
             made, layout, truth = self._window(planes, truth)
@@ -107,8 +109,9 @@ class BackdropModule(TrainingModule):
             (..., slice(top * n, top * n + half), slice(left * n, left * n + half))
             for n, half in ((1, FIRST_SIDE // 2), (cells, SIDE // 2))
         )
-        made = net.paint(maps[fine], numbers, net.constant[coarse], net.scenery(numbers)[fine])
-        return made, maps[:, list(LAYOUT_MAPS)][fine], truth[fine]
+        with self._mixed():
+            made = net.paint(maps[fine], numbers, net.constant[coarse], net.scenery(numbers)[fine])
+        return made.float(), maps[:, list(LAYOUT_MAPS)][fine], truth[fine]
 
     def _adversarial(self, real: Tensor, made: Tensor, codes: Tensor) -> dict[str, Tensor]:
         """Train the discriminator, and tell the generator's loss.
@@ -121,9 +124,9 @@ class BackdropModule(TrainingModule):
         found = self._judge_loss(real, made.detach(), codes)
         self._descend(found, self.judge, 1)
         self.judge.requires_grad_(False)
-        fake = self.judge(augment(made), codes)
+        fake = self._scores(augment(made), codes)
         with torch.no_grad():
-            real_scores = self.judge(augment(real), codes)
+            real_scores = self._scores(augment(real), codes)
         loss = self.objective.generator(real_scores, fake)
         self.judge.requires_grad_(True)
         margin = (real_scores - fake.detach()).mean()
@@ -131,15 +134,25 @@ class BackdropModule(TrainingModule):
 
     def _judge_loss(self, real: Tensor, made: Tensor, codes: Tensor) -> Tensor:
         real, made = augment(real), augment(made)
-        both = self.judge(torch.cat([real, made]), torch.cat([codes, codes]))
+        both = self._scores(torch.cat([real, made]), torch.cat([codes, codes]))
         loss = self.objective.discriminator(*both.chunk(2))
         objective = self.objective
         if objective.weight and self.clock.step % objective.every == 0:
+            # In full precision: it is a gradient of a gradient.
             penalty = objective.penalty(lambda seen: self.judge(seen, codes), real, made)
             weight = self.choice.penalty or objective.weight
             loss = loss + weight * objective.every * penalty
             self.log("train/penalty", penalty.detach())
         return loss
+
+    def _scores(self, seen: Tensor, codes: Tensor) -> Tensor:
+        with self._mixed():
+            scores: Tensor = self.judge(seen, codes)
+        return scores.float()
+
+    def _mixed(self) -> torch.autocast:
+        half = self.progress < self.args.bf16_part
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
 
     def _descend(self, loss: Tensor, part: nn.Module, number: int) -> None:
         optimizer = self._optimizers()[number]

@@ -10,7 +10,13 @@ from rest_framework import serializers
 
 from shopimg.contract.errors import RecipeError
 from shopimg.contract.recipe import Recipe
-from shopimg.contract.steps.scene import LARGEST_SEED, MOST_PALETTE_COLOURS, SHADOW_MODES, STYLES
+from shopimg.contract.steps.scene import (
+    BRAND,
+    LARGEST_SEED,
+    MOST_PALETTE_COLOURS,
+    SHADOW_MODES,
+    STYLES,
+)
 from shopimg.recipes import with_options
 
 _LONGEST_TEXT = 100
@@ -18,7 +24,7 @@ _COLOUR = {"type": "string", "pattern": "^#[0-9a-f]{6}$"}
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 
 SCHEMAS: Mapping[str, Mapping[str, Any]] = {
-    "background.style": {"type": "string", "description": ", ".join(STYLES)},
+    "background.style": {"type": "string", "description": ", ".join((*STYLES, BRAND))},
     "background.palette": {"type": "array", "items": _COLOUR, "maxItems": MOST_PALETTE_COLOURS},
     "background.colour": {**_COLOUR, "description": "Of a backdrop of one colour."},
     "background.seed": {"type": "integer", "minimum": 0, "maximum": LARGEST_SEED},

@@ -30,6 +30,8 @@ STYLES = (
     "outdoor_bokeh",
 )
 """Backdrops that the generator has learned."""
+BRAND = "brand"
+"""A style that a shop has taught its generator; the weights that ship know none."""
 SHADOW_MODES = ("none", "soft", "hard", "floating")
 """No shadow; one of a large or of a small light, from where the product stands; one far below."""
 ALIGNMENTS = ("centre", "bottom")
@@ -122,7 +124,8 @@ class Backdrop(Step):
     generator: str = GENERATED
     """``gan``, ``colour``, ``image``, or the dotted path of a generator of the shop's own."""
     style: str = "studio_gradient"
-    """One of ``STYLES``; what a generator of the shop's own makes of it is its own affair."""
+    """One of ``STYLES``, or ``brand``; what a generator of the shop's own makes of it is its own
+    affair."""
     further_styles: tuple[str, ...] = ()
     """Of the candidates after the first, in turn; empty: all have the same."""
     palette: tuple[str, ...] = ()
@@ -157,7 +160,7 @@ class Backdrop(Step):
             choices = (GENERATED, PLAIN, PICTURE)
             check_choice("backdrop.generator", self.generator, choices)
             for style in self._styles:
-                check_choice("backdrop.style", style, STYLES)
+                check_choice("backdrop.style", style, (*STYLES, BRAND))
         check_integer("backdrop.seed", self.seed, 0, LARGEST_SEED)
         check_number("backdrop.horizon", self.horizon, 0.2, 0.95)
         check_number("backdrop.light_direction", self.light_direction, 0, 360)
