@@ -53,18 +53,21 @@ def place(product: tuple[int, int], frame: tuple[int, int], step: Frame) -> Box:
     Args:
         product: width and height of its box, pixels.
         frame: width and height of the frame, pixels.
-        step: fill, padding and alignment.
+        step: fill, padding or margins, and alignment.
 
     Returns:
-        A box of the product's shape, up to whole pixels: it fills the frame as far as the padding
-        lets it, lies within the padding, and is centred or stands on the padding.
+        A box of the product's shape, up to whole pixels: it fills the frame as far as its edges
+        let it, lies within them, and is centred between them or stands on the lower one.
 
     >>> place((100, 200), (1000, 1000), Frame(fill=0.8))
     Box(left=300, top=100, right=700, bottom=900)
     >>> place((100, 200), (1000, 1000), Frame(fill=0.8, padding=0.2, align="bottom"))
     Box(left=350, top=200, right=650, bottom=800)
+    >>> place((100, 200), (1000, 1000), Frame(fill=0.8, margins=(0.1, 0, 0.3, 0.5)))
+    Box(left=600, top=100, right=900, bottom=700)
     """
-    free = [side - 2 * step.padding * min(frame) for side in frame]
+    top_edge, right_edge, bottom_edge, left_edge = (share * min(frame) for share in step.edges)
+    free = (frame[0] - left_edge - right_edge, frame[1] - top_edge - bottom_edge)
     fill = max(length / side for length, side in zip(product, frame, strict=True))
     room = min(space / length for length, space in zip(product, free, strict=True))
     scale = min(step.fill / fill, room)
@@ -73,10 +76,20 @@ def place(product: tuple[int, int], frame: tuple[int, int], step: Frame) -> Box:
         max(1, min(round(length * scale), math.floor(space + 1e-6)))
         for length, space in zip(product, free, strict=True)
     )
-    left, top = (frame[0] - width) // 2, (frame[1] - height) // 2
+    middle = _middle(frame, step)
+    left, top = (
+        math.ceil(centre - length / 2 - 0.5 - 1e-6)
+        for centre, length in zip(middle, (width, height), strict=True)
+    )
     if step.align == "bottom":
-        top = frame[1] - math.ceil(step.padding * min(frame) - 1e-6) - height
-    return Box(left, max(0, top), left + width, max(0, top) + height)
+        top = frame[1] - math.ceil(bottom_edge - 1e-6) - height
+    return Box(max(0, left), max(0, top), max(0, left) + width, max(0, top) + height)
+
+
+def _middle(frame: tuple[int, int], step: Frame) -> tuple[float, float]:
+    """Column and row in the middle of what the edges leave free."""
+    top, right, bottom, left = (share * min(frame) for share in step.edges)
+    return (left + frame[0] - right) / 2, (top + frame[1] - bottom) / 2
 
 
 def product_box(alpha: NDArray[np.uint8]) -> Box | None:
@@ -137,15 +150,16 @@ def frame_figures(alpha: NDArray[np.uint8], step: Frame) -> dict[str, float]:
     wanted = place((box.width, box.height), (width, height), step)
     across, down = box.width / width, box.height / height
     # Compared by middles and by the side that it stands on: sizes are figures of their own.
-    sideways = abs(box.left + box.right - width) / 2
-    upright = abs(box.bottom - wanted.bottom)
+    column, row = _middle((width, height), step)
+    sideways = abs((box.left + box.right) / 2 - column)
+    upright: float = abs(box.bottom - wanted.bottom)
     if step.align == "centre":
-        upright = abs(box.top + box.bottom - height) / 2
+        upright = abs((box.top + box.bottom) / 2 - row)
     return {
         "frame_fill": round(max(across, down), 4),
         "frame_width": round(across, 4),
         "frame_height": round(down, 4),
-        "frame_position_error": max(sideways, upright),
+        "frame_position_error": round(max(sideways, upright), 4),
     }
 
 

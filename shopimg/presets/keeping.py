@@ -59,6 +59,9 @@ def _foreseen(role: Role) -> dict[Fact, float | str]:
             Fact.PIXELS: frame.width * frame.height,
             Fact.RATIO: frame.width / frame.height,
         }
+    if frame and frame.ratio:
+        across, down = map(int, frame.ratio.split(":"))
+        facts[Fact.RATIO] = across / down
     if frame and any(isinstance(step, Cutout) for step in role.steps):
         facts[Fact.FILL] = _fill(frame)
     if isinstance(ground := role.steps[-1], Backdrop) and ground.is_plain:
@@ -81,8 +84,9 @@ def _may_enlarge(before: Role, after: Role) -> bool:
 
 
 def _fill(frame: Frame) -> float:
-    """Return the share that a product spans at least, as its padding lets it."""
-    return round(min(frame.fill, 1 - 2 * frame.padding), _DIGITS)
+    """Return the share that a product spans at least, as the edges let it."""
+    top, right, bottom, left = frame.edges
+    return round(min(frame.fill, 1 - max(top + bottom, left + right)), _DIGITS)
 
 
 def _frame_of(role: Role) -> Frame | None:

@@ -24,6 +24,18 @@ SHIPPED = ("restore_s", "cutout_s", "backdrop_s", "upscale_x2_s")
         (Frame, {"fill": 1.01}, "frame.fill must be between 0.1 and 1, not 1.01."),
         (Frame, {"fill": True}, "frame.fill must be between 0.1 and 1, not True."),
         (Frame, {"padding": 0.5}, "frame.padding must be between 0 and 0.45, not 0.5."),
+        (Frame, {"margins": [0.1, 0.1]}, "frame.margins must be four shares: top, right, bottom"),
+        (Frame, {"margins": 0.1}, "frame.margins must be four shares"),
+        (Frame, {"margins": [-0.1, 0, 0, 0]}, "frame.margins must be between 0 and 0.9, not -0.1."),
+        (Frame, {"margins": [0.5, 0, 0.5, 0]}, "frame.margins must leave a tenth between them"),
+        (Frame, {"ratio": "4x5"}, "frame.ratio must be width to height such as 4:5, not '4x5'."),
+        (Frame, {"ratio": "0:5"}, "frame.ratio must be width to height such as 4:5, not '0:5'."),
+        (Frame, {"ratio": 0.8}, "frame.ratio must be width to height such as 4:5, not 0.8."),
+        (
+            Frame,
+            {"ratio": "4:5", "width": 400, "height": 500},
+            "frame needs either ratio or width and height.",
+        ),
         (Frame, {"align": "left"}, "frame.align must be one of centre, bottom, not 'left'."),
         (Backdrop, {"generator": "diffusion"}, "backdrop.generator must be one of gan, colour"),
         (Backdrop, {"style": "beach"}, "backdrop.style must be one of studio_white"),
@@ -72,6 +84,18 @@ def test_frame__has_the_size_asked_for_whatever_comes_in() -> None:
     role = Role("white", (Upscale(scale=2), Frame(width=1600, height=2000)))
     assert role.result_size(500, 400) == (1600, 2000)
     assert Role("kept", (Upscale(scale=2), Frame())).result_size(500, 400) == (1000, 800)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "size"), [("1:1", (500, 500)), ("4:5", (500, 625)), ("16:9", (712, 400))]
+)
+def test_frame__extends_a_picture_to_a_ratio(ratio: str, size: tuple[int, int]) -> None:
+    assert Frame(ratio=ratio).result_size(500, 400) == size
+
+
+def test_frame__read_from_json_equals_the_one_written() -> None:
+    recipe = Recipe("r", (Role("white", (Frame(ratio="4:5", margins=(0.1, 0.2, 0.3, 0.05)),)),))
+    assert Recipe.parse("r", json.loads(json.dumps(recipe.to_table()))) == recipe
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,12 @@ from tests.worker.products import block, rgba, texture
 from tests.worker.recipe_runs import NO_LIMIT, pixels_of, png, run_one
 
 SIDES = st.integers(64, 3000)
+SHARES = st.floats(0, 0.45)
 STEPS = st.builds(
     Frame,
     fill=st.floats(0.1, 1),
-    padding=st.floats(0, 0.45),
+    padding=SHARES,
+    margins=st.one_of(st.just(()), st.tuples(SHARES, SHARES, SHARES, SHARES)),
     align=st.sampled_from(["centre", "bottom"]),
 )
 
@@ -42,12 +44,12 @@ def test_place__stays_within_the_padding(
     width: int, height: int, across: int, down: int, step: Frame
 ) -> None:
     box = place((width, height), (across, down), step)
-    margin = step.padding * min(across, down)
+    top, right, bottom, left = (share * min(across, down) for share in step.edges)
     slack = 1.0  # what one pixel at least needs, and halves that centring leaves over
-    assert box.left >= margin - slack
-    assert box.top >= margin - slack
-    assert box.right <= across - margin + slack
-    assert box.bottom <= down - margin + slack
+    assert box.left >= left - slack
+    assert box.top >= top - slack
+    assert box.right <= across - right + slack
+    assert box.bottom <= down - bottom + slack
     assert box.left >= 0 <= box.top
     assert box.right <= across
     assert box.bottom <= down
@@ -58,9 +60,9 @@ def test_place__fills_as_asked_or_as_the_padding_allows(
     width: int, height: int, across: int, down: int, step: Frame
 ) -> None:
     box = place((width, height), (across, down), step)
-    margin = 2 * step.padding * min(across, down)
+    top, right, bottom, left = (share * min(across, down) for share in step.edges)
     filled = box.width >= step.fill * across - 1 or box.height >= step.fill * down - 1
-    bounded = box.width >= across - margin - 1 or box.height >= down - margin - 1
+    bounded = box.width >= across - left - right - 1 or box.height >= down - top - bottom - 1
     assert filled or bounded
     assert box.width <= step.fill * across + 1
     assert box.height <= step.fill * down + 1
@@ -79,11 +81,14 @@ def test_place__keeps_the_shape(
 @given(st.integers(1, 4000), st.integers(1, 4000), SIDES, SIDES, STEPS)
 def test_place__aligns(width: int, height: int, across: int, down: int, step: Frame) -> None:
     box = place((width, height), (across, down), step)
-    assert abs(box.left + box.right - across) <= 1
-    if step.align == "centre":
-        assert abs(box.top + box.bottom - down) <= 1
+    top, right, bottom, left = (share * min(across, down) for share in step.edges)
+    slack = 1 + 1e-4
+    if box.left:
+        assert abs((box.left - left) - (across - right - box.right)) <= slack
+    if step.align == "centre" and box.top:
+        assert abs((box.top - top) - (down - bottom - box.bottom)) <= slack
     elif box.top:
-        assert down - box.bottom == math.ceil(step.padding * min(across, down) - 1e-6)
+        assert down - box.bottom == math.ceil(bottom - 1e-6)
 
 
 def test_product_box__leaves_faint_edges_and_specks_out() -> None:
@@ -115,6 +120,15 @@ def test_frame_figures__measure_size_and_place() -> None:
         "frame_height": 0.5,
         "frame_position_error": 10.0,
     }
+    moved = frame_figures(alpha, Frame(margins=(0.3, 0.0, 0.0, 0.1)))
+    assert moved["frame_position_error"] == 15.0
+
+
+def test_frame__extends_a_whole_picture_to_a_ratio_on_two_sides(engine: Engine) -> None:
+    picture = Picture(texture(60, 40))
+    outcome = framed(engine, picture, ratio="1:1", fill=1.0).picture
+    assert outcome.pixels.shape == (60, 60, 3)
+    np.testing.assert_array_equal(outcome.pixels[10:50], picture.pixels)
 
 
 # --- the step -------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ def frame(picture: Picture, step: Frame, _tools: Tools) -> StepOutcome:
 
     Args:
         picture: with the transparency of a cut-out, or without any.
-        step: size, fill, padding and alignment.
+        step: size, fill, edges and alignment.
 
     Raises:
         RecipeError: there is no product, as everything is transparent.

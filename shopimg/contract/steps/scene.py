@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -43,6 +44,8 @@ PLAIN = "colour"
 PICTURE = "image"
 """The backdrop that is a picture of the shop's own."""
 SMALLEST_FRAME, LARGEST_FRAME = 64, 8000
+LARGEST_MARGINS = 0.9
+_RATIO = re.compile(r"[1-9]\d?:[1-9]\d?")
 MOST_PALETTE_COLOURS = 5
 LARGEST_SEED = 2**31 - 1
 
@@ -87,13 +90,21 @@ class Frame(Step):
     to 1."""
     padding: float = 0.0
     """Share of the shorter side that stays free at each edge, 0 to 0.45."""
+    margins: tuple[float, ...] = ()
+    """The same by edge, in place of ``padding``: top, right, bottom and left, 0 to 0.9 each and
+    opposite ones together; empty: all are the padding."""
+    ratio: str = ""
+    """Width to height, such as ``4:5``: the size of the picture, extended to it on two sides.
+    Excludes ``width`` and ``height``."""
     align: str = "centre"
-    """``centre``, or ``bottom`` to stand on the lower padding."""
+    """``centre`` of what the edges leave, or ``bottom`` to stand on the lower one."""
 
     def __post_init__(self) -> None:
         if not self.width == self.height == 0:
             for side in ("width", "height"):
                 check_integer(f"frame.{side}", getattr(self, side), SMALLEST_FRAME, LARGEST_FRAME)
+        object.__setattr__(self, "margins", _margins(self.margins))
+        _check_ratio(self.ratio, has_size=self.width > 0)
         check_number("frame.fill", self.fill, 0.1, 1)
         check_number("frame.padding", self.padding, 0, 0.45)
         check_choice("frame.align", self.align, ALIGNMENTS)
@@ -109,8 +120,20 @@ class Frame(Step):
         (2000, 2000)
         >>> Frame().result_size(400, 300)
         (400, 300)
+        >>> Frame(ratio="4:5").result_size(400, 300)
+        (400, 500)
         """
-        return (self.width, self.height) if self.width else (width, height)
+        if self.width:
+            return self.width, self.height
+        if not self.ratio:
+            return width, height
+        across, down = map(int, self.ratio.split(":"))
+        return max(width, -(-height * across // down)), max(height, -(-width * down // across))
+
+    @property
+    def edges(self) -> tuple[float, ...]:
+        """What stays free at the top, right, bottom and left, shares of the shorter side."""
+        return self.margins or (self.padding,) * 4
 
     def _may_run(self, weight: WeightName) -> bool:
         return False
@@ -214,3 +237,24 @@ def _palette(colours: object) -> tuple[str, ...]:
     for colour in colours:
         check_colour("backdrop.palette", colour)
     return tuple(colours)
+
+
+def _margins(margins: object) -> tuple[float, ...]:
+    if not isinstance(margins, list | tuple) or len(margins) not in (0, 4):
+        raise RecipeError(
+            f"frame.margins must be four shares: top, right, bottom, left, not {margins!r}."
+        )
+    for share in margins:
+        check_number("frame.margins", share, 0, LARGEST_MARGINS)
+    if margins and max(margins[0] + margins[2], margins[1] + margins[3]) > LARGEST_MARGINS:
+        raise RecipeError(f"frame.margins must leave a tenth between them, not {margins!r}.")
+    return tuple(margins)
+
+
+def _check_ratio(ratio: object, *, has_size: bool) -> None:
+    if ratio == "":
+        return
+    if not isinstance(ratio, str) or not _RATIO.fullmatch(ratio):
+        raise RecipeError(f"frame.ratio must be width to height such as 4:5, not {ratio!r}.")
+    if has_size:
+        raise RecipeError("frame needs either ratio or width and height.")
