@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _LARGEST_SIDE = 16_384
-_ALWAYS_EXACT = frozenset({"estimate", "cutout", "backdrop"})
+_ALWAYS_EXACT = frozenset({"estimate", "blur", "cutout", "backdrop"})
 _CONVERSION = threading.Lock()
 
 logger = logging.getLogger(__name__)

@@ -21,8 +21,8 @@ class ZooEntry:
     name: str
     """Weight name; its files are `weights/NAME.safetensors`, `NAME.xml` and `NAME.bin`."""
     kind: str
-    """What it serves: the step "upscale", "restore", "cutout" or "backdrop", or "estimate", which
-    judges uploads."""
+    """What it serves: the step "upscale", "restore", "cutout" or "backdrop", or "estimate" or
+    "blur", which judge uploads."""
     scale: int
     """Output pixels per input pixel along one axis."""
     halo: int
@@ -94,6 +94,15 @@ def _estimator() -> nn.Module:
     )
 
     return Estimator(EstimatorConfig())
+
+
+def _blur() -> nn.Module:
+    from enhancer_worker.nets.estimator import (  # noqa: PLC0415 - needs torch
+        Estimator,
+        EstimatorConfig,
+    )
+
+    return Estimator(EstimatorConfig(channels=(32, 48, 64, 96), outputs=48))
 
 
 def _matting() -> nn.Module:
@@ -176,6 +185,7 @@ ZOO: dict[str, ZooEntry] = {
             input_shape=(10, 256, 256),
         ),
         ZooEntry("estimate_s", "estimate", 1, halo=0, multiple_of=8, build=_estimator),
+        ZooEntry("blur_s", "blur", 1, halo=0, multiple_of=8, build=_blur),
         ZooEntry(
             "cutout_s",
             "cutout",

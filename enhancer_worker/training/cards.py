@@ -52,6 +52,13 @@ _ESTIMATOR_LIMITS = (
     "Of several compressions it tells the strongest; resizing afterwards hides them.",
 )
 
+_BLUR_LIMITS = (
+    "It knows Gaussians, defocus and straight motion of 2 to 9 pixels, the same all over a picture; "
+    "what shakes along a curve, or blurs one place more than another, is none of them.",
+    "Kernels that differ only in what they wipe out are told apart badly: the filter then holds "
+    "back.",
+)
+
 _MATTING_LIMITS = (
     "It has seen few real photographs with masks, and all of them labelled by itself: what is "
     "large, patterned or partly hidden is often found in part only.",
@@ -69,6 +76,7 @@ _BACKDROP_LIMITS = (
 _LIMITS = {
     "restore": _RESTORER_LIMITS,
     "estimate": _ESTIMATOR_LIMITS,
+    "blur": _BLUR_LIMITS,
     "cutout": _MATTING_LIMITS,
     "backdrop": _BACKDROP_LIMITS,
 }
@@ -226,6 +234,8 @@ def _purpose(entry: ZooEntry, facts: Facts) -> str:
         return f"Paints backdrops of a style, palette, light, horizon and seed (`{net}`)."
     if entry.kind == "estimate":
         return f"Tells how noisy, compressed and blurred an upload is (`{net}`)."
+    if entry.kind == "blur":
+        return f"Tells which kernel has blurred an upload, for the filter that undoes it (`{net}`)."
     if entry.kind == "cutout":
         return f"Finds the product in a photo: coarse alpha and its expected error (`{net}`)."
     return f"Enlarges {entry.scale} times, {entry.flavour} flavour (`{net}`)."

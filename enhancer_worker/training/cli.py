@@ -11,6 +11,7 @@ from enhancer_worker.training import (
     evaluate,
     export,
     finetune,
+    fit_blur,
     fit_estimator,
     fit_matting,
     fit_restorer,
@@ -28,6 +29,7 @@ from enhancer_worker.training.backdrops import fit as fit_backdrop
 from enhancer_worker.training.backdrops.args import BackdropArgs
 from enhancer_worker.training.catalogue import TooFewPhotosError
 from enhancer_worker.training.data import NoTrainingImagesError
+from enhancer_worker.training.fit_blur import BlurArgs
 from enhancer_worker.training.fit_estimator import EstimatorArgs
 from enhancer_worker.training.fit_matting import MattingArgs
 from shopimg.contract import WorkerError
@@ -36,6 +38,7 @@ KINDS: dict[str, tuple[type[TrainingArgs], Callable[[Any], object]]] = {
     "restorer": (RestorerArgs, fit_restorer.fit),
     "upscaler": (UpscalerArgs, fit_upscaler.fit),
     "estimator": (EstimatorArgs, fit_estimator.fit),
+    "blur": (BlurArgs, fit_blur.fit),
     "matting": (MattingArgs, fit_matting.fit),
     "backdrop": (BackdropArgs, fit_backdrop.fit),
 }
@@ -44,7 +47,7 @@ USAGE = f"usage: python -m enhancer_worker train {{{','.join(KINDS)}}} --data DI
 
 
 def train_main(argv: Sequence[str]) -> int:
-    """`train restorer|upscaler|estimator|matting|backdrop ...`.
+    """`train restorer|upscaler|estimator|blur|matting|backdrop ...`.
 
     Args:
         argv: arguments after `train`.

@@ -9,10 +9,10 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from enhancer_worker.nets.blur_kernels import gaussian_kernel
 from enhancer_worker.training.blurring import (
     FloatImage,
     blur,
-    gaussian_kernel,
     random_disk_kernel,
     random_gaussian_kernel,
     random_motion_kernel,

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from enhancer_worker.nets.blur_kernels import gaussian_kernel
 from enhancer_worker.nets.estimator import Estimator, EstimatorConfig
 from enhancer_worker.training.args import TrainingArgs
-from enhancer_worker.training.blurring import FloatImage, blur, gaussian_kernel
+from enhancer_worker.training.blurring import FloatImage, blur
 from enhancer_worker.training.data import (
     Pair,
     RunClock,

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from enhancer_worker.training.blurring import (
-    BLUR_RADIUS_PIXELS,
-    FloatImage,
-    blur,
+from enhancer_worker.nets.blur_kernels import (
+    RADIUS_PIXELS,
+    Kernel,
     disk_kernel,
     gaussian_kernel,
     motion_kernel,
 )
+from enhancer_worker.training.blurring import blur
 from enhancer_worker.training.data import cut_to_multiple, is_grey, read_tile, to_tensor
 from enhancer_worker.training.degradations import (
     MARGIN_PIXELS,
@@ -34,7 +34,7 @@ from enhancer_worker.training.metrics import as_eight_bits, luma_scores, psnr, s
 SCALES = (2, 3, 4)
 SIGMAS = (15, 25, 50)
 QUALITIES = (10, 20, 30, 40)
-BLUR_KERNELS: dict[str, Callable[[], FloatImage]] = {
+BLUR_KERNELS: dict[str, Callable[[], Kernel]] = {
     "gauss1.2": lambda: gaussian_kernel(1.2, 1.2, 0.0),
     "gauss1.6": lambda: gaussian_kernel(1.6, 1.6, 0.0),
     "disk2": lambda: disk_kernel(2.0),
@@ -170,7 +170,7 @@ def blur_case(name: str) -> Case:
 
     def prepare(path: Path) -> Sample:
         photo = to_float(read_tile(path))
-        border = BLUR_RADIUS_PIXELS
+        border = RADIUS_PIXELS
         around = np.pad(photo, ((border, border), (border, border), (0, 0)), mode="reflect")
         blurred = blur(around, BLUR_KERNELS[name]())[border:-border, border:-border]
         seed = zlib.crc32(name.encode())

@@ -16,7 +16,7 @@ class WeightName:
     """The parts of a name such as ``upscale_x2_s_photo``."""
 
     step: str
-    """Name of the step that the network serves."""
+    """Name of the step that the network serves, or of what it tells of an upload."""
     scale: int
     """Output pixels per input pixel along one axis; 1 where the name has none."""
     tier: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +14,16 @@ from torch import nn
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.nets import zoo
+from enhancer_worker.nets.blur_kernels import transfer
 from enhancer_worker.nets.estimator import Estimator, EstimatorConfig
 from enhancer_worker.nets.zoo import ZooEntry
 from enhancer_worker.pipeline.assessment import Assessment
+from enhancer_worker.pipeline.context import Picture
+from enhancer_worker.pipeline.deconvolution import Blur, deconvolve, suspects
+from enhancer_worker.pipeline.steps.outcome import Tools
+from enhancer_worker.pipeline.steps.restore import restore
 from shopimg.contract import EnhancedImage, RecipeError, Restore
-from tests.worker.recipe_runs import photo, pixels_of, png, run_one
+from tests.worker.recipe_runs import NO_LIMIT, photo, pixels_of, png, run_one
 from tests.worker.tiny_nets import TINY_ZOO, write_weights
 
 AnswerEngine = Callable[[tuple[float, float, float]], Engine]
@@ -72,6 +77,68 @@ def test_restore__works_on_each_kind_of_damage(
     assert "estimated_noise" in image.quality
 
 
+MOTION = Blur("motion", 5.0, angle=45.0)
+
+
+@pytest.fixture
+def engine_that_tells_blurs(
+    engine_that_estimates: AnswerEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Engine]:
+    """Make an engine that finds the same damage and the same transfer in every picture."""
+
+    def make(found: Sequence[float], damage: tuple[float, float, float] = (0, 0, 1.0)) -> Engine:
+        def build() -> nn.Module:
+            net = Estimator(EstimatorConfig((4, 4), outputs=48))
+            nn.init.zeros_(net.head.weight)
+            net.head.bias.data = torch.tensor(found)
+            return net.eval().requires_grad_(False)
+
+        asked = engine_that_estimates(damage)
+        entry = ZooEntry("blur_s", "blur", 1, halo=0, multiple_of=8, build=build)
+        entries = {**zoo.ZOO, "blur_s": entry}
+        monkeypatch.setattr(zoo, "ZOO", entries)
+        folder = write_weights(tmp_path / "all", ("restore_s", "estimate_s", "blur_s"), entries)
+        return Engine(replace(asked.config, weights_dir=folder), entries)
+
+    return make
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.5])
+def test_restore__deconvolves_what_is_only_blurred(
+    engine_that_tells_blurs: Callable[..., Engine], strength: float
+) -> None:
+    engine = engine_that_tells_blurs(transfer(MOTION.kernel()).tolist())
+    tools = Tools(engine, NO_LIMIT)
+    outcome = restore(Picture(PIXELS), Restore(strength=strength), tools)
+    assert set(outcome.weights) == {"estimate_s", "blur_s"}
+    told = {"kind": "motion", "size": 5.0, "across": 0.0, "angle": 45.0}
+    assert outcome.details == {"strength": strength, "deblurred": told}
+    assert outcome.quality["estimated_blur"] == 1.0
+    sharper = deconvolve(PIXELS, suspects(transfer(MOTION.kernel())), 1.5)
+    mixed = PIXELS + strength * (sharper - PIXELS.astype(float))
+    assert np.abs(outcome.picture.pixels - mixed).max() <= 0.5
+    assert np.abs(sharper.astype(int) - PIXELS).max() > 3
+
+
+@pytest.mark.parametrize("found", [[1.0] * 48, None])
+def test_restore__leaves_blurs_that_it_does_not_know_to_the_network(
+    engine_that_tells_blurs: Callable[..., Engine],
+    engine_that_estimates: AnswerEngine,
+    found: list[float] | None,
+) -> None:
+    blurred = (0.0, 0.0, 1.0)
+    engine = engine_that_tells_blurs(found) if found else engine_that_estimates(blurred)
+    assert set(run(engine, Restore()).weights) == {"estimate_s", "restore_s"}
+
+
+@pytest.mark.parametrize("damage", [(0.3, 0.0, 1.0), (0.0, 0.4, 1.0)])
+def test_restore__leaves_blur_with_noise_or_artefacts_to_the_network(
+    engine_that_tells_blurs: Callable[..., Engine], damage: tuple[float, float, float]
+) -> None:
+    engine = engine_that_tells_blurs(transfer(MOTION.kernel()).tolist(), damage)
+    assert set(run(engine, Restore()).weights) == {"estimate_s", "restore_s"}
+
+
 def test_restore__always_asks_nobody(engine_that_estimates: AnswerEngine) -> None:
     image = run(engine_that_estimates((0.0, 0.0, 0.0)), Restore(always=True))
     assert set(image.weights) == {"restore_s"}
@@ -105,7 +172,8 @@ def test_looks_clean__takes_all_three(found: Assessment, clean: bool) -> None:
 def test_restore__fingerprint_counts_the_estimator_where_it_decides() -> None:
     shipped = ("restore_s", "estimate_s", "upscale_x2_s")
     assert Restore().weights(shipped) == {"restore_s", "estimate_s"}
-    assert Restore(always=True).weights(shipped) == {"restore_s"}
+    assert Restore().weights((*shipped, "blur_s")) == {"restore_s", "estimate_s", "blur_s"}
+    assert Restore(always=True).weights((*shipped, "blur_s")) == {"restore_s"}
     assert Restore(strength=0).weights(shipped) == frozenset()
     assert Restore(network="a.pth", sha256="0" * 64).weights(shipped) == frozenset()
 

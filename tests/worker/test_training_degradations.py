@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from enhancer_worker.training.blurring import (
-    FloatImage,
-    blur,
-    disk_kernel,
-    gaussian_kernel,
-    motion_kernel,
-)
+from enhancer_worker.nets.blur_kernels import disk_kernel, gaussian_kernel, motion_kernel
+from enhancer_worker.training.blurring import FloatImage, blur
 from enhancer_worker.training.degradations import (
     MARGIN_PIXELS,
     RestorationMix,

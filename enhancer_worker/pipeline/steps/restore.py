@@ -1,7 +1,8 @@
-"""Removes noise and JPEG artefacts."""
+"""Removes noise, JPEG artefacts and blur."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,16 +12,24 @@ from numpy.typing import NDArray
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.runner import Finish
 from enhancer_worker.engine.session import LoadedNet
-from enhancer_worker.pipeline.assessment import assess
+from enhancer_worker.pipeline.assessment import Assessment, assess
+from enhancer_worker.pipeline.blur_estimation import (
+    estimate_blur,
+    is_only_blurred,
+    noise_to_allow_for,
+)
 from enhancer_worker.pipeline.context import Picture
+from enhancer_worker.pipeline.deconvolution import SHARP, deconvolve
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools, engine_details
 from shopimg.contract import RecipeError, Restore
 
 
 def restore(picture: Picture, step: Restore, tools: Tools) -> StepOutcome:
-    """Apply a share of the network's correction, unless the picture looks clean.
+    """Apply a share of the correction, unless the picture looks clean.
 
-    What looks clean is judged for our restorer; a foreign one that the step names runs anyway.
+    What looks clean is judged for our restorer; a foreign one that the step names runs anyway. A
+    picture that is blurred and nothing else is deconvolved by the kernel that a network finds:
+    that gains more than any network of our size, and invents nothing.
 
     Args:
         picture: any size.
@@ -37,6 +46,10 @@ def restore(picture: Picture, step: Restore, tools: Tools) -> StepOutcome:
     if verdict is not None and verdict.looks_clean:
         details = {"strength": step.strength, "skipped": "looks clean"}
         return StepOutcome(picture, details, verdict.weights, verdict.figures)
+    if verdict is not None:
+        deblurred = _deblurred(picture, step, verdict, tools)
+        if deblurred is not None:
+            return deblurred
     net = _network(step, tools)
     finish = None if step.strength == 1 else blend(step.strength)
     run = tools.engine.run(net, picture.pixels, tools.deadline, finish)
@@ -50,9 +63,16 @@ def restore(picture: Picture, step: Restore, tools: Tools) -> StepOutcome:
 class _Verdict:
     """What the estimator makes of an upload."""
 
-    looks_clean: bool
-    figures: Mapping[str, float]
+    found: Assessment
     weights: Mapping[str, str]
+
+    @property
+    def looks_clean(self) -> bool:
+        return self.found.looks_clean
+
+    @property
+    def figures(self) -> Mapping[str, float]:
+        return self.found.figures()
 
 
 def _judge(picture: Picture, engine: Engine) -> _Verdict | None:
@@ -60,8 +80,34 @@ def _judge(picture: Picture, engine: Engine) -> _Verdict | None:
     if not engine.ships("estimate"):
         return None
     net = engine.net("estimate", 1)
-    found = assess(net, picture.pixels)
-    return _Verdict(found.looks_clean, found.figures(), {net.name: net.digest})
+    return _Verdict(assess(net, picture.pixels), {net.name: net.digest})
+
+
+def _deblurred(
+    picture: Picture, step: Restore, verdict: _Verdict, tools: Tools
+) -> StepOutcome | None:
+    """Deconvolve what is only blurred; None where it is not, or no known blur is behind it."""
+    if not is_only_blurred(verdict.found) or not tools.engine.ships("blur"):
+        return None
+    net = tools.engine.net("blur", 1)
+    found = estimate_blur(net, picture.pixels)
+    if found.blurs[0] == SHARP:
+        return None
+    tools.deadline.check()
+    sharper = deconvolve(picture.pixels, found, noise_to_allow_for(verdict.found))
+    if step.strength < 1:
+        sharper = _mixed(picture.pixels, sharper, step.strength)
+    details = {"strength": step.strength, "deblurred": dataclasses.asdict(found.blurs[0])}
+    weights = {**verdict.weights, net.name: net.digest}
+    result = Picture(sharper, picture.alpha, picture.grey)
+    return StepOutcome(result, details, weights, verdict.figures)
+
+
+def _mixed(
+    before: NDArray[np.uint8], after: NDArray[np.uint8], strength: float
+) -> NDArray[np.uint8]:
+    mixed = before + np.float32(strength) * (after.astype(np.float32) - before)
+    return np.rint(mixed).astype(np.uint8)
 
 
 def _network(step: Restore, tools: Tools) -> LoadedNet:

@@ -13,7 +13,7 @@ from shopimg.contract.weights import FLAVOURS, WeightName
 
 @dataclass(frozen=True, slots=True)
 class Restore(Step):
-    """Remove noise and JPEG artefacts without knowing how strong they are."""
+    """Remove noise, JPEG artefacts and blur without knowing how strong they are."""
 
     name: ClassVar[str] = "restore"
     strength: float = 1.0
@@ -35,7 +35,7 @@ class Restore(Step):
     def _may_run(self, weight: WeightName) -> bool:
         if self.strength == 0 or self.network:
             return False
-        if weight.step == "estimate":
+        if weight.step in ("estimate", "blur"):
             return not self.always
         return weight.step == self.name
 

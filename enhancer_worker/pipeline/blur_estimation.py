@@ -1,0 +1,46 @@
+"""Tells what a blur has left of a picture's frequencies, from a few crops."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_worker.engine.session import LoadedNet
+from enhancer_worker.pipeline.assessment import Assessment, detailed_crops
+from enhancer_worker.pipeline.deconvolution import Suspects, suspects
+
+_LEAST_NOISE = 1.5
+"""Of 255: what rounding and a kernel that is not quite the true one cost even clean pictures."""
+_MOST_NOISE = 4.0
+_LOWEST_JPEG_QUALITY = 86.0
+_NOISE_PER_QUALITY = 0.2
+_LEAST_BLUR = 0.4
+
+
+def is_only_blurred(found: Assessment) -> bool:
+    """Whether a blur can be divided out: noise and the blocks of JPEG would grow with it."""
+    return (
+        found.blur >= _LEAST_BLUR
+        and found.noise < _MOST_NOISE
+        and found.jpeg_quality > _LOWEST_JPEG_QUALITY
+    )
+
+
+def noise_to_allow_for(found: Assessment) -> float:
+    """Standard deviation of what is no part of the scene, of 255: noise and compression."""
+    compression = _NOISE_PER_QUALITY * (100 - found.jpeg_quality)
+    return float(np.sqrt(_LEAST_NOISE**2 + found.noise**2 + compression**2))
+
+
+def estimate_blur(net: LoadedNet, pixels: NDArray[np.uint8]) -> Suspects:
+    """Tell which blurs a picture may have been through.
+
+    Args:
+        net: ``blur_s``.
+        pixels: (H, W, 3), uint8, RGB, with some detail.
+    """
+    crops = detailed_crops(pixels)
+    batch = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
+    # One by one: a session keeps one compiled graph per batch size.
+    found = np.concatenate([net.session(crop[None]).copy() for crop in batch])
+    return suspects(np.median(found, axis=0))

@@ -1,0 +1,168 @@
+"""Blurs: what kernels do to frequencies, which one an estimate means, and taking it out again."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from enhancer_worker.nets.blur_kernels import (
+    ANGLES,
+    RADII,
+    Kernel,
+    disk_kernel,
+    gaussian_kernel,
+    motion_kernel,
+    transfer,
+)
+from enhancer_worker.pipeline import deconvolution
+from enhancer_worker.pipeline.assessment import Assessment
+from enhancer_worker.pipeline.blur_estimation import is_only_blurred, noise_to_allow_for
+from enhancer_worker.pipeline.deconvolution import (
+    SHARP,
+    Blur,
+    Suspects,
+    deconvolve,
+    suspects,
+    wiener,
+)
+from enhancer_worker.training.blurring import blur
+from enhancer_worker.training.data import read_tile
+from enhancer_worker.training.degradations import add_gaussian_noise, to_float
+
+CATALOGUE = Path(__file__).parents[2] / "demoshop" / "catalogue"
+BLURS = (
+    Blur("gaussian", 1.2, 1.2),
+    Blur("gaussian", 1.6, 0.8, 45.0),
+    Blur("defocus", 2.0),
+    Blur("motion", 7.0, angle=33.75),
+)
+GAINS = list(zip(BLURS, (1.7, 1.5, 2.2, 2.5), strict=True))
+"""What a filter that knows the blur gains at least, dB; the pictures have noise of sigma 1."""
+
+
+def scene(name: str = "book") -> NDArray[np.uint8]:
+    return read_tile(CATALOGUE / f"{name}.jpg")[:400, :400]
+
+
+def blurred(picture: NDArray[np.uint8], kernel: Kernel, seed: int = 0) -> NDArray[np.uint8]:
+    noisy = add_gaussian_noise(
+        blur(to_float(picture), kernel), np.random.default_rng(seed), 1.0 / 255
+    )
+    return np.rint(np.clip(noisy, 0, 1) * 255).astype(np.uint8)
+
+
+def psnr(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    inner = (slice(16, -16), slice(16, -16))
+    return 10 * math.log10(
+        255**2 / float(np.square(one[inner] - other[inner].astype(float)).mean())
+    )
+
+
+def certain(one: Blur) -> Suspects:
+    return Suspects((one,), (1.0,))
+
+
+# --- kernels --------------------------------------------------------------------------------
+
+
+def test_transfer__of_a_gaussian_is_a_gaussian() -> None:
+    found = transfer(gaussian_kernel(1.2, 1.2, 0.0)).reshape(len(ANGLES), len(RADII))
+    wanted = np.exp(-2 * (math.pi * 1.2 * np.array(RADII)) ** 2)
+    np.testing.assert_allclose(found, np.tile(wanted, (len(ANGLES), 1)), atol=2e-3)
+
+
+def test_transfer__of_motion_is_one_across_it_and_changes_its_sign_along_it() -> None:
+    along, _, _, _, across, *_ = transfer(motion_kernel(7.0, 0.0)).reshape(len(ANGLES), len(RADII))
+    np.testing.assert_allclose(across, 1, atol=1e-6)
+    assert along[0] > 0.7
+    assert along[RADII.index(0.20)] < -0.15
+
+
+def test_transfer__of_a_wide_disk_turns_black_and_white_round() -> None:
+    assert transfer(disk_kernel(3.0)).reshape(len(ANGLES), len(RADII))[:, 4].max() < -0.05
+
+
+# --- which one it was -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("one", BLURS, ids=str)
+def test_suspects__begin_with_the_blur_behind_an_estimate(one: Blur) -> None:
+    found = suspects(transfer(one.kernel()))
+    assert found.blurs[0] == one
+    assert sum(found.shares) == pytest.approx(1)
+    assert list(found.shares) == sorted(found.shares, reverse=True)
+
+
+def test_suspects__of_a_sharp_picture_are_led_by_none() -> None:
+    assert suspects(np.full(48, 0.99, np.float32)).blurs[0] == SHARP
+
+
+def test_suspects__are_more_where_an_estimate_fits_none() -> None:
+    exact = transfer(BLURS[0].kernel())
+    off = exact + 0.05 * np.where(np.arange(48) % 2, 1, -1)
+    assert len(suspects(off).blurs) >= len(suspects(exact).blurs)
+
+
+# --- taking it out --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("one", "gain"), GAINS, ids=str)
+def test_deconvolve__comes_nearer_to_what_was_there(one: Blur, gain: float) -> None:
+    truth = scene()
+    soft = blurred(truth, one.kernel())
+    assert psnr(deconvolve(soft, certain(one), 1.5), truth) > psnr(soft, truth) + gain
+
+
+def test_deconvolve__leaves_flat_areas_as_they_are() -> None:
+    flat = np.full((90, 120, 3), (255, 128, 3), np.uint8)
+    np.testing.assert_array_equal(deconvolve(flat, certain(BLURS[2]), 1.5), flat)
+
+
+def test_deconvolve__has_no_seams_between_its_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = scene()[:130]
+    whole = deconvolve(picture, certain(BLURS[3]), 1.5)
+    monkeypatch.setattr(deconvolution, "_STRIP_ROWS", 37)
+    strips = deconvolve(picture, certain(BLURS[3]), 1.5)
+    assert np.abs(whole.astype(int) - strips).max() <= 1
+    assert (whole != strips).mean() < 1e-3
+
+
+def test_wiener__holds_back_where_the_noise_is_strong() -> None:
+    weak, strong = (np.abs(wiener(certain(BLURS[0]), noise)).sum() for noise in (1.0, 8.0))
+    assert strong < weak / 1.5
+
+
+def test_wiener__holds_back_where_suspects_disagree() -> None:
+    gaussian, disk = Blur("gaussian", 1.6, 1.6), Blur("defocus", 2.75)
+    torn = Suspects((gaussian, disk), (0.5, 0.5))
+    assert wiener(torn, 1.5).sum() == pytest.approx(1, abs=1e-5)
+    truth = scene()
+    for one, other in ((gaussian, disk), (disk, gaussian)):
+        soft = blurred(truth, one.kernel())
+        wrong, careful = (psnr(deconvolve(soft, s, 1.5), truth) for s in (certain(other), torn))
+        assert careful > wrong + 0.2
+
+
+# --- when -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted"),
+    [
+        (Assessment(3.9, 87.0, 0.4), True),
+        (Assessment(4.1, 100.0, 1.0), False),
+        (Assessment(0.0, 85.0, 1.0), False),
+        (Assessment(0.0, 100.0, 0.39), False),
+    ],
+)
+def test_is_only_blurred__takes_all_three(found: Assessment, wanted: bool) -> None:
+    assert is_only_blurred(found) is wanted
+
+
+def test_noise_to_allow_for__counts_compression() -> None:
+    assert noise_to_allow_for(Assessment(0.0, 100.0, 1.0)) == 1.5
+    assert noise_to_allow_for(Assessment(2.0, 90.0, 1.0)) == pytest.approx(math.sqrt(10.25))
