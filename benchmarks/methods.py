@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -15,12 +16,16 @@ from torch import Tensor
 
 from enhancer_worker.config import PRECISIONS, WorkerConfig
 from enhancer_worker.engine.device import choose_placement
+from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.loading import load
 from enhancer_worker.engine.session import Session
 from enhancer_worker.nets.manifest import read_manifest, read_record
 from enhancer_worker.nets.zoo import ZOO, ZooEntry, load_net
+from enhancer_worker.pipeline.context import Picture
+from enhancer_worker.pipeline.steps.outcome import Tools
+from enhancer_worker.pipeline.steps.restore import restore
 from enhancer_worker.training.protocols import Case, Sample, run_padded
-from shopimg.contract import WorkerError
+from shopimg.contract import Deadline, Restore, WorkerError
 
 NLM_STRENGTH = 0.6
 """Filter strength h over sigma: the best of 0.4, 0.6, 0.8 and 1 on the first pictures of CBSD68."""
@@ -60,6 +65,8 @@ def methods_for(case: Case) -> Iterator[Method]:
         if has_int8(entry):
             run = functools.partial(_run_int8, entry)
             yield Method(f"{label(entry)} int8", run, version=_int8_version(entry))
+    if case.scale == 1:
+        yield Method("ours, the step restore", _run_step, version=_step_version())
 
 
 def shipped(scale: int) -> list[ZooEntry]:
@@ -167,6 +174,23 @@ def _run_int8(entry: ZooEntry, sample: Sample) -> Tensor:
     padded = torch.nn.functional.pad(sample.lq, padding, mode="replicate")
     result = session(entry.name, "int8")(np.ascontiguousarray(padded.numpy()))
     return torch.from_numpy(result.copy())[..., : height * entry.scale, : width * entry.scale]
+
+
+def _run_step(sample: Sample) -> Tensor:
+    """What an upload gets: left alone, deconvolved or restored, by what is estimated of it."""
+    picture = Picture(_eight_bits(sample.lq))
+    outcome = restore(picture, Restore(), Tools(_engine(), Deadline(math.inf)))
+    return _tensor(outcome.picture.pixels.astype(np.float32) / 255)
+
+
+def _step_version() -> str:
+    names = Restore().weights(read_manifest())
+    return " ".join(read_record(name).sha256 for name in sorted(names))
+
+
+@functools.cache
+def _engine() -> Engine:
+    return Engine(WorkerConfig(device="cpu", threads=torch.get_num_threads()))
 
 
 def _eight_bits(images: Tensor) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from enhancer_worker.engine.session import LoadedNet
 
@@ -13,6 +14,8 @@ CROP_PIXELS = 128
 _GRID = 5
 _CROPS = 9
 _BLOCK_PIXELS = 8
+_LEVELS = 256
+_POWERS = np.arange(_LEVELS, dtype=np.float64)[:, None] ** (1, 2)
 _FLAT_DEVIATION = 1.5
 _UNITS = (25.0, 50.0, 1.0)
 _CLEAN_NOISE = 2.5
@@ -103,10 +106,17 @@ def detailed_crops(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         for top in _starts(height)
         for left in _starts(width)
     ]
-    deviations = [float(crop.std(axis=(0, 1)).max()) for crop in crops]
+    deviations = [_deviation(crop) for crop in crops]
     order = sorted(range(len(crops)), key=deviations.__getitem__, reverse=True)
     chosen = [crops[i] for i in order[:_CROPS] if deviations[i] >= _FLAT_DEVIATION]
     return np.array(chosen, np.uint8).reshape(-1, CROP_PIXELS, CROP_PIXELS, 3)
+
+
+def _deviation(crop: NDArray[np.uint8]) -> float:
+    """Largest standard deviation of a channel; by histograms, several times as fast as NumPy's."""
+    counts = np.array(Image.fromarray(crop).histogram(), np.float64).reshape(-1, _LEVELS)
+    moments = counts @ _POWERS / (crop.shape[0] * crop.shape[1])
+    return float(np.sqrt((moments[:, 1] - moments[:, 0] ** 2).max()))
 
 
 def _starts(length: int) -> list[int]:

@@ -61,6 +61,15 @@ def test_detailed_crops__lie_on_the_grid_of_jpeg() -> None:
     assert (crops[:, :, 0, 1] == 0).all()
 
 
+@pytest.mark.parametrize(("step", "count"), [(2, 0), (4, 1)])
+def test_detailed_crops__leave_out_what_deviates_by_less_than_one_and_a_half(
+    step: int, count: int
+) -> None:
+    pixels = np.full((128, 128, 3), 200, np.uint8)
+    pixels[::2, :, 2] += np.uint8(step)  # a deviation of half a step
+    assert len(detailed_crops(pixels)) == count
+
+
 def test_detailed_crops__prefer_detail_to_flat_areas() -> None:
     pixels = np.full((700, 700, 3), 255, np.uint8)
     pixels[300:420, 300:420] = noisy(120, 120)
