@@ -53,7 +53,7 @@ _ESTIMATOR_LIMITS = (
 )
 
 _BLUR_LIMITS = (
-    "It knows Gaussians, defocus and straight motion of 2 to 9 pixels, the same all over a picture; "
+    "It knows Gaussians, defocus and straight motion of 2 to 9 pixels, alike all over a picture; "
     "what shakes along a curve, or blurs one place more than another, is none of them.",
     "Kernels that differ only in what they wipe out are told apart badly: the filter then holds "
     "back.",

@@ -14,21 +14,29 @@ from numpy.typing import NDArray
 from torch import nn
 
 from enhancer_worker.matting.coarse import Run, coarse_matte
+from enhancer_worker.matting.foreground import foreground
 from enhancer_worker.matting.refine import full_alpha
 from enhancer_worker.nets.manifest import SHIPPED_WEIGHTS
 from enhancer_worker.nets.zoo import load_net, read_net
 from enhancer_worker.training.benchmarks import UnknownBenchmarkError
 from enhancer_worker.training.fit_matting import NAME
-from enhancer_worker.training.matting_metrics import Figures, FMeasure, region_figures
+from enhancer_worker.training.matting_metrics import (
+    Figures,
+    FMeasure,
+    fringe_figures,
+    region_figures,
+)
 from enhancer_worker.training.matting_sets import (
+    EDGES,
     MATTING_TEST,
     Judged,
+    edges,
     masked_photographs,
     matting_test,
 )
 from shopimg.contract import WorkerError
 
-DEFAULT_SETS = f"{MATTING_TEST},ecssd100"
+DEFAULT_SETS = f"{MATTING_TEST},{EDGES},ecssd100"
 ALL = "all"
 
 
@@ -57,7 +65,8 @@ def judge(run: Run, pictures: Iterable[Judged]) -> dict[str, Figures]:
         alpha = full_alpha(one.picture, coarse_matte(run, one.picture))
         seconds = {"seconds": time.perf_counter() - began}
         for kind in (one.kind, ALL):
-            found.setdefault(kind, []).append(region_figures(alpha, one.alpha) | seconds)
+            figures = region_figures(alpha, one.alpha) | fringes(one, alpha) | seconds
+            found.setdefault(kind, []).append(figures)
             largest.setdefault(kind, FMeasure()).add(alpha, one.alpha)
     if len(found) == 2:
         found.pop(ALL)
@@ -68,10 +77,26 @@ def judge(run: Run, pictures: Iterable[Judged]) -> dict[str, Figures]:
     }
 
 
+def fringes(one: Judged, alpha: NDArray[np.uint8]) -> Figures:
+    """What is left of the old background along an edge, where the true colours are known.
+
+    Figures that end in `raw` are of the picture's own colours, as a mask alone would cut them out.
+    """
+    if one.colour is None:
+        return {}
+    ours, raw = (
+        fringe_figures(colour, alpha, one.colour, one.alpha)
+        for colour in (foreground(one.picture, alpha), one.picture)
+    )
+    return ours | {f"{name}_raw": value for name, value in raw.items()}
+
+
 def pictures_of(name: str, args: argparse.Namespace) -> Iterable[Judged]:
     """What a set consists of."""
     if name == MATTING_TEST:
         return matting_test(args.data, args.renderings, args.limit)
+    if name == EDGES:
+        return edges(args.data, args.limit)
     return masked_photographs(args.data / "benchmarks" / name, args.limit)
 
 

@@ -20,8 +20,10 @@ from enhancer_worker.training.matting_layers import (
     scene_layers,
 )
 from enhancer_worker.training.matting_scenery import Scenery
+from enhancer_worker.training.matting_shapes import piece
 
 MATTING_TEST = "matting-test"
+EDGES = "edges"
 SIDE = 512
 COMPOSITES = 96
 HELD_OUT_SEED = 4242
@@ -29,6 +31,8 @@ LONGEST_SIDE = 900
 SMALLEST_SHARE = 0.04
 """Of a composite that its product takes: one that lies outside the frame cannot be judged."""
 MOST_TRIES = 50
+BORDER_PIXELS = 40
+"""Of the photograph that is to be seen around a product whose edge is judged."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Judged:
     """(H, W, 3), uint8, RGB."""
     alpha: NDArray[np.uint8]
     """(H, W), uint8."""
+    colour: Tile | None = None
+    """(H, W, 3), uint8, RGB: of the product alone, also where it is half transparent."""
 
 
 def matting_test(data: Path, renderings: Path | None, limit: int = 0) -> Iterator[Judged]:
@@ -60,6 +66,29 @@ def matting_test(data: Path, renderings: Path | None, limit: int = 0) -> Iterato
     if scenes:
         lifted = [scene_layers(scene) for scene in scenes]
         yield from composites("scans", lifted, scenery, min(limit or COMPOSITES, 2 * len(scenes)))
+
+
+def edges(data: Path, limit: int = 0) -> Iterator[Judged]:
+    """Held-out products over held-out photographs and nothing else: their edges are known exactly.
+
+    Args:
+        data: folder with `cutouts/` and `photos/`.
+        limit: pictures at most; 0: all.
+    """
+    photos = read_scenery(data, held_out=True).photos
+    for number, product in enumerate(
+        read_cutouts(data / "cutouts", held_out=True)[: limit or None]
+    ):
+        rng = np.random.default_rng((HELD_OUT_SEED, number))
+        height, width = (side + 2 * BORDER_PIXELS for side in product.alpha.shape)
+        inside = (slice(BORDER_PIXELS, -BORDER_PIXELS),) * 2
+        alpha = np.zeros((height, width), np.uint8)
+        colour = np.zeros((height, width, 3), np.uint8)
+        alpha[inside], colour[inside] = product.alpha, product.colour
+        behind = piece(rng, photos, max(height, width), least=0.5)[:height, :width]
+        share = alpha[..., None] / np.float32(255)
+        picture = np.rint(colour * share + behind * (1 - share)).astype(np.uint8)
+        yield Judged(EDGES, picture, alpha, colour)
 
 
 def composites(kind: str, products: list[Layers], scenery: Scenery, count: int) -> Iterator[Judged]:

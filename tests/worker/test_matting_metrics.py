@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from enhancer_worker.training.evaluate_matting import judge, table
+from enhancer_worker.training.evaluate_matting import fringes, judge, table
 from enhancer_worker.training.matting_metrics import (
     FMeasure,
     boundary_f,
@@ -66,6 +67,20 @@ def test_fringe_figures__see_the_old_background() -> None:
     tinted = product.copy()
     tinted[..., 0] = 160
     assert fringe_figures(tinted, soft, product, soft)["fringe_black"] > 3
+
+
+def test_fringes__are_less_than_those_of_the_picture_itself() -> None:
+    product = np.full((80, 80, 3), (200, 40, 40), np.uint8)
+    alpha = np.zeros((80, 80), np.uint8)
+    alpha[20:60, 20:60] = 255
+    alpha = np.rint(ndimage.uniform_filter(alpha.astype(float), 5)).astype(np.uint8)
+    share = alpha[..., None] / 255
+    picture = np.rint(product * share + (20, 200, 60) * (1 - share)).astype(np.uint8)
+    found = fringes(Judged("edges", picture, alpha, product), alpha)
+    for background in ("black", "white", "magenta"):
+        assert found[f"fringe_{background}"] < 4
+        assert found[f"fringe_{background}_raw"] > 10
+    assert fringes(Judged("edges", picture, alpha), alpha) == {}
 
 
 def test_judge__averages_per_kind() -> None:
