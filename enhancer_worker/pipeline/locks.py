@@ -63,7 +63,7 @@ def check_locks(
     check_composite(product, composite, inside)
     decoded = _decoded(file)
     figures = check_file(composite.pixels, decoded, inside, lossless=file.format in _LOSSLESS)
-    if is_white(step):
+    if step.is_white:
         figures |= white_figures(product, composite.pixels, decoded)
     return figures
 
@@ -136,12 +136,6 @@ def check_file(
     if (lossless and largest.any()) or median > LARGEST_MEDIAN or p95 > LARGEST_P95:
         raise PixelLockError(detail=f"in the file: {figures}")
     return figures
-
-
-def is_white(step: Backdrop) -> bool:
-    """Tell whether a backdrop is nothing but white."""
-    shaded = step.shadow_mode != "none" and step.shadow_opacity > 0
-    return step.is_plain and step.colour == "#ffffff" and not shaded and step.reflection == 0
 
 
 def white_figures(product: Picture, composite: Pixels, decoded: Pixels) -> dict[str, float]:

@@ -12,6 +12,7 @@ from shopimg.contract.errors import RecipeError
 from shopimg.contract.recipe import Recipe, Role
 from shopimg.contract.steps import Backdrop, Cutout, Frame, Step
 
+_LIGHTING = frozenset({"light_direction", "light_size", "shadow_mode", "shadow_opacity"})
 _SIZE = re.compile(r"(\d{1,5})(?:x(\d{1,5}))?")
 
 
@@ -61,7 +62,7 @@ def with_options(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
     """Return a recipe with some options of its steps replaced.
 
     Options of the generated backdrop leave a backdrop of one colour alone, as ``white`` has one
-    beside the scenes of ``catalogue``.
+    beside the scenes of ``catalogue``. Where there are no scenes, light and shadow are its own.
 
     Args:
         recipe: what to change.
@@ -85,25 +86,25 @@ def _with_option(recipe: Recipe, name: str, value: object) -> Recipe:
         raise RecipeError(f"There is no option {name!r}. Known: {', '.join(OPTIONS)}.")
     option = OPTIONS[name]
     fields = option.read(value)
-    roles = tuple(_changed(role, option.step, fields) for role in recipe.roles)
+    steps = [step for role in recipe.roles for step in role.steps]
+    scenes = [step for step in steps if isinstance(step, Backdrop) and not step.is_plain]
+    is_plain = set(fields) == {"colour"} or (not scenes and set(fields) <= _LIGHTING)
+    roles = tuple(_changed(role, option.step, fields, is_plain=is_plain) for role in recipe.roles)
     if all(new is old for new, old in zip(roles, recipe.roles, strict=True)):
         raise RecipeError(f"The recipe {recipe.name!r} has no option {name!r}.")
     return dataclasses.replace(recipe, roles=roles)
 
 
-def _changed(role: Role, kind: type[Step], fields: Mapping[str, Any]) -> Role:
-    if not any(_takes(step, kind, fields) for step in role.steps):
+def _changed(role: Role, kind: type[Step], fields: Mapping[str, Any], *, is_plain: bool) -> Role:
+    """Replace fields of the steps of a kind; of backdrops only the plain ones, or the others."""
+    takes = [
+        isinstance(step, kind) and (not isinstance(step, Backdrop) or step.is_plain == is_plain)
+        for step in role.steps
+    ]
+    if not any(takes):
         return role
     steps = tuple(
-        dataclasses.replace(step, **fields) if _takes(step, kind, fields) else step
-        for step in role.steps
+        dataclasses.replace(step, **fields) if taken else step
+        for step, taken in zip(role.steps, takes, strict=True)
     )
     return dataclasses.replace(role, steps=steps)
-
-
-def _takes(step: Step, kind: type[Step], fields: Mapping[str, Any]) -> bool:
-    if not isinstance(step, kind):
-        return False
-    if not isinstance(step, Backdrop):
-        return True
-    return step.is_plain == (set(fields) == {"colour"})

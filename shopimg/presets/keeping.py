@@ -8,7 +8,6 @@ from shopimg.contract import Backdrop, Cutout, Frame, RecipeError, Role
 from shopimg.presets.rules import Fact, Operation, Preset, rules_on
 from shopimg.presets.wording import NAMES, say_value, say_wanted
 
-_WHITE = "#ffffff"
 _DIGITS = 6
 
 
@@ -65,7 +64,7 @@ def _foreseen(role: Role) -> dict[Fact, float | str]:
     if frame and any(isinstance(step, Cutout) for step in role.steps):
         facts[Fact.FILL] = _fill(frame)
     if isinstance(ground := role.steps[-1], Backdrop) and ground.is_plain:
-        white = float(ground.colour == _WHITE)
+        white = float(ground.is_white)
         facts |= {Fact.WHITE_BORDER: white, Fact.WHITE_AREA: white}
     return facts
 

@@ -70,6 +70,14 @@ def test_with_options__leaves_the_white_backdrop_alone() -> None:
     assert {scene.candidate(number).style for number in range(3)} == {"marble"}
 
 
+def test_with_options__casts_the_shadow_of_a_recipe_that_has_no_scenes() -> None:
+    changed = with_options(WHITE, {"shadow.mode": "soft", "shadow.opacity": 0.2})
+    backdrop = _steps(changed, "white", Backdrop)
+    assert (backdrop.shadow_mode, backdrop.shadow_opacity) == ("soft", 0.2)
+    assert not backdrop.is_white
+    assert _steps(WHITE, "white", Backdrop).is_white
+
+
 def test_with_options__colours_the_plain_backdrop_only() -> None:
     changed = with_options(CATALOGUE, {"background.colour": "#f0f0f0"})
     assert _steps(changed, "white", Backdrop).colour == "#f0f0f0"

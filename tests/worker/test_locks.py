@@ -10,7 +10,7 @@ from enhancer_worker.pipeline import run as run_module
 from enhancer_worker.pipeline.composite import compose
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.encode import EncodedFile, encode
-from enhancer_worker.pipeline.locks import check_locks, inside_of, is_white
+from enhancer_worker.pipeline.locks import check_locks, inside_of
 from enhancer_worker.pipeline.steps.backdrop import backdrop
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools
 from shopimg.contract import Backdrop, Cutout, Frame, Output, PixelLockError
@@ -156,11 +156,11 @@ def test_white_lock__of_a_product_that_fills_everything_measures_nothing() -> No
 
 
 def test_white_lock__is_for_plain_white_only() -> None:
-    assert is_white(WHITE)
-    assert is_white(Backdrop(generator="colour", shadow_opacity=0))
+    assert WHITE.is_white
+    assert Backdrop(generator="colour", shadow_opacity=0).is_white
     others = [SCENE, Backdrop(generator="colour"), Backdrop(shadow_mode="none")]
     others.append(Backdrop(generator="colour", shadow_mode="none", reflection=0.1))
-    assert not any(map(is_white, others))
+    assert not any(one.is_white for one in others)
     product = smooth()
     scene = before(product, (192, 176, 160))
     assert not [name for name in locked(product, scene, step=SCENE) if "white" in name]

@@ -41,6 +41,7 @@ GENERATED = "gan"
 """The backdrop generator that ships."""
 PLAIN = "colour"
 """The backdrop of one colour."""
+WHITE_COLOUR = "#ffffff"
 PICTURE = "image"
 """The backdrop that is a picture of the shop's own."""
 SMALLEST_FRAME, LARGEST_FRAME = 64, 8000
@@ -164,7 +165,7 @@ class Backdrop(Step):
     """Height of the light above the surface, degrees, 10 to 85."""
     light_size: float = 0.6
     """From 0 (a point: hard edges) to 1 (a whole wall: soft ones)."""
-    colour: str = "#ffffff"
+    colour: str = WHITE_COLOUR
     """Of the generator ``colour``."""
     image: str = ""
     """Name of a file in the workers' ``ENHANCER_BACKDROPS_DIR``, for the generator ``image``."""
@@ -201,6 +202,12 @@ class Backdrop(Step):
     def is_plain(self) -> bool:
         """Whether it is of one colour, which has neither style nor light."""
         return self.generator == PLAIN
+
+    @property
+    def is_white(self) -> bool:
+        """Whether it is nothing but pure white."""
+        shaded = self.shadow_mode != "none" and self.shadow_opacity > 0
+        return self.is_plain and self.colour == WHITE_COLOUR and not shaded and not self.reflection
 
     def candidate(self, number: int) -> Backdrop:
         """Return the step of one of several candidates: seeds count up, styles take turns.
