@@ -55,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for one in sets:
             measured[one.name] |= measure_set(one, arguments.limit, arguments.slow_images, known)
             known.write()
-        beside_prior = measure_prior(arguments) if arguments.prior else {}
+        beside_prior = measure_prior(arguments, known) if arguments.prior else {}
+        known.write()
     except UnknownBenchmarkError as err:
         sys.stderr.write(f"{err}\n")
         return 2
@@ -110,12 +111,13 @@ def measure_set(
     return found
 
 
-def measure_prior(arguments: argparse.Namespace) -> PerImage:
+def measure_prior(arguments: argparse.Namespace, known: Remembered) -> PerImage:
     """Judge Deep Image Prior, and every other method on the same pictures."""
     args = prior.PriorArgs(arguments.prior, arguments.prior_steps, arguments.prior_channels)
     found: PerImage = {}
     for case, method, sample in prior.judged(arguments.data, args):
-        found.setdefault(method.label, []).append(measure(case, method, sample))
+        run = functools.partial(measure, case, method, sample)
+        found.setdefault(method.label, []).append(known.get(case, method, sample, run))
     return found
 
 
