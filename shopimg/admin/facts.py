@@ -89,6 +89,12 @@ FLAVOUR_LABELS: Mapping[str, Any] = {
     "faithful": gettext_lazy("faithful"),
 }
 
+BLUR_LABELS: Mapping[str, Any] = {
+    "gaussian": gettext_lazy("softness"),
+    "defocus": gettext_lazy("defocus"),
+    "motion": gettext_lazy("motion"),
+}
+
 SOURCE_TYPE_LABELS: Mapping[str, Any] = {
     "algorithmicallyEnhanced": gettext_lazy("Enhanced by an algorithm"),
     "composite": gettext_lazy("Put together from several pictures"),
@@ -265,6 +271,8 @@ def _step_label(operation: Mapping[str, Any]) -> str:
     label = str(STEP_LABELS.get(name, name.capitalize()))
     if operation.get("skipped"):
         return _("%(step)s: not needed") % {"step": label}
+    if operation.get("deblurred"):
+        return ", ".join(_blur(operation))
     if operation.get("corrected"):
         return _("%(step)s: corrected") % {"step": label}
     if operation.get("mask"):
@@ -282,6 +290,18 @@ def _step_label(operation: Mapping[str, Any]) -> str:
         percent = round(100 * operation["strength"])
         return _("%(step)s, %(percent)d %%") % {"step": label, "percent": percent}
     return label
+
+
+def _blur(operation: Mapping[str, Any]) -> Iterator[str]:
+    """Say what blur was taken out, and how much of it."""
+    blur = operation["deblurred"]
+    kind = BLUR_LABELS.get(blur["kind"], blur["kind"])
+    yield _("Take out %(blur)s of %(size)s pixels") % {
+        "blur": kind,
+        "size": number_format(blur["size"]),
+    }
+    if operation.get("strength", 1) < 1:
+        yield _("%(percent)d %%") % {"percent": round(100 * operation["strength"])}
 
 
 def _style(operation: Mapping[str, Any]) -> str:

@@ -25,6 +25,14 @@ ENLARGED = {"name": "upscale", "scale": 3, "to": None, "strength": 1, "flavour":
         ({"name": "upscale", "scale": 2}, "Enlarge ×2"),
         (ENLARGED | {"skipped": "already as large"}, "Enlarge: not needed"),
         ({"name": "restore", "strength": 0.5}, "Remove noise and artefacts, 50 %"),
+        (
+            {"name": "restore", "strength": 1, "deblurred": {"kind": "motion", "size": 6.5}},
+            "Take out motion of 6.5 pixels",
+        ),
+        (
+            {"name": "restore", "strength": 0.5, "deblurred": {"kind": "defocus", "size": 2.0}},
+            "Take out defocus of 2.0 pixels, 50 %",
+        ),
         ({"name": "cutout", "network": "cutout_s"}, "Cut the product out"),
         ({"name": "cutout", "mask": "ab" * 32}, "Cut the product out: by a corrected mask"),
         (
