@@ -271,8 +271,6 @@ def _step_label(operation: Mapping[str, Any]) -> str:
     label = str(STEP_LABELS.get(name, name.capitalize()))
     if operation.get("skipped"):
         return _("%(step)s: not needed") % {"step": label}
-    if operation.get("deblurred"):
-        return ", ".join(_blur(operation))
     if operation.get("corrected"):
         return _("%(step)s: corrected") % {"step": label}
     if operation.get("mask"):
@@ -287,21 +285,19 @@ def _step_label(operation: Mapping[str, Any]) -> str:
         enlarged = _("%(step)s to %(pixels)d pixels") % {"step": label, "pixels": operation["to"]}
         return ", ".join([enlarged, *_detail(operation)])
     if "strength" in operation:
-        percent = round(100 * operation["strength"])
-        return _("%(step)s, %(percent)d %%") % {"step": label, "percent": percent}
+        return _restored(label, operation)
     return label
 
 
-def _blur(operation: Mapping[str, Any]) -> Iterator[str]:
-    """Say what blur was taken out, and how much of it."""
-    blur = operation["deblurred"]
-    kind = BLUR_LABELS.get(blur["kind"], blur["kind"])
-    yield _("Take out %(blur)s of %(size)s pixels") % {
-        "blur": kind,
-        "size": number_format(blur["size"]),
-    }
-    if operation.get("strength", 1) < 1:
-        yield _("%(percent)d %%") % {"percent": round(100 * operation["strength"])}
+def _restored(label: str, operation: Mapping[str, Any]) -> str:
+    """Say what was taken out, and how much of it."""
+    blur = operation.get("deblurred")
+    if blur:
+        kind = BLUR_LABELS.get(blur["kind"], blur["kind"])
+        size = number_format(blur["size"])
+        label = _("Take out %(blur)s of %(size)s pixels") % {"blur": kind, "size": size}
+    percent = round(100 * operation["strength"])
+    return _("%(step)s, %(percent)d %%") % {"step": label, "percent": percent}
 
 
 def _style(operation: Mapping[str, Any]) -> str:

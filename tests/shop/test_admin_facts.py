@@ -27,7 +27,7 @@ ENLARGED = {"name": "upscale", "scale": 3, "to": None, "strength": 1, "flavour":
         ({"name": "restore", "strength": 0.5}, "Remove noise and artefacts, 50 %"),
         (
             {"name": "restore", "strength": 1, "deblurred": {"kind": "motion", "size": 6.5}},
-            "Take out motion of 6.5 pixels",
+            "Take out motion of 6.5 pixels, 100 %",
         ),
         (
             {"name": "restore", "strength": 0.5, "deblurred": {"kind": "defocus", "size": 2.0}},
