@@ -13,9 +13,15 @@ from enhancer_worker.training.protocols import Case, Figures, Sample
 ROOT = Path(__file__).parents[1]
 SOURCES = (
     "benchmarks/methods.py",
+    "benchmarks/prior.py",
     "benchmarks/quality.py",
     "enhancer_worker/nets",
+    "enhancer_worker/pipeline/assessment.py",
+    "enhancer_worker/pipeline/blur_estimation.py",
     "enhancer_worker/pipeline/colour.py",
+    "enhancer_worker/pipeline/deconvolution.py",
+    "enhancer_worker/pipeline/steps/restore.py",
+    "enhancer_worker/research/deep_image_prior.py",
     "enhancer_worker/training/metrics.py",
     "enhancer_worker/training/protocols.py",
 )

@@ -118,7 +118,7 @@ def _aim(where: str, role: Any) -> tuple[Any, str]:
 def _contradicting(role: Mapping[str, Any], preset: Preset) -> list[str]:
     """Return the options of a role's table that its preset would replace unseen."""
     replaced = {
-        "frame": ("width", "height", "fill") if preset.target.side else (),
+        "frame": ("width", "height", "ratio", "fill") if preset.target.side else (),
         "backdrop": ("colour",) if preset.target.colour else (),
     }
     steps = [step for step in role.get("steps") or () if isinstance(step, Mapping)]

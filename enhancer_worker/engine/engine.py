@@ -126,9 +126,10 @@ class Engine:
         return self._loaded(self._chosen[purpose])
 
     def exact_net(self, kind: str, scale: int) -> LoadedNet:
-        """Return a network whose result does not depend on what the worker runs on.
+        """Return a network whose result does not depend on the settings, nor on a GPU or 8 bits.
 
-        It is the small one, on the CPU in full precision, whatever the settings say.
+        It is the small one, on the CPU in full precision. Between OpenVINO and PyTorch, and between
+        kinds of CPUs, results still differ by rounding.
 
         Args:
             kind: ``upscale`` or ``restore``.

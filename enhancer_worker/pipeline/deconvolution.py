@@ -30,6 +30,8 @@ _PRIOR = 5e-4
 frequency; found on training photographs."""
 _TOLERANCE = 0.01
 """How far estimates are off, mean over the frequencies; found on training photographs."""
+_WORST_FIT = 0.06
+"""Mean over the frequencies beyond which no known blur explains an estimate."""
 _LEAST_SHARE = 0.02
 _STRIP_ROWS = 512
 
@@ -70,14 +72,23 @@ class Suspects:
     """How likely each is; of sum one."""
 
 
+NO_BLUR = Suspects((SHARP,), (1.0,))
+
+
 def suspects(found: NDArray[np.floating]) -> Suspects:
     """Tell which blurs an estimated transfer may come from.
 
     Args:
         found: (48,), as ``blur_kernels.transfer`` has it.
+
+    Returns:
+        Led by ``SHARP`` where nothing is to be taken out: the picture is sharp, or what has blurred
+        it is none of the kernels that are known.
     """
     blurs, transfers, priors = _known()
     away = np.abs(transfers - found).mean(axis=1)
+    if away.min() > _WORST_FIT:
+        return NO_BLUR
     shares = priors * np.exp((away.min() - away) / _TOLERANCE)
     order = np.argsort(shares)[::-1]
     order = order[shares[order] > _LEAST_SHARE * shares.max()]

@@ -121,6 +121,10 @@ class HollowEngine(Engine):
         net = self._engine.net(kind, scale, flavour)
         return replace(net, session=OvalFinder(net.session)) if kind == Cutout.name else net
 
+    def exact_net(self, kind: str, scale: int) -> LoadedNet:
+        """See ``Engine.exact_net``."""
+        return self._engine.exact_net(kind, scale)
+
     def run(self, net: LoadedNet, pixels: NDArray[np.uint8], *_: object, **__: object) -> TiledRun:
         """Return the picture as large as the network would."""
         scale, (height, width) = net.geometry.scale, pixels.shape[:2]

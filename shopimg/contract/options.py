@@ -38,7 +38,7 @@ def _output_size(value: object) -> Mapping[str, Any]:
     match = _SIZE.fullmatch(str(value)) if isinstance(value, str | int) else None
     if match is None:
         raise RecipeError(f"output_size must be pixels such as 2000 or 1600x2000, not {value!r}.")
-    return {"width": int(match[1]), "height": int(match[2] or match[1])}
+    return {"width": int(match[1]), "height": int(match[2] or match[1]), "ratio": ""}
 
 
 OPTIONS: Mapping[str, Option] = {
@@ -51,7 +51,7 @@ OPTIONS: Mapping[str, Option] = {
     "light.size": Option(Backdrop, _field("light_size")),
     "shadow.mode": Option(Backdrop, _field("shadow_mode")),
     "shadow.opacity": Option(Backdrop, _field("shadow_opacity")),
-    "padding": Option(Frame, _field("padding")),
+    "padding": Option(Frame, lambda value: {"padding": value, "margins": ()}),
     "output_size": Option(Frame, _output_size),
     "mask": Option(Cutout, _field("mask")),
 }

@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from shopimg.contract import BUILT_IN, CATALOGUE, CLEAN, OPTIONS, SCENE, WHITE, RecipeError
+from shopimg.contract import (
+    BUILT_IN,
+    CATALOGUE,
+    CLEAN,
+    OPTIONS,
+    SCENE,
+    WHITE,
+    Recipe,
+    RecipeError,
+    Role,
+)
 from shopimg.contract.options import with_options
 from shopimg.contract.steps import STEP_TYPES, Backdrop, Cutout, Frame
 from shopimg.contract.steps.scene import STYLES
@@ -76,6 +86,15 @@ def test_with_options__casts_the_shadow_of_a_recipe_that_has_no_scenes() -> None
     assert (backdrop.shadow_mode, backdrop.shadow_opacity) == ("soft", 0.2)
     assert not backdrop.is_white
     assert _steps(WHITE, "white", Backdrop).is_white
+
+
+def test_with_options__take_the_place_of_what_the_recipe_says_otherwise() -> None:
+    frame = Frame(ratio="4:5", margins=(0.1, 0.1, 0.3, 0.1))
+    recipe = Recipe("own", (Role("white", (Cutout(), frame)),))
+    padded = _steps(with_options(recipe, {"padding": 0.2}), "white", Frame)
+    assert padded == Frame(ratio="4:5", padding=0.2)
+    sized = _steps(with_options(recipe, {"output_size": "800x600"}), "white", Frame)
+    assert sized == Frame(width=800, height=600, margins=(0.1, 0.1, 0.3, 0.1))
 
 
 def test_with_options__colours_the_plain_backdrop_only() -> None:

@@ -10,7 +10,10 @@ import pytest
 from shopimg.contract import Backdrop, Cutout, Frame, Recipe, RecipeError, Restore, Role, Upscale
 
 DIGEST = "ab" * 32
-SHIPPED = ("restore_s", "cutout_s", "backdrop_s", "upscale_x2_s")
+SHIPPED = (
+    *("restore_s", "cutout_s", "backdrop_s", "upscale_x2_s"),
+    *("upscale_x4_s", "upscale_x4_m", "upscale_x4_s_photo"),
+)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +108,7 @@ def test_frame__read_from_json_equals_the_one_written() -> None:
         (Cutout(mask=DIGEST), set()),
         (Cutout(engine="u2netp"), set()),
         (Frame(), set()),
-        (Backdrop(), {"backdrop_s"}),
+        (Backdrop(), {"backdrop_s", "upscale_x4_s"}),
         (Backdrop(generator="colour"), set()),
     ],
 )

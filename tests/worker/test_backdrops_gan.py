@@ -23,6 +23,7 @@ from enhancer_worker.pipeline.backdrops.protocol import BackdropImage
 from enhancer_worker.pipeline.backdrops.registry import generator
 from enhancer_worker.pipeline.backdrops.window import LEARNED_HORIZONS, choose_window
 from enhancer_worker.pipeline.steps.outcome import Tools
+from enhancer_worker.pipeline.surroundings import HollowEngine
 from shopimg.contract import Backdrop, Deadline, RecipeError
 from shopimg.contract.provenance import COMPOSITE_WITH_GENERATED
 from shopimg.contract.steps import scene
@@ -107,6 +108,11 @@ def test_gan__is_the_same_whatever_the_precision_asked_for(engine: Engine, tmp_p
     one, other = (make(Engine(c, OWN_ZOO), STEP, 400, 400) for c in (engine.config, config))
     assert list(one.weights) == ["backdrop_s", "upscale_x4_s"]
     assert np.array_equal(one.pixels, other.pixels)
+
+
+def test_gan__paints_for_the_planner_too(engine: Engine) -> None:
+    hollow = HollowEngine(engine)
+    assert list(make(hollow, STEP, 300, 300).weights) == ["backdrop_s", "upscale_x4_s"]
 
 
 def test_gan__refuses_the_shops_own_style_until_it_was_taught(

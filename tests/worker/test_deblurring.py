@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from enhancer_worker.engine.session import LoadedNet
+from enhancer_worker.engine.tiling import Geometry
 from enhancer_worker.nets.blur_kernels import (
     ANGLES,
     RADII,
@@ -20,8 +22,13 @@ from enhancer_worker.nets.blur_kernels import (
 )
 from enhancer_worker.pipeline import deconvolution
 from enhancer_worker.pipeline.assessment import Assessment
-from enhancer_worker.pipeline.blur_estimation import is_only_blurred, noise_to_allow_for
+from enhancer_worker.pipeline.blur_estimation import (
+    estimate_blur,
+    is_only_blurred,
+    noise_to_allow_for,
+)
 from enhancer_worker.pipeline.deconvolution import (
+    NO_BLUR,
     SHARP,
     Blur,
     Suspects,
@@ -99,6 +106,41 @@ def test_suspects__begin_with_the_blur_behind_an_estimate(one: Blur) -> None:
 
 def test_suspects__of_a_sharp_picture_are_led_by_none() -> None:
     assert suspects(np.full(48, 0.99, np.float32)).blurs[0] == SHARP
+
+
+def test_suspects__of_what_no_known_kernel_does_are_none() -> None:
+    strange = transfer(BLURS[3].kernel()) * np.where(np.arange(48) % 3, 1.0, -0.5)
+    assert suspects(strange.astype(np.float32)) == NO_BLUR
+
+
+def estimating(found: NDArray[np.float32]) -> LoadedNet:
+    """A net that has these transfers for the crops of a picture, in order."""
+
+    class Answers:
+        device = "cpu (numpy)"
+        largest_batch = 1
+
+        def __init__(self) -> None:
+            self.left = list(found)
+
+        def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+            return self.left.pop(0)[None]
+
+        def close(self) -> None:
+            pass
+
+    return LoadedNet("blur_s", "0" * 64, Geometry(1, 0, 8), Answers())
+
+
+@pytest.mark.parametrize(("sharp", "is_deblurred"), [(1, True), (2, False)])
+def test_estimate_blur__leaves_pictures_alone_that_are_sharp_in_places(
+    sharp: int, is_deblurred: bool
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (600, 600, 3), np.uint8)
+    found = np.tile(transfer(BLURS[2].kernel()), (9, 1))
+    found[:sharp] = 0.98
+    result = estimate_blur(estimating(found), noise)
+    assert (result != NO_BLUR) == is_deblurred
 
 
 def test_suspects__are_more_where_an_estimate_fits_none() -> None:

@@ -19,11 +19,10 @@ from enhancer_worker.pipeline.backdrops.window import Window, choose_window
 from enhancer_worker.pipeline.steps.outcome import Tools
 from shopimg.contract import Backdrop, RecipeError
 from shopimg.contract.provenance import COMPOSITE_WITH_GENERATED
-from shopimg.contract.steps.scene import BRAND
+from shopimg.contract.steps.scene import BRAND, ENLARGED_TIMES
 
 _STRONGEST_BACKLIGHT = 110.0
 """Degrees from the camera beyond which the network has seen no light."""
-_ENLARGED = 4
 
 
 def generated(step: Backdrop, width: int, height: int, tools: Tools) -> BackdropImage:
@@ -88,7 +87,7 @@ def _upscaler(engine: Engine, small: NDArray[np.uint8], side: int) -> LoadedNet 
     if side <= small.shape[0]:
         return None
     try:
-        return engine.exact_net("upscale", _ENLARGED)
+        return engine.exact_net("upscale", ENLARGED_TIMES)
     except RecipeError:
         return None
 

@@ -11,6 +11,7 @@ from typing import ClassVar
 from shopimg.contract.errors import RecipeError
 from shopimg.contract.networks import check_digest, check_file
 from shopimg.contract.steps.base import Step
+from shopimg.contract.steps.photo import Upscale
 from shopimg.contract.steps.values import (
     check_choice,
     check_colour,
@@ -39,6 +40,8 @@ ALIGNMENTS = ("centre", "bottom")
 """Where the product stands in its frame."""
 GENERATED = "gan"
 """The backdrop generator that ships."""
+ENLARGED_TIMES = 4
+"""What it has painted."""
 PLAIN = "colour"
 """The backdrop of one colour."""
 WHITE_COLOUR = "#ffffff"
@@ -226,7 +229,11 @@ class Backdrop(Step):
         return (self.style, *self.further_styles)
 
     def _may_run(self, weight: WeightName) -> bool:
-        return weight.step == self.name and self.generator == GENERATED
+        """Count the upscaler that enlarges what the generator has painted, always the small one."""
+        if self.generator != GENERATED:
+            return False
+        enlarges = WeightName(Upscale.name, ENLARGED_TIMES, "s", "faithful")
+        return weight.step == self.name or weight == enlarges
 
 
 def _styles(styles: object) -> tuple[str, ...]:
