@@ -9,7 +9,7 @@ from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.pipeline.assessment import Assessment, detailed_crops
 from enhancer_worker.pipeline.deconvolution import NO_BLUR, Suspects, suspects
 
-_LEAST_NOISE = 1.5
+_LEAST_NOISE = 1.2
 """Of 255: what rounding and a kernel that is not quite the true one cost even clean pictures."""
 _MOST_NOISE = 4.0
 _LOWEST_JPEG_QUALITY = 86.0

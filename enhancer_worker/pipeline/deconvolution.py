@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from scipy.signal import oaconvolve
 
 from enhancer_worker.nets.blur_kernels import (
@@ -25,14 +26,16 @@ Floats = NDArray[np.float32]
 _GRID = 128
 _REACH = 24
 """Radius of the filter, pixels; beyond it there is less than a thousandth of it."""
-_PRIOR = 5e-4
+_PRIOR = 2.5e-4
 """Power of a sharp photograph at one cycle per pixel, which falls with the square of the
 frequency; found on training photographs."""
-_TOLERANCE = 0.01
+_TOLERANCE = 0.02
 """How far estimates are off, mean over the frequencies; found on training photographs."""
 _WORST_FIT = 0.06
 """Mean over the frequencies beyond which no known blur explains an estimate."""
 _LEAST_SHARE = 0.02
+_NEARBY = 8
+"""Radius within which the strength of a correction is measured, pixels."""
 _STRIP_ROWS = 512
 
 
@@ -99,6 +102,10 @@ def suspects(found: NDArray[np.floating]) -> Suspects:
 def deconvolve(pixels: NDArray[np.uint8], found: Suspects, noise: float) -> NDArray[np.uint8]:
     """Divide by what a blur has left of each frequency, but where noise is stronger (Wiener).
 
+    Noise grows with what is sharpened, and on smooth ground nothing hides it: the correction is
+    kept as far as it is more than noise makes of it nearby (Lee 1980, on digital image
+    enhancement by local statistics).
+
     Args:
         pixels: (H, W, 3), uint8, RGB.
         found: what may have blurred it.
@@ -107,13 +114,20 @@ def deconvolve(pixels: NDArray[np.uint8], found: Suspects, noise: float) -> NDAr
     Returns:
         Same shape; flat areas are as they were, to the bit.
     """
-    weights = wiener(found, noise)[..., None]
-    mirrored = np.pad(pixels, ((_REACH, _REACH), (_REACH, _REACH), (0, 0)), mode="symmetric")
+    change = wiener(found, noise)
+    change[_REACH, _REACH] -= 1
+    of_noise = noise**2 * float(np.square(change).sum())
+    around = _REACH + _NEARBY
+    mirrored = np.pad(pixels, ((around, around), (around, around), (0, 0)), mode="symmetric")
+    inside = slice(_NEARBY, -_NEARBY)
     result = np.empty_like(pixels)
     for top in range(0, pixels.shape[0], _STRIP_ROWS):
-        rows = mirrored[top : top + _STRIP_ROWS + 2 * _REACH].astype(np.float32)
-        sharper = oaconvolve(rows, weights, mode="valid", axes=(0, 1))
-        result[top : top + _STRIP_ROWS] = np.clip(np.rint(sharper), 0, 255).astype(np.uint8)
+        rows = mirrored[top : top + _STRIP_ROWS + 2 * around].astype(np.float32)
+        changes = oaconvolve(rows, change[..., None], mode="valid", axes=(0, 1))
+        power = gaussian_filter(np.square(changes).mean(axis=2), _NEARBY / 4, radius=_NEARBY)
+        kept = np.clip(1 - of_noise / np.maximum(power, 1e-9), 0, 1)[inside, inside, None]
+        strip = pixels[top : top + _STRIP_ROWS] + kept * changes[inside, inside]
+        result[top : top + _STRIP_ROWS] = np.clip(np.rint(strip), 0, 255).astype(np.uint8)
     return result
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from enhancer_worker.config import WorkerConfig
+from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.engine.tiling import Geometry
 from enhancer_worker.nets.blur_kernels import (
@@ -27,6 +30,7 @@ from enhancer_worker.pipeline.blur_estimation import (
     is_only_blurred,
     noise_to_allow_for,
 )
+from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.deconvolution import (
     NO_BLUR,
     SHARP,
@@ -36,9 +40,13 @@ from enhancer_worker.pipeline.deconvolution import (
     suspects,
     wiener,
 )
+from enhancer_worker.pipeline.steps.outcome import Tools
+from enhancer_worker.pipeline.steps.restore import restore
 from enhancer_worker.training.blurring import blur
 from enhancer_worker.training.data import read_tile
 from enhancer_worker.training.degradations import add_gaussian_noise, to_float
+from enhancer_worker.training.protocols import BLUR_KERNELS
+from shopimg.contract import Deadline, Restore
 
 CATALOGUE = Path(__file__).parents[2] / "demoshop" / "catalogue"
 BLURS = (
@@ -49,6 +57,13 @@ BLURS = (
 )
 GAINS = list(zip(BLURS, (1.7, 1.5, 2.2, 2.5), strict=True))
 """What a filter that knows the blur gains at least, dB; the pictures have noise of sigma 1."""
+
+
+@pytest.fixture(scope="module")
+def shipped_engine() -> Iterator[Engine]:
+    engine = Engine(WorkerConfig(device="cpu", threads=1))
+    yield engine
+    engine.close()
 
 
 def scene(name: str = "book") -> NDArray[np.uint8]:
@@ -189,6 +204,23 @@ def test_wiener__holds_back_where_suspects_disagree() -> None:
         assert careful > wrong + 0.2
 
 
+@pytest.mark.parametrize("name", ["book", "toy-car"])
+@pytest.mark.parametrize("kind", ["gauss1.2", "gauss1.6", "disk2", "motion7"])
+def test_restore__sharpens_a_blurred_upload_with_what_ships(
+    kind: str, name: str, shipped_engine: Engine
+) -> None:
+    truth = scene(name)
+    soft = blurred(truth, BLUR_KERNELS[kind]())
+    outcome = restore(Picture(soft), Restore(), Tools(shipped_engine, Deadline(60)))
+    assert "deblurred" in outcome.details
+    assert psnr(outcome.picture.pixels, truth) > psnr(soft, truth) + 1
+
+
+def test_restore__leaves_a_sharp_upload_as_sharp_as_it_is(shipped_engine: Engine) -> None:
+    outcome = restore(Picture(scene()), Restore(), Tools(shipped_engine, Deadline(60)))
+    assert "deblurred" not in outcome.details
+
+
 # --- when -----------------------------------------------------------------------------------
 
 
@@ -206,5 +238,5 @@ def test_is_only_blurred__takes_all_three(found: Assessment, wanted: bool) -> No
 
 
 def test_noise_to_allow_for__counts_compression() -> None:
-    assert noise_to_allow_for(Assessment(0.0, 100.0, 1.0)) == 1.5
-    assert noise_to_allow_for(Assessment(2.0, 90.0, 1.0)) == pytest.approx(math.sqrt(10.25))
+    assert noise_to_allow_for(Assessment(0.0, 100.0, 1.0)) == 1.2
+    assert noise_to_allow_for(Assessment(2.0, 90.0, 1.0)) == pytest.approx(math.sqrt(9.44))
