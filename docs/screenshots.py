@@ -108,7 +108,21 @@ def _admin(browser: Browser, url: str) -> None:
     _shoot(page, "review")
     page.set_viewport_size(PHONE)
     _shoot(page, "review-phone")
+    page.set_viewport_size(DESKTOP)
+    _scene(page, url)
     context.close()
+
+
+def _scene(page: Page, url: str) -> None:
+    """Show a draft with several candidates, and the brush for its mask."""
+    page.goto(f"{url}/admin/shopimg/enhancedvariant/")
+    scenes = page.locator("tr", has=page.locator("a[href*='/review/']"), has_text="scene")
+    scenes.first.locator("a[href*='/review/']").first.click()
+    page.locator("#candidates").wait_for()
+    _shoot(page, "review-scene")
+    page.keyboard.press("e")
+    page.locator("#mask-editor").wait_for()
+    _shoot(page, "brush")
 
 
 def _shoot(shown: Page | Locator, name: str) -> None:

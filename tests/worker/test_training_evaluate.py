@@ -239,4 +239,4 @@ def test_summarize__finds_the_worst_gain() -> None:
 def test_train__explains_its_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert train_main([]) == 2
     assert train_main(["gan"]) == 2
-    assert "train {restorer,upscaler,estimator,matting,backdrop}" in capsys.readouterr().err
+    assert "train {restorer,upscaler,estimator,blur,matting,backdrop}" in capsys.readouterr().err
