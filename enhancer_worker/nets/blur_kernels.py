@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -14,6 +15,7 @@ RADII = (0.05, 0.10, 0.15, 0.20, 0.27, 0.35)
 """Frequencies at which kernels are told apart, cycles per pixel."""
 ANGLES = tuple(math.pi * step / 8 for step in range(8))
 """Directions of these frequencies, radians; a kernel that is its own mirror needs half a turn."""
+FREQUENCIES = len(RADII) * len(ANGLES)
 
 
 def gaussian_kernel(sigma_x: float, sigma_y: float, angle: float) -> Kernel:
@@ -63,16 +65,17 @@ def transfer(kernel: Kernel) -> NDArray[np.float32]:
         kernel: (2r + 1, 2r + 1), its own mirror about the centre, of sum one.
 
     Returns:
-        (48,), float32, -1 to 1; 1 throughout for a picture that is not blurred, negative where
-        black and white change places.
+        (FREQUENCIES,), float32, -1 to 1; 1 throughout for a picture that is not blurred, negative
+        where black and white change places.
     """
-    x, y = _grid()
-    values: NDArray[np.float32] = (_waves(x, y) * kernel).sum((1, 2)).astype(np.float32)
+    values: NDArray[np.float32] = (_waves() * kernel).sum((1, 2)).astype(np.float32)
     return values
 
 
-def _waves(x: Kernel, y: Kernel) -> NDArray[np.float64]:
-    """(48, 2r + 1, 2r + 1): a cosine of each frequency."""
+@functools.cache
+def _waves() -> NDArray[np.float64]:
+    """(FREQUENCIES, 2r + 1, 2r + 1): a cosine of each frequency."""
+    x, y = _grid()
     radii, angles = (values.ravel()[:, None, None] for values in np.meshgrid(RADII, ANGLES))
     phase = radii * (x * np.cos(angles) + y * np.sin(angles))
     waves: NDArray[np.float64] = np.cos(2 * math.pi * phase)

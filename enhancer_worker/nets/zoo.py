@@ -97,12 +97,13 @@ def _estimator() -> nn.Module:
 
 
 def _blur() -> nn.Module:
+    from enhancer_worker.nets.blur_kernels import FREQUENCIES  # noqa: PLC0415 - with the others
     from enhancer_worker.nets.estimator import (  # noqa: PLC0415 - needs torch
         Estimator,
         EstimatorConfig,
     )
 
-    return Estimator(EstimatorConfig(channels=(32, 48, 64, 96), outputs=48))
+    return Estimator(EstimatorConfig(channels=(32, 48, 64, 96), outputs=FREQUENCIES))
 
 
 def _matting() -> nn.Module:

@@ -107,6 +107,20 @@ def add_poisson_noise(image: FloatImage, rng: np.random.Generator, photons: floa
     return (counts / photons).astype(np.float32)
 
 
+def add_noise(image: FloatImage, rng: np.random.Generator, sigma: float) -> FloatImage:
+    """White or photon noise, at equal odds.
+
+    Args:
+        image: (H, W, 3), float32, [0, 1].
+        rng: source of randomness.
+        sigma: mean standard deviation, of 1.
+    """
+    if rng.random() < 0.5:
+        return add_gaussian_noise(image, rng, sigma)
+    mean = max(float(image.mean()), 0.05)
+    return add_poisson_noise(image, rng, mean / sigma**2)
+
+
 def add_isp_noise(image: FloatImage, rng: np.random.Generator) -> FloatImage:
     """Noise of a phone camera: shot and read noise in linear light, smeared by demosaicing.
 
@@ -122,6 +136,11 @@ def add_isp_noise(image: FloatImage, rng: np.random.Generator) -> FloatImage:
     noisy = linear + np.sqrt(shot * linear + read**2) * noise
     encoded: FloatImage = np.clip(noisy, 0, 1) ** (1 / 2.2)
     return encoded.astype(np.float32)
+
+
+def as_eight_bits(image: FloatImage) -> FloatImage:
+    """Clip (H, W, 3) to [0, 1] and round it to the levels of a file, of 255."""
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.float32) / np.float32(255)
 
 
 def compress_jpeg(image: FloatImage, quality: int, subsampling: str = "4:4:4") -> FloatImage:
@@ -169,7 +188,7 @@ def random_lens_blur(image: FloatImage, rng: np.random.Generator) -> FloatImage:
     motion = random_motion_kernel
     kernels = (random_gaussian_kernel, random_disk_kernel, motion, motion)
     kernel = kernels[int(rng.integers(len(kernels)))](rng)
-    return _as_eight_bits(add_gaussian_noise(blur(image, kernel), rng, rng.uniform(0, 2) / 255))
+    return as_eight_bits(add_gaussian_noise(blur(image, kernel), rng, rng.uniform(0, 2) / 255))
 
 
 def random_camera_noise(image: FloatImage, rng: np.random.Generator) -> FloatImage:
@@ -222,7 +241,7 @@ def degrade(
         inner = _inner(image)
         noisy = add_gaussian_noise(inner, rng, float(rng.uniform(0, mix.largest_sigma)) / 255)
         # Benchmarks feed unclipped noise, uploads are eight-bit files: the net must take both.
-        return _as_eight_bits(noisy) if rng.random() < 0.3 else noisy, inner
+        return as_eight_bits(noisy) if rng.random() < 0.3 else noisy, inner
     if draw < mix.gaussian + mix.jpeg:
         clean = luma_image(image) if rng.random() < mix.grey_jpeg else image
         return _shifted_inner(random_jpeg(clean, rng), clean, rng)
@@ -260,10 +279,6 @@ def _soften(image: FloatImage, rng: np.random.Generator) -> FloatImage:
 
 def _any_subsampling(rng: np.random.Generator) -> str:
     return ("4:4:4", "4:2:0")[int(rng.integers(2))]
-
-
-def _as_eight_bits(image: FloatImage) -> FloatImage:
-    return np.rint(np.clip(image, 0, 1) * 255).astype(np.float32) / np.float32(255)
 
 
 def _inner(image: FloatImage, down: int = 0, right: int = 0) -> FloatImage:

@@ -10,16 +10,15 @@ from enhancer_worker.nets.blur_kernels import transfer
 from enhancer_worker.nets.zoo import zoo_entry
 from enhancer_worker.pipeline.assessment import CROP_PIXELS
 from enhancer_worker.training import fit_blur
-from enhancer_worker.training.args import TrainingArgsError
 from enhancer_worker.training.data import find_photos, read_tiles
 from enhancer_worker.training.fit_blur import (
     BlurArgs,
-    BlurCrops,
-    held_out_crops,
+    blurred,
     random_kernel,
     score,
     stored,
 )
+from enhancer_worker.training.known_crops import KnownCrops
 from tests.worker.training_data import write_data
 
 # Lightning warns about its own dependencies and about this machine's cores.
@@ -49,7 +48,7 @@ def test_stored__adds_little_and_keeps_eight_bits() -> None:
 
 
 def test_blur_crops__carry_the_transfer_of_their_kernel(tmp_path: Path) -> None:
-    crops = BlurCrops(read_tiles(find_photos(write_data(tmp_path))), 6)
+    crops = KnownCrops(read_tiles(find_photos(write_data(tmp_path))), 6, blurred)
     lq, known = crops(np.random.default_rng(0), 32)
     assert lq.shape == (6, 3, 32, 32)
     assert known.shape == (6, 48)
@@ -58,19 +57,8 @@ def test_blur_crops__carry_the_transfer_of_their_kernel(tmp_path: Path) -> None:
     assert not (known == 1).all(1).all()
 
 
-def test_held_out_crops__are_the_same_each_time(tmp_path: Path) -> None:
-    photos = read_tiles(find_photos(write_data(tmp_path)))
-    first, second = (held_out_crops(photos, 32) for _ in range(2))
-    assert all(torch.equal(a.lq, b.lq) for a, b in zip(first, second, strict=True))
-
-
 def test_score__is_a_mean_over_frequencies() -> None:
     assert score(torch.zeros(1, 48), torch.full((1, 48), -0.25)) == {"transfer_error": 0.25}
-
-
-def test_args__refuse_crops_that_the_net_cannot_halve() -> None:
-    with pytest.raises(TrainingArgsError, match="multiples of 8"):
-        BlurArgs(data=Path("a"), out=Path("b"), patch=100)
 
 
 def test_net__answers_with_as_many_numbers_as_there_are_frequencies() -> None:

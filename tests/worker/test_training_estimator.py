@@ -12,12 +12,12 @@ from enhancer_worker.training.data import find_photos, read_tiles
 from enhancer_worker.training.fit_estimator import (
     Damage,
     EstimatorArgs,
-    EstimatorCrops,
     apply_damage,
-    held_out_crops,
+    damaged,
     random_damage,
     score,
 )
+from enhancer_worker.training.known_crops import KnownCrops
 from tests.worker.training_data import write_data
 
 # Lightning warns about its own dependencies and about this machine's cores.
@@ -61,19 +61,12 @@ def test_apply_damage__of_nothing_rounds_to_eight_bits() -> None:
 
 
 def test_estimator_crops__carry_their_amounts(tmp_path: Path) -> None:
-    crops = EstimatorCrops(read_tiles(find_photos(write_data(tmp_path))), 5)
+    crops = KnownCrops(read_tiles(find_photos(write_data(tmp_path))), 5, damaged)
     lq, amounts = crops(np.random.default_rng(0), 32)
     assert lq.shape == (5, 3, 32, 32)
     assert amounts.shape == (5, 3)
     assert amounts.min() >= 0
     assert amounts.max() <= 2
-
-
-def test_held_out_crops__are_the_same_each_time(tmp_path: Path) -> None:
-    photos = read_tiles(find_photos(write_data(tmp_path)))
-    first, second = (held_out_crops(photos, 32) for _ in range(2))
-    assert len(first) == 200
-    assert all(torch.equal(a.lq, b.lq) for a, b in zip(first, second, strict=True))
 
 
 def test_score__is_in_natural_units() -> None:
