@@ -21,6 +21,7 @@ _UNITS = (25.0, 50.0, 1.0)
 _CLEAN_NOISE = 2.5
 _CLEAN_JPEG_QUALITY = 86.0
 _CLEAN_BLUR = 0.4
+_MOST_NOISE_OF_BLURRED = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,15 @@ class Assessment:
             self.noise < _CLEAN_NOISE
             and self.jpeg_quality > _CLEAN_JPEG_QUALITY
             and self.blur < _CLEAN_BLUR
+        )
+
+    @property
+    def is_only_blurred(self) -> bool:
+        """Whether a blur can be divided out: noise and the blocks of JPEG would grow with it."""
+        return (
+            self.blur >= _CLEAN_BLUR
+            and self.noise < _MOST_NOISE_OF_BLURRED
+            and self.jpeg_quality > _CLEAN_JPEG_QUALITY
         )
 
     def figures(self) -> dict[str, float]:
@@ -74,9 +84,7 @@ def assess(net: LoadedNet, pixels: NDArray[np.uint8]) -> Assessment:
     crops = detailed_crops(pixels)
     if not len(crops):
         return NOTHING_TO_SEE
-    batch = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
-    # One by one: a session keeps one compiled graph per batch size.
-    amounts = np.concatenate([net.session(crop[None]).copy() for crop in batch]) * _UNITS
+    amounts = judge_crops(net, crops) * _UNITS
     noise, jpeg = np.median(amounts[:, :2], axis=0)
     blur = np.quantile(amounts[:, 2], 0.25)
     return Assessment(
@@ -84,6 +92,21 @@ def assess(net: LoadedNet, pixels: NDArray[np.uint8]) -> Assessment:
         jpeg_quality=min(100.0, max(1.0, 100.0 - float(jpeg))),
         blur=max(0.0, float(blur)),
     )
+
+
+def judge_crops(net: LoadedNet, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Ask a network that gives a few numbers per crop.
+
+    Args:
+        net: the network.
+        crops: (N, H, W, 3), uint8, RGB, at least one.
+
+    Returns:
+        (N, numbers), float32.
+    """
+    batch = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
+    # One by one: a session keeps one compiled graph per batch size.
+    return np.concatenate([net.session(crop[None]).copy() for crop in batch])
 
 
 def detailed_crops(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -6,28 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_worker.engine.session import LoadedNet
-from enhancer_worker.pipeline.assessment import Assessment, detailed_crops
+from enhancer_worker.pipeline.assessment import Assessment, detailed_crops, judge_crops
 from enhancer_worker.pipeline.deconvolution import NO_BLUR, Suspects, suspects
 
 _LEAST_NOISE = 1.2
 """Of 255: what rounding and a kernel that is not quite the true one cost even clean pictures."""
-_MOST_NOISE = 4.0
-_LOWEST_JPEG_QUALITY = 86.0
 _NOISE_PER_QUALITY = 0.2
-_LEAST_BLUR = 0.4
 _SHARP = 0.08
 """Mean loss over the frequencies; a Gaussian of half a pixel loses 0.18."""
 _MOST_SHARP_CROPS = 0.15
 """Of nine, one."""
-
-
-def is_only_blurred(found: Assessment) -> bool:
-    """Whether a blur can be divided out: noise and the blocks of JPEG would grow with it."""
-    return (
-        found.blur >= _LEAST_BLUR
-        and found.noise < _MOST_NOISE
-        and found.jpeg_quality > _LOWEST_JPEG_QUALITY
-    )
 
 
 def noise_to_allow_for(found: Assessment) -> float:
@@ -46,10 +34,7 @@ def estimate_blur(net: LoadedNet, pixels: NDArray[np.uint8]) -> Suspects:
     Returns:
         None at all where some of the crops are sharp: then it is the scene that is soft elsewhere.
     """
-    crops = detailed_crops(pixels)
-    batch = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
-    # One by one: a session keeps one compiled graph per batch size.
-    found = np.concatenate([net.session(crop[None]).copy() for crop in batch])
+    found = judge_crops(net, detailed_crops(pixels))
     sharp = np.abs(1 - found).mean(axis=1) < _SHARP
     if sharp.mean() > _MOST_SHARP_CROPS:
         return NO_BLUR

@@ -27,7 +27,6 @@ from enhancer_worker.pipeline import deconvolution
 from enhancer_worker.pipeline.assessment import Assessment
 from enhancer_worker.pipeline.blur_estimation import (
     estimate_blur,
-    is_only_blurred,
     noise_to_allow_for,
 )
 from enhancer_worker.pipeline.context import Picture
@@ -233,19 +232,6 @@ def test_restore__leaves_a_sharp_upload_as_sharp_as_it_is(shipped_engine: Engine
 
 
 # --- when -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("found", "wanted"),
-    [
-        (Assessment(3.9, 87.0, 0.4), True),
-        (Assessment(4.1, 100.0, 1.0), False),
-        (Assessment(0.0, 85.0, 1.0), False),
-        (Assessment(0.0, 100.0, 0.39), False),
-    ],
-)
-def test_is_only_blurred__takes_all_three(found: Assessment, wanted: bool) -> None:
-    assert is_only_blurred(found) is wanted
 
 
 def test_noise_to_allow_for__counts_compression() -> None:

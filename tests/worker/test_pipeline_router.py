@@ -169,6 +169,19 @@ def test_looks_clean__takes_all_three(found: Assessment, clean: bool) -> None:
     assert found.looks_clean is clean
 
 
+@pytest.mark.parametrize(
+    ("found", "wanted"),
+    [
+        (Assessment(3.9, 87.0, 0.4), True),
+        (Assessment(4.1, 100.0, 1.0), False),
+        (Assessment(0.0, 85.0, 1.0), False),
+        (Assessment(0.0, 100.0, 0.39), False),
+    ],
+)
+def test_is_only_blurred__takes_all_three(found: Assessment, wanted: bool) -> None:
+    assert found.is_only_blurred is wanted
+
+
 def test_restore__fingerprint_counts_the_estimator_where_it_decides() -> None:
     shipped = ("restore_s", "estimate_s", "upscale_x2_s")
     assert Restore().weights(shipped) == {"restore_s", "estimate_s"}

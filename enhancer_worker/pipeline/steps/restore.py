@@ -13,11 +13,7 @@ from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.runner import Finish
 from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.pipeline.assessment import Assessment, assess
-from enhancer_worker.pipeline.blur_estimation import (
-    estimate_blur,
-    is_only_blurred,
-    noise_to_allow_for,
-)
+from enhancer_worker.pipeline.blur_estimation import estimate_blur, noise_to_allow_for
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.deconvolution import SHARP, deconvolve
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools, engine_details
@@ -29,7 +25,7 @@ def restore(picture: Picture, step: Restore, tools: Tools) -> StepOutcome:
 
     What looks clean is judged for our restorer; a foreign one that the step names runs anyway. A
     picture that is blurred and nothing else is deconvolved by the kernel that a network finds:
-    that gains more than any network of our size, and invents nothing.
+    that gains more than our restorer does, and invents nothing.
 
     Args:
         picture: any size.
@@ -43,10 +39,11 @@ def restore(picture: Picture, step: Restore, tools: Tools) -> StepOutcome:
     if step.strength == 0:
         return StepOutcome(picture, {"strength": 0, "skipped": "strength is 0"})
     verdict = None if step.always or step.network else _judge(picture, tools.engine)
-    if verdict is not None and verdict.looks_clean:
+    weights, figures = (verdict.weights, verdict.found.figures()) if verdict else ({}, {})
+    if verdict is not None and verdict.found.looks_clean:
         details = {"strength": step.strength, "skipped": "looks clean"}
-        return StepOutcome(picture, details, verdict.weights, verdict.figures)
-    if verdict is not None:
+        return StepOutcome(picture, details, weights, figures)
+    if verdict is not None and verdict.found.is_only_blurred:
         deblurred = _deblurred(picture, step, verdict, tools)
         if deblurred is not None:
             return deblurred
@@ -55,7 +52,6 @@ def restore(picture: Picture, step: Restore, tools: Tools) -> StepOutcome:
     run = tools.engine.run(net, picture.pixels, tools.deadline, finish)
     details = {"strength": step.strength, **engine_details(net, run)}
     result = Picture(run.pixels, picture.alpha, picture.grey)
-    weights, figures = (verdict.weights, verdict.figures) if verdict else ({}, {})
     return StepOutcome(result, details, {**weights, net.name: net.digest}, figures)
 
 
@@ -65,14 +61,6 @@ class _Verdict:
 
     found: Assessment
     weights: Mapping[str, str]
-
-    @property
-    def looks_clean(self) -> bool:
-        return self.found.looks_clean
-
-    @property
-    def figures(self) -> Mapping[str, float]:
-        return self.found.figures()
 
 
 def _judge(picture: Picture, engine: Engine) -> _Verdict | None:
@@ -86,8 +74,8 @@ def _judge(picture: Picture, engine: Engine) -> _Verdict | None:
 def _deblurred(
     picture: Picture, step: Restore, verdict: _Verdict, tools: Tools
 ) -> StepOutcome | None:
-    """Deconvolve what is only blurred; None where it is not, or no known blur is behind it."""
-    if not is_only_blurred(verdict.found) or not tools.engine.ships("blur"):
+    """Deconvolve a picture; None where no known blur is behind it, or nothing tells which."""
+    if not tools.engine.ships("blur"):
         return None
     net = tools.engine.net("blur", 1)
     found = estimate_blur(net, picture.pixels)
@@ -96,18 +84,12 @@ def _deblurred(
     tools.deadline.check()
     sharper = deconvolve(picture.pixels, found, noise_to_allow_for(verdict.found))
     if step.strength < 1:
-        sharper = _mixed(picture.pixels, sharper, step.strength)
+        mixed = blend(step.strength)(picture.pixels.astype(np.float32), sharper.astype(np.float32))
+        sharper = np.rint(mixed).astype(np.uint8)
     details = {"strength": step.strength, "deblurred": dataclasses.asdict(found.blurs[0])}
     weights = {**verdict.weights, net.name: net.digest}
     result = Picture(sharper, picture.alpha, picture.grey)
-    return StepOutcome(result, details, weights, verdict.figures)
-
-
-def _mixed(
-    before: NDArray[np.uint8], after: NDArray[np.uint8], strength: float
-) -> NDArray[np.uint8]:
-    mixed = before + np.float32(strength) * (after.astype(np.float32) - before)
-    return np.rint(mixed).astype(np.uint8)
+    return StepOutcome(result, details, weights, verdict.found.figures())
 
 
 def _network(step: Restore, tools: Tools) -> LoadedNet:
