@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,10 +42,15 @@ def restore(picture: Picture, step: Restore, tools: Tools) -> StepOutcome:
     if verdict is not None and verdict.found.looks_clean:
         details = {"strength": step.strength, "skipped": "looks clean"}
         return StepOutcome(picture, details, weights, figures)
-    if verdict is not None and verdict.found.is_only_blurred:
-        deblurred = _deblurred(picture, step, verdict, tools)
-        if deblurred is not None:
-            return deblurred
+    if verdict is not None and verdict.found.is_only_blurred and tools.engine.ships("blur"):
+        net = tools.engine.net("blur", 1)
+        found = estimate_blur(net, picture.pixels)
+        weights = {**weights, net.name: net.digest}
+        if found.blurs[0] != SHARP:
+            tools.deadline.check()
+            sharper = deconvolve(picture.pixels, found, noise_to_allow_for(verdict.found))
+            details = {"strength": step.strength, "deblurred": asdict(found.blurs[0])}
+            return StepOutcome(_mixed(picture, sharper, step.strength), details, weights, figures)
     net = _network(step, tools)
     finish = None if step.strength == 1 else blend(step.strength)
     run = tools.engine.run(net, picture.pixels, tools.deadline, finish)
@@ -71,25 +75,11 @@ def _judge(picture: Picture, engine: Engine) -> _Verdict | None:
     return _Verdict(assess(net, picture.pixels), {net.name: net.digest})
 
 
-def _deblurred(
-    picture: Picture, step: Restore, verdict: _Verdict, tools: Tools
-) -> StepOutcome | None:
-    """Deconvolve a picture; None where no known blur is behind it, or nothing tells which."""
-    if not tools.engine.ships("blur"):
-        return None
-    net = tools.engine.net("blur", 1)
-    found = estimate_blur(net, picture.pixels)
-    if found.blurs[0] == SHARP:
-        return None
-    tools.deadline.check()
-    sharper = deconvolve(picture.pixels, found, noise_to_allow_for(verdict.found))
-    if step.strength < 1:
-        mixed = blend(step.strength)(picture.pixels.astype(np.float32), sharper.astype(np.float32))
-        sharper = np.rint(mixed).astype(np.uint8)
-    details = {"strength": step.strength, "deblurred": dataclasses.asdict(found.blurs[0])}
-    weights = {**verdict.weights, net.name: net.digest}
-    result = Picture(sharper, picture.alpha, picture.grey)
-    return StepOutcome(result, details, weights, verdict.found.figures())
+def _mixed(picture: Picture, sharper: NDArray[np.uint8], strength: float) -> Picture:
+    if strength < 1:
+        before, after = (pixels.astype(np.float32) for pixels in (picture.pixels, sharper))
+        sharper = np.rint(blend(strength)(before, after)).astype(np.uint8)
+    return Picture(sharper, picture.alpha, picture.grey)
 
 
 def _network(step: Restore, tools: Tools) -> LoadedNet:
