@@ -25,14 +25,16 @@ Floats = NDArray[np.float32]
 
 _GRID = 128
 _REACH = 24
-"""Radius of the filter, pixels; beyond it there is less than a thousandth of it."""
+"""Radius of the filter, pixels; of one that is sure of a motion of 9 pixels, 6 % of the energy would
+lie further out."""
 _PRIOR = 4e-4
 """Power of a sharp photograph at one cycle per pixel, which falls with the square of the
 frequency; found on training photographs."""
 _TOLERANCE = 0.015
 """How far estimates are off, mean over the frequencies; found on training photographs."""
 _WORST_FIT = 0.08
-"""Mean over the frequencies beyond which no known blur explains an estimate."""
+"""Mean over the frequencies beyond which no known blur explains an estimate; for 95 in 100 of 80
+photographs blurred as in training it was 0.064 at most."""
 _LEAST_SHARE = 0.02
 _NEARBY = 8
 """Radius within which the strength of a correction is measured, pixels."""

@@ -57,6 +57,8 @@ _BLUR_LIMITS = (
     "what shakes along a curve, or blurs one place more than another, is none of them.",
     "Kernels that differ only in what they wipe out are told apart badly: the filter then holds "
     "back.",
+    "A wrong kernel rings: of 80 training photographs blurred at random, the step deconvolved 53; "
+    "they gained 1.8 dB on average, but 10 lost something, one 4.3 dB. A person has to look.",
 )
 
 _MATTING_LIMITS = (
