@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +22,10 @@ class Placement:
     """``cpu`` or ``cuda:N``."""
     precision: str
     """``int8``, ``fp32``, ``bf16``, ``fp16``, or ``auto`` where it takes a measurement to know."""
+
+    def exact(self) -> Placement:
+        """Return where results depend on no GPU and no 8 bits: the CPU, in fp32."""
+        return replace(self, device="cpu", precision="fp32")
 
 
 def choose_placement(device: str, precision: str) -> Placement:

@@ -7,7 +7,6 @@ import logging
 import os
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,8 +140,7 @@ class Engine:
         """
         entry = self._choose(Purpose(kind, scale, "faithful"), tier="s")
         if entry.name not in self._exact:
-            on_cpu = replace(self.placement, device="cpu", precision="fp32")
-            self._exact[entry.name] = load(entry, on_cpu, self._config)
+            self._exact[entry.name] = load(entry, self.placement.exact(), self._config)
         return self._exact[entry.name]
 
     def foreign(self, file: str, sha256: str) -> LoadedNet:

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +58,7 @@ def load(entry: ZooEntry, placement: Placement, config: WorkerConfig) -> LoadedN
     if entry.kind in _ALWAYS_EXACT:
         # Estimates and cut-outs meet thresholds, a backdrop shall be the same on any machine, and
         # none takes time: there is nothing to gain. Nor should they fail because a GPU is full.
-        placement = replace(placement, device="cpu", precision="fp32")
+        placement = placement.exact()
     record = read_record(entry.name, config.weights_dir)
     _check_net(entry, record)
     if placement.engine == "torch":

@@ -25,8 +25,8 @@ Floats = NDArray[np.float32]
 
 _GRID = 128
 _REACH = 24
-"""Radius of the filter, pixels; of one that is sure of a motion of 9 pixels, 6 % of the energy would
-lie further out."""
+"""Radius of the filter, pixels; of one that is sure of a motion of 9 pixels, 6 % of the energy
+would lie further out."""
 _PRIOR = 4e-4
 """Power of a sharp photograph at one cycle per pixel, which falls with the square of the
 frequency; found on training photographs."""

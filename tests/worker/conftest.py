@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
+from PIL import Image
 
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.nets import zoo
+from enhancer_worker.training.backdrops.prepare import prepare_backdrops
 from tests.worker.tiny_nets import TINY_ZOO, write_weights
 
 
@@ -28,3 +33,20 @@ def torch_threads() -> Iterator[None]:
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write what `prepare-backdrops` makes: nine drawn pictures, three mixed, three photographs."""
+    folder = tmp_path_factory.mktemp("prepared")
+    data = tmp_path_factory.mktemp("data")
+    (data / "backdrops").mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("hall-0", "hall-1", "park-0"):
+        rows = np.linspace(0, 255, 64)[:, None, None] * rng.uniform(0.3, 1, 3)
+        picture = np.broadcast_to(rows, (64, 64, 3)).astype(np.uint8)
+        Image.fromarray(picture).save(data / "backdrops" / f"{name}.jpg")
+    options = ["--data", str(data), "--out", str(folder), "--drawn", "9", "--mixed", "3"]
+    result = CliRunner().invoke(prepare_backdrops, options, catch_exceptions=False)
+    assert "drawn 9  mixed 3  photograph 3" in result.output
+    return folder

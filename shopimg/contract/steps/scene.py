@@ -41,12 +41,12 @@ ALIGNMENTS = ("centre", "bottom")
 GENERATED = "gan"
 """The backdrop generator that ships."""
 ENLARGED_TIMES = 4
-"""What it has painted."""
+"""By how much what it has painted is enlarged."""
 PLAIN = "colour"
 """The backdrop of one colour."""
-WHITE_COLOUR = "#ffffff"
 PICTURE = "image"
 """The backdrop that is a picture of the shop's own."""
+WHITE_COLOUR = "#ffffff"
 SMALLEST_FRAME, LARGEST_FRAME = 64, 8000
 LARGEST_MARGINS = 0.9
 _RATIO = re.compile(r"[1-9]\d?:[1-9]\d?")

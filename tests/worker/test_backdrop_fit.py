@@ -1,0 +1,169 @@
+"""Training of backdrop generators: runs, brands, precision, and what is refused."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from enhancer_worker.nets.backdrop_generator import (
+    FREE,
+    BackdropGenerator,
+    BackdropGeneratorConfig,
+)
+from enhancer_worker.training.args import TrainingArgsError
+from enhancer_worker.training.backdrops import fit as fit_backdrop
+from enhancer_worker.training.backdrops.args import BackdropArgs
+from enhancer_worker.training.backdrops.brand import read_any
+from enhancer_worker.training.backdrops.dcgan import DCGANGenerator
+from enhancer_worker.training.backdrops.discriminators import Discriminator
+from enhancer_worker.training.catalogue import TooFewPhotosError
+
+F32, BF16 = torch.float32, torch.bfloat16
+TINY = BackdropGeneratorConfig((16, 16, 16, 16, 16), (1, 1, 1, 1, 1), mapped=16, texture=8)
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ({"objective": "lsgan"}, "--objective is one of r3gan, dcgan, wgan_gp"),
+        ({"net": "m"}, "--net is one of s, dcgan"),
+        ({"style": "beach"}, "--style is one of studio_white"),
+        ({"first_part": 1.5}, "first-part is a fraction"),
+    ],
+)
+def test_args__refuse_what_cannot_run(option: dict[str, object], words: str) -> None:
+    with pytest.raises(TrainingArgsError, match=words):
+        BackdropArgs(data=Path("a"), out=Path("b"), **option)
+
+
+def run_args(data: Path, out: Path, **options: object) -> BackdropArgs:
+    values: dict[str, object] = {
+        "hours": 0.0,
+        "max_steps": 3,
+        "batch": 2,
+        "first_part": 0.3,
+        "window_part": 0.6,
+        "validate_steps": 3,
+    }
+    return BackdropArgs(data=data, out=out, accelerator="cpu", **values | options)
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit_backdrop, "BackdropGeneratorConfig", lambda: TINY)
+    monkeypatch.setattr(fit_backdrop, "Discriminator", lambda: Discriminator((8, 8, 8, 8)))
+    monkeypatch.setattr(fit_backdrop, "MOST_HELD_OUT", 1)
+
+
+QUIET = (
+    "ignore:.*does not have many workers:UserWarning",
+    "ignore::DeprecationWarning",
+    "ignore::FutureWarning",
+    "ignore::lightning.fabric.utilities.rank_zero.LightningDeprecationWarning",
+    "ignore::UserWarning:lightning",
+)
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("objective", ["r3gan", "wgan_gp"])
+@pytest.mark.filterwarnings(*QUIET)
+def test_fit__trains_and_resumes(objective: str, prepared: Path, tmp_path: Path) -> None:
+    args = run_args(prepared, tmp_path, objective=objective)
+    module = fit_backdrop.fit(args)
+    first = load_file(tmp_path / "backdrop_s.safetensors")
+    assert module.clock.step == 3
+    resumed = fit_backdrop.fit(replace(args, max_steps=4, resume=True))
+    assert resumed.clock.step == 4
+    assert any(
+        not torch.equal(first[key], value) for key, value in resumed.net.state_dict().items()
+    )
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(("bf16_part", "kinds"), [(0.0, {F32}), (1.0, {F32, BF16})])
+@pytest.mark.filterwarnings(*QUIET)
+def test_fit__computes_scores_in_half_precision_and_penalties_in_full(
+    prepared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bf16_part: float,
+    kinds: set[torch.dtype],
+) -> None:
+    scores: list[Tensor] = []
+
+    def build() -> Discriminator:
+        judge = Discriminator((8, 8, 8, 8))
+        judge.register_forward_hook(lambda _module, _given, found: scores.append(found))
+        return judge
+
+    monkeypatch.setattr(fit_backdrop, "Discriminator", build)
+    module = fit_backdrop.fit(run_args(prepared, tmp_path, bf16_part=bf16_part, first_part=0.0))
+    assert {found.dtype for found in scores} == kinds
+    assert {p.dtype for p in module.parameters()} == {F32}
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.filterwarnings(*QUIET)
+def test_fit__trains_the_generator_of_the_textbooks(prepared: Path, tmp_path: Path) -> None:
+    module = fit_backdrop.fit(run_args(prepared, tmp_path, net="dcgan", objective="dcgan"))
+    assert module.clock.step == 3
+    DCGANGenerator().load_state_dict(load_file(tmp_path / "dcgan.safetensors"))
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.filterwarnings(*QUIET)
+def test_fit__teaches_a_shop_its_own_style(tmp_path: Path) -> None:
+    photos = tmp_path / "brand_photos"
+    photos.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(16):
+        picture = np.full((40, 60, 3), rng.integers(100, 200, 3), np.uint8)
+        picture[:25, :30] = rng.integers(100, 200, 3)
+        picture[25:] //= 2
+        Image.fromarray(picture).save(photos / f"photo{number}.png")
+    training, held_out = read_any(photos, "brand")
+    assert len(training) + len(held_out) == 16
+    assert {sample.conditions.style for sample in training} == {"brand"}
+    assert training[0].conditions.horizon == pytest.approx(0.375, abs=0.1)
+    start = tmp_path / "start.safetensors"
+    save_file(BackdropGenerator(TINY).state_dict(), start)
+    options = {"init_from": start, "style": "brand", "max_steps": 1, "validate_steps": 1}
+    module = fit_backdrop.fit(run_args(photos, tmp_path / "taught", **options))
+    behind, first = (
+        cast(BackdropGenerator, net).layouts_behind for net in (module.net, BackdropGenerator(TINY))
+    )
+    number = FREE.index("brand")
+    assert behind[number].abs().max() > 0.01
+    assert torch.equal(behind[:number], first[:number])
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.filterwarnings(*QUIET)
+def test_fit__goes_on_with_the_scenery_of_a_trained_generator(
+    prepared: Path, tmp_path: Path
+) -> None:
+    trained = BackdropGenerator(TINY)
+    with torch.no_grad():
+        trained.layouts_behind.fill_(7.0)
+    start = tmp_path / "start.safetensors"
+    save_file(trained.state_dict(), start)
+    options = {"init_from": start, "max_steps": 1, "validate_steps": 1}
+    module = fit_backdrop.fit(run_args(prepared, tmp_path / "more", **options))
+    assert cast(BackdropGenerator, module.net).layouts_behind.min() > 6.9
+
+
+def test_read_any__asks_what_style_photographs_are(tmp_path: Path) -> None:
+    with pytest.raises(TrainingArgsError, match="say which --style they are"):
+        read_any(tmp_path, "")
+
+
+def test_read_any__needs_enough_photographs(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "only.png")
+    with pytest.raises(TooFewPhotosError, match="a style needs 12, better 50 to 200"):
+        read_any(tmp_path, "brand")
