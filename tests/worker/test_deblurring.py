@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.engine import Engine
-from enhancer_worker.engine.session import LoadedNet
-from enhancer_worker.engine.tiling import Geometry
 from enhancer_worker.nets.blur_kernels import (
     ANGLES,
     RADII,
@@ -46,6 +44,7 @@ from enhancer_worker.training.data import read_tile
 from enhancer_worker.training.degradations import add_gaussian_noise, to_float
 from enhancer_worker.training.protocols import BLUR_KERNELS
 from shopimg.contract import Deadline, Restore
+from tests.worker.fixed_session import judging
 
 CATALOGUE = Path(__file__).parents[2] / "demoshop" / "catalogue"
 BLURS = (
@@ -127,25 +126,6 @@ def test_suspects__of_what_no_known_kernel_does_are_none() -> None:
     assert suspects(strange.astype(np.float32)) == NO_BLUR
 
 
-def estimating(found: NDArray[np.float32]) -> LoadedNet:
-    """A net that has these transfers for the crops of a picture, in order."""
-
-    class Answers:
-        device = "cpu (numpy)"
-        largest_batch = 1
-
-        def __init__(self) -> None:
-            self.left = list(found)
-
-        def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-            return self.left.pop(0)[None]
-
-        def close(self) -> None:
-            pass
-
-    return LoadedNet("blur_s", "0" * 64, Geometry(1, 0, 8), Answers())
-
-
 @pytest.mark.parametrize(("sharp", "is_deblurred"), [(1, True), (2, False)])
 def test_estimate_blur__leaves_pictures_alone_that_are_sharp_in_places(
     sharp: int, is_deblurred: bool
@@ -153,7 +133,8 @@ def test_estimate_blur__leaves_pictures_alone_that_are_sharp_in_places(
     noise = np.random.default_rng(0).integers(0, 256, (600, 600, 3), np.uint8)
     found = np.tile(transfer(BLURS[2].kernel()), (9, 1))
     found[:sharp] = 0.98
-    result = estimate_blur(estimating(found), noise)
+    answers = iter(found)
+    result = estimate_blur(judging(lambda _: next(answers)), noise)
     assert (result != NO_BLUR) == is_deblurred
 
 

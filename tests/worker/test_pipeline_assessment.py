@@ -1,40 +1,18 @@
 """Which crops of an upload are judged, and what becomes of the estimates."""
 
-from collections.abc import Callable
 from typing import cast
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from enhancer_worker.engine.session import LoadedNet
-from enhancer_worker.engine.tiling import Geometry
 from enhancer_worker.pipeline.assessment import (
     NOTHING_TO_SEE,
     Assessment,
     assess,
     detailed_crops,
 )
-
-
-class FixedSession:
-    """Answers with amounts computed from each crop."""
-
-    device = "cpu (numpy)"
-    largest_batch = 1
-
-    def __init__(self, answer: Callable[[NDArray[np.float32]], list[float]]) -> None:
-        self._answer = answer
-
-    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.array([self._answer(crop) for crop in batch], np.float32)
-
-    def close(self) -> None:
-        pass
-
-
-def net(answer: Callable[[NDArray[np.float32]], list[float]]) -> LoadedNet:
-    return LoadedNet("estimate_s", "0" * 64, Geometry(1, 0, 8), FixedSession(answer))
+from tests.worker.fixed_session import judging
 
 
 def noisy(height: int, width: int) -> NDArray[np.uint8]:
@@ -80,11 +58,11 @@ def test_detailed_crops__prefer_detail_to_flat_areas() -> None:
 
 def test_assess__of_a_flat_picture_finds_nothing() -> None:
     flat = np.full((300, 300, 3), 200, np.uint8)
-    assert assess(net(lambda _: [9.0, 9.0, 9.0]), flat) == NOTHING_TO_SEE
+    assert assess(judging(lambda _: [9.0, 9.0, 9.0]), flat) == NOTHING_TO_SEE
 
 
 def test_assess__converts_to_natural_units() -> None:
-    found = assess(net(lambda _: [0.4, 0.5, 1.25]), noisy(300, 300))
+    found = assess(judging(lambda _: [0.4, 0.5, 1.25]), noisy(300, 300))
     assert found == Assessment(noise=pytest.approx(10), jpeg_quality=pytest.approx(75), blur=1.25)
     assert found.figures() == {
         "estimated_noise": 10.0,
@@ -94,13 +72,13 @@ def test_assess__converts_to_natural_units() -> None:
 
 
 def test_assess__stays_in_range() -> None:
-    found = assess(net(lambda _: [-0.1, -0.2, -0.3]), noisy(300, 300))
+    found = assess(judging(lambda _: [-0.1, -0.2, -0.3]), noisy(300, 300))
     assert found == Assessment(0.0, 100.0, 0.0)
 
 
 def test_assess__judges_blur_by_the_sharper_crops() -> None:
     answers = iter([0.1, 0.1, 0.1, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0])
-    found = assess(net(lambda _: [0, 0, next(answers)]), noisy(900, 900))
+    found = assess(judging(lambda _: [0, 0, next(answers)]), noisy(900, 900))
     assert found.blur == pytest.approx(0.1, abs=1e-6)
 
 
@@ -112,6 +90,6 @@ def test_assess__feeds_unit_range_channels_first() -> None:
         return [0.0, 0.0, 0.0]
 
     pixels = noisy(128, 128)
-    assess(net(remember), pixels)
+    assess(judging(remember), pixels)
     expected = cast(NDArray[np.float32], pixels.transpose(2, 0, 1) / np.float32(255))
     np.testing.assert_allclose(seen[0], expected, atol=1e-6)
