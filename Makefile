@@ -57,6 +57,7 @@ bench: install servers ## measure quality, speed, queue, plans, colours, limits 
 	@test -n "$(DATA)" || { echo "usage: make bench DATA=folder"; exit 2; }
 	$(BIN)/python benchmarks/engine.py --data "$(DATA)"
 	$(BIN)/python benchmarks/recipes.py
+	$(BIN)/python benchmarks/overlap.py
 	$(BIN)/python benchmarks/worker.py
 	$(BIN)/python benchmarks/planner.py
 	$(BIN)/python benchmarks/quality.py --data "$(DATA)" --remember var/quality-figures.json

@@ -123,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     figures = {
         **page.circumstances(),
         "side": arguments.side,
-        "versions": page.versions("openvino", "numpy", "pillow", "opencv-python-headless"),
+        "versions": page.versions("openvino", "numpy", "pillow"),
         "recipes": found,
         "bars": bars(found),
     }

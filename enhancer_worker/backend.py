@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.engine import Engine
+from enhancer_worker.engine.threads import one_blas_thread
 from enhancer_worker.errors import working
+from enhancer_worker.pipeline.background import HERE, Background
 from enhancer_worker.pipeline.run import run_recipe
 from enhancer_worker.pipeline.step_cache import StepCache
 from shopimg.contract import NO_MASKS, Deadline, EnhancedImage, Forecast, JobCost, Recipe
@@ -29,6 +31,7 @@ class NeuralEnhancer:
         self._config = config
         self._engine: Engine | None = None
         self._cache: StepCache | None = None
+        self._background = HERE
         self._lock = threading.Lock()
 
     def enhance(
@@ -40,10 +43,16 @@ class NeuralEnhancer:
         masks: Mapping[str, bytes] = NO_MASKS,
     ) -> Sequence[EnhancedImage]:
         """See ``shopimg.contract.Enhancer``."""
-        with self._lock, working():
+        with self._lock, working(), one_blas_thread():
             engine = self._loaded()
             return run_recipe(
-                source, recipe, engine=engine, deadline=deadline, masks=masks, cache=self._cache
+                source,
+                recipe,
+                engine=engine,
+                deadline=deadline,
+                masks=masks,
+                cache=self._cache,
+                background=self._background,
             )
 
     def forecast(self, sizes: Sequence[tuple[int, int]], recipe: Recipe) -> Forecast:
@@ -51,7 +60,7 @@ class NeuralEnhancer:
         # Only a worker that is asked pays for what measures.
         from enhancer_worker.pipeline.planning import Planner  # noqa: PLC0415
 
-        with self._lock, working():
+        with self._lock, working(), one_blas_thread():
             engine = self._loaded()
             planner = Planner(recipe, engine)
             jobs = [planner.predict(size) for size in sizes]
@@ -64,6 +73,7 @@ class NeuralEnhancer:
             self._engine = Engine(config)
             limit = config.step_cache_megabytes * 1_000_000
             self._cache = StepCache(config.cache_dir / "steps", limit)
+            self._background = Background(overlap=config.overlap)
         return self._engine
 
     def close(self) -> None:
@@ -71,4 +81,5 @@ class NeuralEnhancer:
         with self._lock:
             if self._engine is not None:
                 self._engine.close()
-            self._engine = self._cache = None
+            self._background.close()
+            self._engine, self._cache, self._background = None, None, HERE

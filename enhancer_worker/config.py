@@ -69,6 +69,9 @@ class WorkerConfig:
     step_cache_megabytes: int = 512
     """``ENHANCER_STEP_CACHE_MEGABYTES``: room in that folder for products that are cut out already,
     so that other backdrops for them cost no restoring, enlarging or cutting out; 0 for none."""
+    overlap: bool = True
+    """``ENHANCER_OVERLAP``: 0 to write each picture of a job before the next one is made, which
+    takes longer and saves the memory of one picture."""
 
     def __post_init__(self) -> None:
         if not _DEVICE.fullmatch(self.device):
@@ -123,6 +126,7 @@ class WorkerConfig:
             weights_url=values.get("ENHANCER_WEIGHTS_URL", ""),
             networks_dir=_folder(values, "ENHANCER_NETWORKS_DIR"),
             backdrops_dir=_folder(values, "ENHANCER_BACKDROPS_DIR"),
+            overlap=values.get("ENHANCER_OVERLAP", "1") != "0",
             allow_pickled_networks=values.get("ENHANCER_ALLOW_PICKLED_NETWORKS", "") == "1",
         )
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,9 +81,17 @@ def encode_mask(mask: NDArray[np.uint8], size: tuple[int, int]) -> bytes:
 
 
 def _save(image: Image.Image, kind: str, options: Mapping[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind.upper(), icc_profile=srgb_profile(), **options)
-    return buffer.getvalue()
+    with _buffer() as buffer:
+        image.save(buffer, kind.upper(), icc_profile=srgb_profile(), **options)
+        buffer.seek(0)
+        return buffer.read()
+
+
+def _buffer() -> BinaryIO:
+    """Open a file in memory: Pillow lets other threads run only while it writes to a real one."""
+    if not hasattr(os, "memfd_create"):  # anywhere but on Linux
+        return io.BytesIO()
+    return os.fdopen(os.memfd_create("encoded"), "w+b")
 
 
 def _to_image(picture: Picture) -> Image.Image:

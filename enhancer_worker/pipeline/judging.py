@@ -26,16 +26,11 @@ class Judge:
         """
         self._original = original
 
-    def __call__(self, context: Context) -> Context:
-        """Correct colours that have moved and add the figures; a judged picture stays as it is."""
-        if context.judged:
-            return context
+    def hold_colours(self, context: Context) -> Context:
+        """Correct colours that have moved, and add the figures: after this, pixels are final."""
         if not context.pixels_changed:
             figures = unmoved(context.picture).figures()
-            return dataclasses.replace(context, judged=True, quality={**context.quality, **figures})
-        return dataclasses.replace(self._compare_text(self._pass_colour_gate(context)), judged=True)
-
-    def _pass_colour_gate(self, context: Context) -> Context:
+            return dataclasses.replace(context, quality={**context.quality, **figures})
         started = time.perf_counter()
         verdict = self._colours.judge(context.picture)
         if verdict is None:
@@ -45,7 +40,11 @@ class Judge:
         context = dataclasses.replace(context, picture=verdict.picture)
         return _with(context, report, verdict.figures())
 
-    def _compare_text(self, context: Context) -> Context:
+    def compare_text(self, context: Context) -> Context:
+        """Add the figures of the text in a picture whose colours are held: it is judged then."""
+        context = dataclasses.replace(context, judged=True)
+        if not context.pixels_changed:
+            return context
         started = time.perf_counter()
         runs = [run for report in context.reports for run in report.details.get("runs", ())]
         figures = text_figures(self._original.pixels, context.picture.pixels, self._text, runs)

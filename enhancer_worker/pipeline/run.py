@@ -1,4 +1,4 @@
-"""Runs a recipe: decode once, each distinct list of steps once, encode once per role."""
+"""Runs a recipe: decode once, each distinct list of steps once, write once per image."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import functools
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
+from concurrent.futures import Future
 from typing import Any
 
 from enhancer_worker.engine.engine import Engine
+from enhancer_worker.pipeline.background import HERE, Background
 from enhancer_worker.pipeline.context import Context, Picture
 from enhancer_worker.pipeline.decode import OpenedSource, decode, open_source
-from enhancer_worker.pipeline.encode import EncodedFile, encode, encode_mask
+from enhancer_worker.pipeline.finish import Written, enhanced_image, write
 from enhancer_worker.pipeline.guards import keep_neutral, lock_white
 from enhancer_worker.pipeline.judging import Judge
-from enhancer_worker.pipeline.locks import check_locks
 from enhancer_worker.pipeline.step_cache import (
     SCENE_STEPS,
     StepCache,
@@ -46,7 +47,7 @@ from shopimg.contract import (
     Upscale,
 )
 from shopimg.contract.limits import check_output_size
-from shopimg.contract.provenance import source_type_after, xmp_packet
+from shopimg.contract.provenance import source_type_after
 
 StepFunction = Callable[[Picture, Any, Tools], StepOutcome]
 _Contexts = dict[tuple[Step, ...], Context]
@@ -71,6 +72,7 @@ def run_recipe(
     deadline: Deadline,
     masks: Mapping[str, bytes] = NO_MASKS,
     cache: StepCache | None = None,
+    background: Background = HERE,
 ) -> list[EnhancedImage]:
     """Make every candidate of every role of a recipe out of one upload.
 
@@ -81,6 +83,7 @@ def run_recipe(
         deadline: asked between steps and between tiles.
         masks: the corrected masks that the recipe names, by digest.
         cache: remembers what recipes with scenes make before those.
+        background: does what can be done beside; by default nothing is.
 
     Raises:
         SourceError: the file cannot be used, or would become too large.
@@ -94,9 +97,12 @@ def run_recipe(
     source = open_source(content)
     for role in recipe.roles:
         check_output_size(*role.result_size(*source.size))
-    tools = Tools(engine, deadline, masks)
+    tools = Tools(engine, deadline, masks, background)
     memory = _Memory(cache, content, engine) if cache and _has_scenes(recipe) else None
-    return _RecipeRun(source, recipe, tools, memory).images()
+    try:
+        return _RecipeRun(source, recipe, tools, memory).images()
+    finally:
+        background.settle()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -109,6 +115,15 @@ class _Wanted:
     @property
     def steps(self) -> tuple[Step, ...]:
         return self.role.steps_of(self.candidate)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Pending:
+    """One image whose pixels are final."""
+
+    wanted: _Wanted
+    comparing: Future[Context]
+    writing: Future[Written]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -143,11 +158,18 @@ class _RecipeRun:
         self._prepared: _Contexts = {}
 
     def images(self) -> list[EnhancedImage]:
-        """Finish all in the recipe's order."""
-        images = []
+        """Finish all in the recipe's order; each is written while the next one is made."""
+        images = list[EnhancedImage]()
+        pending: _Pending | None = None
         for position, wanted in enumerate(self._wanted, 1):
-            images.append(self._finish(wanted))
+            held = self._held(wanted.steps, self._made(wanted.steps))
+            if pending is not None:
+                images.append(self._collected(pending))
+            self._tools.deadline.check()
+            pending = self._begin(wanted, held, is_last=position == len(self._wanted))
             self._forget(self._wanted[position:])
+        if pending is not None:
+            images.append(self._collected(pending))
         return images
 
     @functools.cached_property
@@ -162,54 +184,55 @@ class _RecipeRun:
     def _judge(self) -> Judge:
         return Judge(self._original.picture)
 
-    def _finish(self, wanted: _Wanted) -> EnhancedImage:
-        context = self._judged(wanted.steps, self._made(wanted.steps))
-        self._tools.deadline.check()
+    def _begin(self, wanted: _Wanted, held: Context, *, is_last: bool) -> _Pending:
+        background = self._tools.background
+        compare = functools.partial(self._compared, wanted.steps, held)
+        make_file = functools.partial(self._write, wanted, held)
+        if is_last:
+            # Looking for text holds Python's lock, which an encoder in the other thread would
+            # have to wait for; an encoder here holds it hardly ever.
+            comparing = background.submit(compare)
+            return _Pending(wanted, comparing, HERE.submit(make_file))
+        writing = background.submit(make_file)
+        return _Pending(wanted, HERE.submit(compare), writing)
+
+    def _write(self, wanted: _Wanted, held: Context) -> Written:
         source_type = source_type_after(
-            self._declared, pixels_changed=context.pixels_changed, composed=context.composed
+            self._declared, pixels_changed=held.pixels_changed, composed=held.composed
         )
-        started = time.perf_counter()
-        encoded = encode(context.picture, wanted.role.output, xmp_packet(source_type))
-        details = {"format": encoded.format, "bytes": len(encoded.content)}
-        context = _with_report(context, "encode", started, details)
-        context = _locked(context, encoded, wanted.steps)
+        last = wanted.steps[-1] if wanted.steps else None
+        return write(held, last, wanted.role.output, source_type, self._size)
+
+    def _collected(self, pending: _Pending) -> EnhancedImage:
+        written, context = pending.writing.result(), pending.comparing.result()
         self._tools.deadline.check()
-        return EnhancedImage(
-            role=wanted.role.name,
-            content=encoded.content,
-            mime_type=encoded.mime_type,
-            width=context.picture.width,
-            height=context.picture.height,
-            steps=context.reports,
-            digital_source_type=source_type,
-            weights=context.weights,
-            quality=context.quality,
-            candidate=wanted.candidate,
-            mask=b"" if context.mask is None else encode_mask(context.mask, self._size),
-        )
+        wanted = pending.wanted
+        return enhanced_image(wanted.role.name, wanted.candidate, context, written)
 
     def _made(self, steps: tuple[Step, ...]) -> Context:
         """Take all steps, but for those that an earlier image or job has taken."""
-        return self._follow(steps, self._prepare(before_scene(steps)))
+        if self._memory is None:
+            return self._follow(steps)
+        return self._follow(steps, self._prepare(self._memory, before_scene(steps)))
 
-    def _prepare(self, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    def _prepare(self, memory: _Memory, steps: tuple[Step, ...]) -> tuple[Step, ...]:
         """Fill in what is made before scenes; return the steps, where it is found."""
         if steps not in self._prepared:
-            self._prepared[steps] = self._remembered(steps)
+            self._prepared[steps] = self._remembered(memory, steps)
         return steps
 
-    def _remembered(self, steps: tuple[Step, ...]) -> Context:
-        if self._memory is None or not steps:
+    def _remembered(self, memory: _Memory, steps: tuple[Step, ...]) -> Context:
+        if not steps:
             return self._judged(steps, self._follow(steps))
-        key = self._memory.key(steps)
-        known = self._memory.cache.get(key)
+        key = memory.key(steps)
+        known = memory.cache.get(key)
         if known is not None:
             return _cached(known)
         # With another mask, what was before the cut-out is known still.
         begun = before_cutout(steps)
-        begun_at = self._prepare(begun) if begun != steps else None
+        begun_at = self._prepare(memory, begun) if begun != steps else None
         context = self._judged(steps, self._follow(steps, begun_at))
-        self._memory.cache.put(key, context)
+        memory.cache.put(key, context)
         return context
 
     def _follow(self, steps: tuple[Step, ...], prepared: tuple[Step, ...] | None = None) -> Context:
@@ -236,12 +259,21 @@ class _RecipeRun:
 
     def _judged(self, steps: tuple[Step, ...], context: Context) -> Context:
         """Compare with the upload: once for all that end here or cut the product out of this."""
+        return self._compared(steps, self._held(steps, context))
+
+    def _held(self, steps: tuple[Step, ...], context: Context) -> Context:
+        """Hold the colours to those of the upload; with that the pixels are final."""
         if context.judged:
             return context
-        if steps not in self._judgements:
-            self._tools.deadline.check()
-            self._judgements[steps] = self._judge(context)
-        return self._judgements[steps]
+        if steps in self._judgements:
+            return self._judgements[steps]
+        self._tools.deadline.check()
+        return self._judge.hold_colours(context)
+
+    def _compared(self, steps: tuple[Step, ...], held: Context) -> Context:
+        if not held.judged:
+            held = self._judgements[steps] = self._judge.compare_text(held)
+        return held
 
     def _forget(self, later: Sequence[_Wanted]) -> None:
         """Keep only what later images begin with; for them that work costs no time."""
@@ -249,23 +281,6 @@ class _RecipeRun:
         self._done = _kept(self._done, begun)
         self._judgements = _kept(self._judgements, begun)
         self._prepared = _kept(self._prepared, begun)
-
-
-def _with_report(
-    context: Context, name: str, started: float, details: Mapping[str, Any]
-) -> Context:
-    report = StepReport(name, time.perf_counter() - started, details)
-    return dataclasses.replace(context, reports=(*context.reports, report))
-
-
-def _locked(context: Context, encoded: EncodedFile, steps: Sequence[Step]) -> Context:
-    """Check that a product came through its backdrop and the encoder as it was."""
-    if context.product is None or not isinstance(steps[-1], Backdrop):
-        return context
-    started = time.perf_counter()
-    figures = check_locks(context.product, context.picture, encoded, steps[-1])
-    context = _with_report(context, "locks", started, {})
-    return dataclasses.replace(context, quality={**context.quality, **figures})
 
 
 def _take_step(context: Context, step: Step, tools: Tools) -> Context:

@@ -31,6 +31,7 @@ from enhancer_worker.engine.measuring import (
 )
 from enhancer_worker.engine.runner import TiledRun
 from enhancer_worker.engine.session import LoadedNet, Session
+from enhancer_worker.pipeline.background import Background
 from enhancer_worker.pipeline.run import run_recipe
 from shopimg.contract import Cutout, Deadline, Frame, Recipe, Step, Upscale
 from shopimg.contract.steps.scene import SMALLEST_FRAME
@@ -163,14 +164,17 @@ def measure_surroundings(recipe: Recipe, engine: HollowEngine) -> Surroundings:
     recipes = [trial_recipe(recipe, side) for side, _ in zip(_TRIAL_SIDES, sizes, strict=False)]
     seconds, memory = list[float](), list[float]()
     # What the first job loads and keeps is not its own: the process is idle after that.
-    run_recipe(trial_jpeg(sizes[0]), recipes[0], engine=engine, deadline=_NO_LIMIT)
+    background = Background(overlap=engine.config.overlap)
+    run_trial = functools.partial(
+        run_recipe, engine=engine, deadline=_NO_LIMIT, background=background
+    )
+    run_trial(trial_jpeg(sizes[0]), recipes[0])
     for size, trial in zip(sizes, recipes, strict=True):
-        run = functools.partial(
-            run_recipe, trial_jpeg(size), trial, engine=engine, deadline=_NO_LIMIT
-        )
+        run = functools.partial(run_trial, trial_jpeg(size), trial)
         idle = start_peak()
         seconds.append(statistics.median(timed_runs(run)[1:]))
         memory.append(float(max(0, peak_bytes() - idle)))
+    background.close()
     pixels = [
         (size[0] * size[1], result_pixels(size, trial))
         for size, trial in zip(sizes, recipes, strict=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from enhancer_worker.engine.tiling import Geometry
-from enhancer_worker.pipeline.text_regions import Box, find_text
+from enhancer_worker.pipeline.text_regions import Box
 
 Pixels = NDArray[np.uint8]
 
@@ -33,20 +33,24 @@ class KeptText:
 
 
 def keep_text(
-    source: Pixels, result: Pixels, geometry: Geometry, faithful: Callable[[Pixels], Pixels]
+    source: Pixels,
+    result: Pixels,
+    boxes: Sequence[Box],
+    geometry: Geometry,
+    faithful: Callable[[Pixels], Pixels],
 ) -> KeptText | None:
     """Replace text by what the faithful network makes of it; only blocks with text are run.
 
     Args:
         source: (h, w, 3), uint8, RGB: what was enlarged.
         result: (scale * h, scale * w, 3), uint8, RGB, changed in place.
+        boxes: text of the source.
         geometry: of the faithful network; its scale is that of the enlargement.
         faithful: runs that network over a part of the source.
 
     Returns:
         What was found and done; None where there is no text.
     """
-    boxes = find_text(source)
     before = edge_agreement(source, result, boxes)
     if before is None:
         return None

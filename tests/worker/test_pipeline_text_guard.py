@@ -168,7 +168,7 @@ def test_keep_text__equals_a_faithful_run_over_the_whole_picture() -> None:
     whole = run_tiled(net, pixels, tile_size=256, deadline=Deadline(math.inf)).pixels
     plastic = filtered(doubled(pixels), ImageFilter.ModeFilter(9))
     result = plastic.copy()
-    kept = keep_text(pixels, result, net.geometry, draw)
+    kept = keep_text(pixels, result, find_text(pixels), net.geometry, draw)
     assert kept is not None
     assert kept.regions == len(find_text(pixels))
     assert kept.edges_unguarded < 0.5
@@ -187,7 +187,7 @@ def test_keep_text__equals_a_faithful_run_over_the_whole_picture() -> None:
 def test_keep_text__brings_the_strokes_back() -> None:
     pixels, _ = label(14, 14)
     result = filtered(doubled(pixels), ImageFilter.ModeFilter(9))
-    kept = keep_text(pixels, result, Geometry(2, 8, 1), doubled)
+    kept = keep_text(pixels, result, find_text(pixels), Geometry(2, 8, 1), doubled)
     assert kept is not None
     assert kept.edges_unguarded < 0.5
     assert kept.edges > 0.95
@@ -200,7 +200,7 @@ def test_keep_text__leaves_a_picture_without_text_alone() -> None:
     def draw(part: Pixels) -> Pixels:
         raise AssertionError
 
-    assert keep_text(pixels, result, Geometry(2, 0, 1), draw) is None
+    assert keep_text(pixels, result, find_text(pixels), Geometry(2, 0, 1), draw) is None
     assert np.array_equal(result, doubled(pixels))
 
 
@@ -208,5 +208,5 @@ def test_kept_text__holds_both_figures() -> None:
     pixels, _ = label(14, 14)
     result = doubled(pixels)
     before = edge_agreement(pixels, result, find_text(pixels))
-    kept = keep_text(pixels, result, Geometry(2, 8, 1), doubled)
+    kept = keep_text(pixels, result, find_text(pixels), Geometry(2, 8, 1), doubled)
     assert kept == KeptText(len(find_text(pixels)), before or 0, before or 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ from enhancer_worker.engine.runner import Finish
 from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.pipeline.steps.outcome import Tools
 from enhancer_worker.pipeline.text_guard import keep_text
+from enhancer_worker.pipeline.text_regions import Box
 from shopimg.contract import RecipeError
 
 
 def redraw_text(
     source: NDArray[np.uint8],
     result: NDArray[np.uint8],
+    boxes: Sequence[Box],
     scale: int,
     finish: Finish | None,
     tools: Tools,
@@ -26,6 +29,7 @@ def redraw_text(
     Args:
         source: (h, w, 3), uint8, RGB: what was enlarged.
         result: (scale * h, scale * w, 3), uint8, RGB, changed in place.
+        boxes: text of the source.
         scale: output pixels per source pixel along one axis.
         finish: what the enlargement does to a network's result.
         tools: engine and deadline.
@@ -42,7 +46,7 @@ def redraw_text(
     def draw(part: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return tools.engine.run(net, part, tools.deadline, finish).pixels
 
-    kept = keep_text(source, result, net.geometry, draw)
+    kept = keep_text(source, result, boxes, net.geometry, draw)
     if kept is None:
         return [], {}
     figures = {"edges_unguarded": kept.edges_unguarded, "edges": kept.edges}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.runner import TiledRun
 from enhancer_worker.engine.session import LoadedNet
+from enhancer_worker.pipeline.background import HERE, Background
 from enhancer_worker.pipeline.context import Picture
 from shopimg.contract import Deadline
 from shopimg.contract.provenance import UNKNOWN
@@ -27,6 +28,8 @@ class Tools:
     """Asked between tiles."""
     masks: Mapping[str, bytes] = field(default_factory=dict)
     """Corrected masks by digest: encoded pictures in which the product is white."""
+    background: Background = HERE
+    """Does what can be done beside."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.steps.kept_text import redraw_text
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools, engine_details
+from enhancer_worker.pipeline.text_regions import find_text
 from shopimg.contract import RecipeError, Upscale
 
 _LARGEST_CASCADE = 2
@@ -119,12 +120,15 @@ def _run_networks(
     for scale in scales:
         net = _network(step, scale, tools.engine)
         finish = None if step.strength == 1 else blend_detail(step.strength, scale)
+        invents = bool(step.network) or net.flavour == "photo"
+        looking = tools.background.submit(find_text, pixels) if invents else None
         run = tools.engine.run(net, pixels, tools.deadline, finish)
         source, pixels = pixels, run.pixels
         nets.append(net)
         runs.append(engine_details(net, run))
-        if step.network or net.flavour == "photo":
-            redrawn, report = redraw_text(source, pixels, scale, finish, tools)
+        if looking is not None:
+            boxes = looking.result()
+            redrawn, report = redraw_text(source, pixels, boxes, scale, finish, tools)
             nets += redrawn
             runs[-1] |= report
     return pixels, nets, runs
