@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from benchmarks.goals import AS_UPLOADS
 from enhancer_worker.config import PRECISIONS, WorkerConfig
 from enhancer_worker.engine.device import choose_placement
 from enhancer_worker.engine.engine import Engine
@@ -22,10 +23,10 @@ from enhancer_worker.engine.session import Session
 from enhancer_worker.nets.manifest import read_manifest, read_record
 from enhancer_worker.nets.zoo import ZOO, ZooEntry, load_net
 from enhancer_worker.pipeline.context import Picture
+from enhancer_worker.pipeline.run import STEP_FUNCTIONS
 from enhancer_worker.pipeline.steps.outcome import Tools
-from enhancer_worker.pipeline.steps.restore import restore
 from enhancer_worker.training.protocols import Case, Sample, run_padded
-from shopimg.contract import Deadline, Restore, WorkerError
+from shopimg.contract import Deadline, Restore, Step, Upscale, WorkerError
 
 NLM_STRENGTH = 0.6
 """Filter strength h over sigma: the best of 0.4, 0.6, 0.8 and 1 on the first pictures of CBSD68."""
@@ -65,9 +66,12 @@ def methods_for(case: Case) -> Iterator[Method]:
         if has_int8(entry):
             run = functools.partial(_run_int8, entry)
             yield Method(f"{label(entry)} int8", run, version=_int8_version(entry))
-    # Uploads are files: the unclipped noise of the protocol is none that the step could meet.
-    if case.scale == 1 and not case.name.startswith("sigma"):
-        yield Method("ours, the step restore", _run_step, version=_step_version())
+    # Uploads are files: the unclipped noise of the protocol is none that a step could meet.
+    if case.scale > 1:
+        steps = (Restore(), Upscale(scale=case.scale))
+        yield Method(AS_UPLOADS, *_as_uploads(steps))
+    elif not case.name.startswith("sigma"):
+        yield Method("ours, the step restore", *_as_uploads((Restore(),)))
 
 
 def shipped(scale: int) -> list[ZooEntry]:
@@ -177,16 +181,17 @@ def _run_int8(entry: ZooEntry, sample: Sample) -> Tensor:
     return torch.from_numpy(result.copy())[..., : height * entry.scale, : width * entry.scale]
 
 
-def _run_step(sample: Sample) -> Tensor:
-    """What an upload gets: left alone, deconvolved or restored, by what is estimated of it."""
-    picture = Picture(_eight_bits(sample.lq))
-    outcome = restore(picture, Restore(), Tools(_engine(), Deadline(math.inf)))
-    return _tensor(outcome.picture.pixels.astype(np.float32) / 255)
+def _as_uploads(steps: Sequence[Step]) -> tuple[Callable[[Sample], Tensor], bool, str]:
+    """What an upload gets, by what is estimated of it; not slow; and the weights that may run."""
 
+    def run(sample: Sample) -> Tensor:
+        picture, tools = Picture(_eight_bits(sample.lq)), Tools(_engine(), Deadline(math.inf))
+        for step in steps:
+            picture = STEP_FUNCTIONS[type(step)](picture, step, tools).picture
+        return _tensor(picture.pixels.astype(np.float32) / 255)
 
-def _step_version() -> str:
-    names = Restore().weights(read_manifest())
-    return " ".join(read_record(name).sha256 for name in sorted(names))
+    names = frozenset[str]().union(*(step.weights(read_manifest()) for step in steps))
+    return run, False, " ".join(read_record(name).sha256 for name in sorted(names))
 
 
 @functools.cache

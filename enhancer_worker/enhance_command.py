@@ -22,7 +22,7 @@ from enhancer_worker.folder import (
     run_job,
     taken_twice,
 )
-from shopimg.contract import BUILT_IN, CLEAN, FLAVOURS, EnhancementError, Recipe, Role, Upscale
+from shopimg.contract import BUILT_IN, CLEAN, EnhancementError, Recipe, Role, Upscale
 
 
 @click.command()
@@ -38,8 +38,9 @@ from shopimg.contract import BUILT_IN, CLEAN, FLAVOURS, EnhancementError, Recipe
 @click.option("--to", type=int, metavar="PIXELS", help="Enlarge until the longest side has these.")
 @click.option(
     "--flavour",
-    type=click.Choice(FLAVOURS),
-    help="Enlarge with the networks for photographs, or with those faithful to every pixel.",
+    type=click.Choice(Upscale.FLAVOURS),
+    help="Enlarge with the networks for photographs with mild damage, with those faithful to every "
+    "pixel of others, or with what suits the picture.",
 )
 @click.option(
     "--strength",

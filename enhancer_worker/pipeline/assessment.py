@@ -22,6 +22,8 @@ _CLEAN_NOISE = 2.5
 _CLEAN_JPEG_QUALITY = 86.0
 _CLEAN_BLUR = 0.4
 _MOST_NOISE_OF_BLURRED = 4.0
+_MOST_NOISE_OF_FAITHFUL = 3.0
+_FAITHFUL_JPEG_QUALITY = 92.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,17 @@ class Assessment:
             and self.noise < _MOST_NOISE_OF_BLURRED
             and self.jpeg_quality > _CLEAN_JPEG_QUALITY
         )
+
+    @property
+    def suits_faithful(self) -> bool:
+        """Whether to enlarge exactly what is there gains more than to repair it on the way.
+
+        Of 20 photographs, shrunk, damaged in up to 12 ways, restored and enlarged two times, those
+        that pass are 0.35 dB better by the faithful network than by the photo network; by the
+        better one in every case all would be 0.41 dB better, by this rule they are 0.27 dB. Those
+        without any damage gain 1.1 dB. At JPEG quality 90 both networks are alike.
+        """
+        return self.noise < _MOST_NOISE_OF_FAITHFUL and self.jpeg_quality > _FAITHFUL_JPEG_QUALITY
 
     def figures(self) -> dict[str, float]:
         """Return what is stored on the variant."""

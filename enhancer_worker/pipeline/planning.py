@@ -168,6 +168,8 @@ def _step_runs(width: int, height: int, step: Step, engine: Engine) -> Iterator[
     if isinstance(step, Restore) and step.strength > 0:
         yield NetRun(engine.net("restore", 1), height, width)
     if isinstance(step, Upscale):
+        # Both flavours cost alike, but for the faithful one's small last step.
+        flavour = "faithful" if step.flavour == "auto" else step.flavour
         for scale in plan_upscale(width, height, step, engine.scales("upscale")).scales:
-            yield NetRun(engine.net("upscale", scale, step.flavour), height, width)
+            yield NetRun(engine.net("upscale", scale, flavour), height, width)
             width, height = width * scale, height * scale

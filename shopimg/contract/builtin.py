@@ -26,7 +26,7 @@ _SCENE = (
 _MAIN_IMAGE = Output("png")
 
 CLEAN = Recipe("clean", (Role("main", (Restore(), Upscale(scale=2))),))
-"""Removes noise and artefacts, then doubles the size, in the photo flavour: what uploads need."""
+"""Removes noise and artefacts, then doubles the size: what uploads need."""
 
 WHITE = Recipe("white", (Role("white", (*_ENLARGED, Cutout(), *_WHITE), _MAIN_IMAGE),))
 """The main image of marketplaces: the product alone, large, before pure white."""

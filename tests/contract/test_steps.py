@@ -30,6 +30,7 @@ SHIPPED = (
     "upscale_x2_m",
     "upscale_x2_m_photo",
     "restore_s",
+    "estimate_s",
     "espcn_x2",
     "vdsr_x2",
 )
@@ -50,9 +51,9 @@ SHIPPED = (
         ({"to": 100.5}, "upscale.to must be 16 to 12000 pixels, not 100.5."),
         (
             {"scale": 2, "flavour": "sharp"},
-            "upscale.flavour must be photo or faithful, not 'sharp'.",
+            "upscale.flavour must be auto, photo or faithful, not 'sharp'.",
         ),
-        ({"scale": 2, "flavour": []}, "upscale.flavour must be photo or faithful, not []."),
+        ({"scale": 2, "flavour": []}, "upscale.flavour must be auto, photo or faithful, not []."),
         ({"scale": 2, "strength": -0.1}, "upscale.strength must be between 0 and 1, not -0.1."),
         ({"scale": 2, "strength": 1.1}, "upscale.strength must be between 0 and 1, not 1.1."),
         ({"scale": 2, "strength": "1"}, "upscale.strength must be between 0 and 1, not '1'."),
@@ -183,8 +184,8 @@ def test_recipe__names_the_option_that_there_is_not() -> None:
         Recipe.parse("mine", table)
 
 
-def test_clean__restores_and_doubles_in_the_photo_flavour() -> None:
-    assert CLEAN.roles == (Role("main", (Restore(), Upscale(scale=2, flavour="photo"))),)
+def test_clean__restores_and_doubles_in_the_flavour_that_suits() -> None:
+    assert CLEAN.roles == (Role("main", (Restore(), Upscale(scale=2, flavour="auto"))),)
 
 
 # --- sizes ----------------------------------------------------------------------------------
@@ -223,20 +224,33 @@ def test_result_size__of_a_role_counts_every_step() -> None:
 @pytest.mark.parametrize(
     ("step", "names"),
     [
-        (Restore(), {"restore_s"}),
+        (Restore(), {"restore_s", "estimate_s"}),
+        (Restore(always=True), {"restore_s"}),
         (Restore(0), set()),
         (Restore(1, "a", DIGEST), set()),
         # Whatever the flavour, faithful draws the text.
         (
-            Upscale(scale=2),
+            Upscale(scale=2, flavour="photo"),
             {"upscale_x2_s_photo", "upscale_x2_m_photo", "upscale_x2_s", "upscale_x2_m"},
+        ),
+        # The estimator tells which flavour suits.
+        (
+            Upscale(scale=2),
+            {
+                "estimate_s",
+                "upscale_x2_s_photo",
+                "upscale_x2_m_photo",
+                "upscale_x2_s",
+                "upscale_x2_m",
+            },
         ),
         (Upscale(scale=2, flavour="faithful"), {"upscale_x2_s", "upscale_x2_m"}),
         # No photo network ships for x3: faithful takes its place.
-        (Upscale(scale=3), {"upscale_x3_s"}),
+        (Upscale(scale=3, flavour="photo"), {"upscale_x3_s"}),
         (
             Upscale(to=2000),
             {
+                "estimate_s",
                 "upscale_x2_s_photo",
                 "upscale_x2_m_photo",
                 "upscale_x4_s_photo",
@@ -276,7 +290,12 @@ def test_fingerprint__moves_only_with_what_may_run() -> None:
 
     moves = {name for name in SHIPPED if fingerprint(CLEAN, name) != fingerprint(CLEAN)}
     upscalers = {"upscale_x2_s", "upscale_x2_m"}
-    assert moves == {"restore_s", *upscalers, *(f"{name}_photo" for name in upscalers)}
+    assert moves == {
+        "restore_s",
+        "estimate_s",
+        *upscalers,
+        *(f"{name}_photo" for name in upscalers),
+    }
 
 
 @pytest.mark.parametrize(

@@ -276,7 +276,7 @@ def test_enhance__changes_every_step_that_enlarges_and_nothing_else(
         (["--scale", "2", "--to", "100"], "upscale needs either scale or to."),
         (["--to", "13000"], "upscale.to must be 16 to 12000 pixels, not 13000."),
         (["--strength", "1.5"], "upscale.strength must be between 0 and 1, not 1.5."),
-        (["--flavour", "sharp"], "'sharp' is not one of 'photo', 'faithful'"),
+        (["--flavour", "sharp"], "'sharp' is not one of 'auto', 'photo', 'faithful'"),
         (
             ["--recipes", "wrong.json", "--recipe", "small", "--scale", "2"],
             "The recipe 'small' does not enlarge.",

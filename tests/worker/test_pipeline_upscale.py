@@ -25,7 +25,9 @@ from enhancer_worker.engine.engine import Engine
 from enhancer_worker.nets import zoo
 from enhancer_worker.nets.manifest import file_digest
 from enhancer_worker.nets.zoo import ZOO
+from enhancer_worker.pipeline.assessment import Assessment
 from enhancer_worker.pipeline.context import Picture
+from enhancer_worker.pipeline.steps import upscale as upscale_module
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools
 from enhancer_worker.pipeline.steps.restore import restore
 from enhancer_worker.pipeline.steps.upscale import (
@@ -34,6 +36,7 @@ from enhancer_worker.pipeline.steps.upscale import (
     resample,
     upscale,
 )
+from enhancer_worker.pipeline.steps.verdict import Verdict
 from shopimg.contract import FLAVOURS, Deadline, RecipeError, Restore, Upscale
 from tests.worker.tiny_nets import TINY_ZOO, write_weights
 
@@ -194,6 +197,35 @@ def test_upscale__says_which_flavour_ran(make_engine: Make) -> None:
     assert (photo.details["flavour"], list(photo.weights)) == ("photo", ["upscale_x2_s_photo"])
     assert (faithful.details["flavour"], list(faithful.weights)) == ("faithful", ["upscale_x2_s"])
     assert (photo.picture.pixels != faithful.picture.pixels).any()
+
+
+@pytest.mark.parametrize(
+    ("judged", "flavour", "network"),
+    [
+        (Assessment(2.9, 92.1, 1.0), "faithful", "upscale_x2_s"),
+        (Assessment(3.1, 92.1, 0.0), "photo", "upscale_x2_s_photo"),
+        (Assessment(2.9, 91.9, 0.0), "photo", "upscale_x2_s_photo"),
+    ],
+    ids=["hardly damaged", "noisy", "compressed"],
+)
+def test_upscale__looks_which_flavour_suits(
+    make_engine: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    judged: Assessment,
+    flavour: str,
+    network: str,
+) -> None:
+    found = Verdict(judged, {"estimate_s": "d" * 64})
+    monkeypatch.setattr(upscale_module, "judge", lambda *_arguments: found)
+    outcome = enlarged(make_engine(), Upscale(scale=2))
+    assert outcome.details["flavour"] == flavour
+    assert list(outcome.weights) == ["estimate_s", network]
+
+
+def test_upscale__takes_uploads_for_damaged_where_nothing_estimates(make_engine: Make) -> None:
+    engine = make_engine("upscale_x2_s", "upscale_x2_s_photo")
+    outcome = enlarged(engine, Upscale(scale=2))
+    assert list(outcome.weights) == ["upscale_x2_s_photo"]
 
 
 def test_upscale__falls_back_to_faithful_and_says_so(

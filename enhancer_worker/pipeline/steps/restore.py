@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.runner import Finish
 from enhancer_worker.engine.session import LoadedNet
-from enhancer_worker.pipeline.assessment import Assessment, assess
 from enhancer_worker.pipeline.blur_estimation import estimate_blur, noise_to_allow_for
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.deconvolution import SHARP, deconvolve
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools, engine_details
+from enhancer_worker.pipeline.steps.verdict import judge
 from shopimg.contract import RecipeError, Restore
 
 
@@ -37,7 +35,7 @@ def restore(picture: Picture, step: Restore, tools: Tools) -> StepOutcome:
     """
     if step.strength == 0:
         return StepOutcome(picture, {"strength": 0, "skipped": "strength is 0"})
-    verdict = None if step.always or step.network else _judge(picture, tools.engine)
+    verdict = None if step.always or step.network else judge(picture.pixels, tools.engine)
     weights, figures = (verdict.weights, verdict.found.figures()) if verdict else ({}, {})
     if verdict is not None and verdict.found.looks_clean:
         details = {"strength": step.strength, "skipped": "looks clean"}
@@ -57,22 +55,6 @@ def restore(picture: Picture, step: Restore, tools: Tools) -> StepOutcome:
     details = {"strength": step.strength, **engine_details(net, run)}
     result = Picture(run.pixels, picture.alpha, picture.grey)
     return StepOutcome(result, details, {**weights, net.name: net.digest}, figures)
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    """What the estimator makes of an upload."""
-
-    found: Assessment
-    weights: Mapping[str, str]
-
-
-def _judge(picture: Picture, engine: Engine) -> _Verdict | None:
-    """Estimate the damage; None where no estimator ships."""
-    if not engine.ships("estimate"):
-        return None
-    net = engine.net("estimate", 1)
-    return _Verdict(assess(net, picture.pixels), {net.name: net.digest})
 
 
 def _mixed(picture: Picture, sharper: NDArray[np.uint8], strength: float) -> Picture:

@@ -18,6 +18,7 @@ from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.steps.kept_text import redraw_text
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools, engine_details
+from enhancer_worker.pipeline.steps.verdict import Verdict, judge
 from enhancer_worker.pipeline.text_regions import find_text
 from shopimg.contract import RecipeError, Upscale
 
@@ -96,7 +97,9 @@ def upscale(picture: Picture, step: Upscale, tools: Tools) -> StepOutcome:
     if step.result_size(*size) == size:
         return StepOutcome(picture, {**asked, "skipped": "already as large"})
     plan = plan_upscale(*size, step, _network_scales(step, tools.engine))
-    pixels, nets, runs = _run_networks(picture.pixels, plan.scales, step, tools)
+    verdict = _judge(picture, step, plan, tools)
+    flavour = _flavour(step, verdict)
+    pixels, nets, runs = _run_networks(picture.pixels, plan.scales, step, flavour, tools)
     tools.deadline.check()
     pixels = resample(pixels, plan.width, plan.height)
     alpha = None if picture.alpha is None else resample(picture.alpha, plan.width, plan.height)
@@ -108,17 +111,31 @@ def upscale(picture: Picture, step: Upscale, tools: Tools) -> StepOutcome:
         "height": plan.height,
         "runs": runs,
     }
-    weights = {net.name: net.digest for net in nets}
+    weights = {**verdict.weights} if verdict else {}
+    weights |= {net.name: net.digest for net in nets}
     return StepOutcome(Picture(pixels, alpha, picture.grey), details, weights)
 
 
+def _judge(picture: Picture, step: Upscale, plan: UpscalePlan, tools: Tools) -> Verdict | None:
+    """Look at what is to be enlarged, where that decides who does it."""
+    if step.flavour != "auto" or step.network or not plan.scales:
+        return None
+    return judge(picture.pixels, tools.engine)
+
+
+def _flavour(step: Upscale, verdict: Verdict | None) -> str:
+    if step.flavour != "auto":
+        return step.flavour
+    return "faithful" if verdict is not None and verdict.found.suits_faithful else "photo"
+
+
 def _run_networks(
-    pixels: NDArray[np.uint8], scales: Sequence[int], step: Upscale, tools: Tools
+    pixels: NDArray[np.uint8], scales: Sequence[int], step: Upscale, flavour: str, tools: Tools
 ) -> tuple[NDArray[np.uint8], list[LoadedNet], list[dict[str, Any]]]:
     """Return the enlarged pixels, the networks that ran, and a report of each run."""
     nets, runs = list[LoadedNet](), list[dict[str, Any]]()
     for scale in scales:
-        net = _network(step, scale, tools.engine)
+        net = _network(step, scale, flavour, tools.engine)
         finish = None if step.strength == 1 else blend_detail(step.strength, scale)
         invents = bool(step.network) or net.flavour == "photo"
         looking = tools.background.submit(find_text, pixels) if invents else None
@@ -142,10 +159,10 @@ def _network_scales(step: Upscale, engine: Engine) -> tuple[int, ...]:
     return (step.scale,) if step.scale else engine.scales("upscale")
 
 
-def _network(step: Upscale, scale: int, engine: Engine) -> LoadedNet:
+def _network(step: Upscale, scale: int, flavour: str, engine: Engine) -> LoadedNet:
     if step.network:
         return _foreign(step, engine)
-    return engine.net("upscale", scale, step.flavour)
+    return engine.net("upscale", scale, flavour)
 
 
 def _foreign(step: Upscale, engine: Engine) -> LoadedNet:

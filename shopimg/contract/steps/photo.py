@@ -49,8 +49,9 @@ class Upscale(Step):
     """Factor, 2, 3 or 4; excludes ``to``."""
     to: int | None = None
     """Longest side in pixels, 16 to 12,000; a larger picture is left as it is."""
-    flavour: str = "photo"
-    """``photo`` for uploads, which come with mild damage, or ``faithful`` to every pixel."""
+    flavour: str = "auto"
+    """``photo`` for pictures with mild damage, ``faithful`` to every pixel of others, or ``auto``:
+    the worker looks at what is to be enlarged and chooses."""
     strength: float = 1.0
     """Share of the network's detail over plain resampling, 0 (no network) to 1 (all)."""
     network: str = ""
@@ -59,6 +60,7 @@ class Upscale(Step):
     """Digest of that file, 64 hexadecimal digits in lower case."""
 
     SCALES: ClassVar[tuple[int, ...]] = (2, 3, 4)
+    FLAVOURS: ClassVar[tuple[str, ...]] = ("auto", *FLAVOURS)
 
     def __post_init__(self) -> None:
         if (self.scale is None) == (self.to is None):
@@ -67,8 +69,10 @@ class Upscale(Step):
             raise RecipeError(f"upscale.scale must be 2, 3 or 4, not {self.scale!r}.")
         if self.to is not None and (not is_integer(self.to) or not 16 <= self.to <= 12_000):
             raise RecipeError(f"upscale.to must be 16 to 12000 pixels, not {self.to!r}.")
-        if self.flavour not in FLAVOURS:
-            raise RecipeError(f"upscale.flavour must be photo or faithful, not {self.flavour!r}.")
+        if self.flavour not in self.FLAVOURS:
+            raise RecipeError(
+                f"upscale.flavour must be auto, photo or faithful, not {self.flavour!r}."
+            )
         check_strength(self.name, self.strength)
         check_network(self.name, self.network, self.sha256)
 
@@ -99,9 +103,14 @@ class Upscale(Step):
 
         After a foreign checkpoint, whose scale only the worker knows, faithful draws text too.
         """
-        if weight.step != self.name or self.strength == 0:
+        if self.strength == 0:
+            return False
+        if weight.step == "estimate":
+            return self.flavour == "auto" and not self.network
+        if weight.step != self.name:
             return False
         if self.network:
             return weight.flavour == "faithful"
         scales = (self.scale,) if self.scale else self.SCALES
-        return weight.scale in scales and weight.flavour in (self.flavour, "faithful")
+        flavours = FLAVOURS if self.flavour == "auto" else (self.flavour, "faithful")
+        return weight.scale in scales and weight.flavour in flavours
