@@ -5,26 +5,14 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
-from PIL import Image
-
 from enhancer_worker.nets.manifest import MANIFEST_NAME, SHIPPED_WEIGHTS
-from enhancer_worker.nets.zoo import ZooEntry, load_net, zoo_entry
-from enhancer_worker.training.benchmarks import PROTOCOLS
-from enhancer_worker.training.catalogue import SUFFIXES
-from enhancer_worker.training.contact_sheet import Cell, Row, draw_sheet, liveliest_window
-from enhancer_worker.training.data import read_tile
-from enhancer_worker.training.protocols import Case, Sample, run_padded
-from enhancer_worker.training.trials import JUDGED_SIDE_PIXELS, middle_of
+from enhancer_worker.nets.zoo import ZooEntry, zoo_entry
+from enhancer_worker.training.failures import draw_failures, pictures_text
 from shopimg.contract import WorkerError
 
 PICTURES = "images"
-PICTURED_SIDE = 160
-PICTURED = 3
-PICTURED_RESTORATION = "sigma50"
 INDEX = "README.md"
 
 Facts = Mapping[str, Any]
@@ -110,7 +98,7 @@ def card(entry: ZooEntry, facts: Facts, picture: str | None) -> str:
         parts.append(str(facts["remarks"]))
     parts += ["## Figures", _figures(entry, facts["metrics"]), "## Limits", _limits(entry, facts)]
     if picture:
-        parts += ["## Where it fails", _pictures_text(entry), f"![Failures]({picture})"]
+        parts += ["## Where it fails", pictures_text(entry), f"![Failures]({picture})"]
     return "\n\n".join(parts) + "\n"
 
 
@@ -148,39 +136,6 @@ def cards(entries: Mapping[str, Facts], out: Path) -> dict[Path, str]:
     return files
 
 
-@torch.no_grad()
-def draw_failures(name: str, weights: Path, photos: Path, out: Path) -> None:
-    """Draw the windows in which a network is furthest from the truth, worst picture first.
-
-    Args:
-        name: weight name.
-        weights: folder with `weights.json`.
-        photos: folder with ground truth whose crops may be published.
-        out: JPEG to write.
-
-    Raises:
-        WorkerError: no photographs, or no such weights.
-    """
-    files = sorted(path for path in photos.glob("*") if path.suffix.lower() in SUFFIXES)
-    if not files:
-        raise WorkerError(detail=f"no pictures in {photos}")
-    case, net = _pictured_case(zoo_entry(name)), load_net(name, weights)
-    found = []
-    for file in files:
-        sample = _middle_sample(case, file)
-        result = run_padded(net, sample.lq, case.scale)
-        top, left = liveliest_window(result, sample.gt, PICTURED_SIDE)
-        given = torch.nn.functional.interpolate(sample.lq, result.shape[-2:], mode="nearest")
-        window = (slice(top, top + PICTURED_SIDE), slice(left, left + PICTURED_SIDE))
-        error = float((result - sample.gt)[..., *window].square().mean())
-        cells = tuple(Cell(one[..., *window], "") for one in (given, result, sample.gt))
-        found.append((error, Row(file.stem, f"at {left}, {top}", cells)))
-    rows = [row for _, row in sorted(found, key=lambda pair: -pair[0])[:PICTURED]]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    sheet = draw_sheet(("input", "result", "truth"), rows, PICTURED_SIDE)
-    sheet.save(out, quality=88)
-
-
 def main(argv: Sequence[str]) -> int:
     """Write the cards, or with `--check` say which are not current (status 1)."""
     parser = argparse.ArgumentParser(prog="enhancer_worker cards", description=__doc__)
@@ -191,7 +146,7 @@ def main(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
     entries = read_entries(args.weights)
     if args.photos and not args.check:
-        for name in filter(_is_pictured, entries):
+        for name in entries:
             draw_failures(name, args.weights, args.photos, args.out / PICTURES / f"{name}.jpg")
     files = cards(entries, args.out)
     stale = [path for path in sorted(args.out.glob("*.md")) if path not in files]
@@ -208,24 +163,6 @@ def main(argv: Sequence[str]) -> int:
             path.unlink()
     sys.stdout.write(f"{len(files)} files, {len(stale)} of them new or changed.\n")
     return 0
-
-
-def _is_pictured(name: str) -> bool:
-    return zoo_entry(name).kind in {"upscale", "restore"}
-
-
-def _pictured_case(entry: ZooEntry) -> Case:
-    prefix = "photo_" if entry.flavour == "photo" else ""
-    wanted = f"{prefix}x{entry.scale}" if entry.kind == "upscale" else PICTURED_RESTORATION
-    return next(case for cases in PROTOCOLS.values() for case in cases if case.name == wanted)
-
-
-def _middle_sample(case: Case, file: Path) -> Sample:
-    """Prepare the middle of a photograph only; that is where the product is."""
-    with TemporaryDirectory() as folder:
-        cut = Path(folder) / f"{file.stem}.png"
-        Image.fromarray(middle_of(read_tile(file), JUDGED_SIDE_PIXELS)).save(cut)
-        return case.prepare(cut)
 
 
 def _purpose(entry: ZooEntry, facts: Facts) -> str:
@@ -316,16 +253,6 @@ def _limits(entry: ZooEntry, facts: Facts) -> str:
         _, least, where = min(gains)
         lines.append(f"On the hardest picture it gains {least:+.2f} dB over bicubic ({where}).")
     return "\n".join(f"- {line}" for line in lines)
-
-
-def _pictures_text(entry: ZooEntry) -> str:
-    damage = ", damaged as uploads are" if entry.flavour == "photo" else ""
-    given = (
-        f"shrunk {entry.scale} times{damage}"
-        if entry.kind == "upscale"
-        else f"with noise of sigma {PICTURED_RESTORATION.removeprefix('sigma')}"
-    )
-    return f"The windows of the demo catalogue, {given}, in which it is furthest from the truth."
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

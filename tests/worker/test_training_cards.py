@@ -3,16 +3,13 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from enhancer_worker.nets.manifest import MANIFEST_NAME, SHIPPED_WEIGHTS
 from enhancer_worker.nets.zoo import zoo_entry
-from enhancer_worker.training.cards import card, cards, draw_failures, read_entries
+from enhancer_worker.training.cards import card, cards, read_entries
 from enhancer_worker.training.cli import cards_main
 from shopimg.contract import WorkerError
-from tests.worker.training_data import write_picture
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "docs/models"
@@ -111,19 +108,3 @@ def test_read_entries__says_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(WorkerError) as caught:
         read_entries(tmp_path)
     assert "weights.json: FileNotFoundError" in caught.value.detail
-
-
-def test_draw_failures__shows_the_worst_pictures_first(tmp_path: Path) -> None:
-    for number in range(2):
-        write_picture(tmp_path / f"photos/{number}.png", number, 170)
-    Image.new("RGB", (170, 170), "white").save(tmp_path / "photos/empty.png")
-    out = tmp_path / "images/upscale_x2_s.jpg"
-    draw_failures("upscale_x2_s", SHIPPED_WEIGHTS, tmp_path / "photos", out)
-    with Image.open(out) as sheet:
-        last = sheet.crop((170, sheet.height - 170, sheet.width, sheet.height - 60)).convert("L")
-        first = sheet.crop((170, 50, sheet.width, 190)).convert("L")
-        darkest = [int(np.asarray(part).min()) for part in (first, last)]
-    assert darkest[0] < 100
-    assert darkest[1] > 240
-    with pytest.raises(WorkerError):
-        draw_failures("upscale_x2_s", SHIPPED_WEIGHTS, tmp_path / "nothing", out)
