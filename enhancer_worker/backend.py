@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.engine import Engine
-from enhancer_worker.engine.threads import one_blas_thread
 from enhancer_worker.errors import working
 from enhancer_worker.pipeline.background import HERE, Background
 from enhancer_worker.pipeline.run import run_recipe
@@ -43,7 +42,7 @@ class NeuralEnhancer:
         masks: Mapping[str, bytes] = NO_MASKS,
     ) -> Sequence[EnhancedImage]:
         """See ``shopimg.contract.Enhancer``."""
-        with self._lock, working(), one_blas_thread():
+        with self._lock, working():
             engine = self._loaded()
             return run_recipe(
                 source,
@@ -60,7 +59,7 @@ class NeuralEnhancer:
         # Only a worker that is asked pays for what measures.
         from enhancer_worker.pipeline.planning import Planner  # noqa: PLC0415
 
-        with self._lock, working(), one_blas_thread():
+        with self._lock, working():
             engine = self._loaded()
             planner = Planner(recipe, engine)
             jobs = [planner.predict(size) for size in sizes]

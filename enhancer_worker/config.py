@@ -71,7 +71,7 @@ class WorkerConfig:
     so that other backdrops for them cost no restoring, enlarging or cutting out; 0 for none."""
     overlap: bool = True
     """``ENHANCER_OVERLAP``: 0 to write each picture of a job before the next one is made, which
-    takes longer and saves the memory of one picture."""
+    takes longer and saves the memory of one picture; 1 by default."""
 
     def __post_init__(self) -> None:
         if not _DEVICE.fullmatch(self.device):
@@ -126,8 +126,10 @@ class WorkerConfig:
             weights_url=values.get("ENHANCER_WEIGHTS_URL", ""),
             networks_dir=_folder(values, "ENHANCER_NETWORKS_DIR"),
             backdrops_dir=_folder(values, "ENHANCER_BACKDROPS_DIR"),
-            overlap=values.get("ENHANCER_OVERLAP", "1") != "0",
-            allow_pickled_networks=values.get("ENHANCER_ALLOW_PICKLED_NETWORKS", "") == "1",
+            overlap=_switch(values, "ENHANCER_OVERLAP", default=True),
+            allow_pickled_networks=_switch(
+                values, "ENHANCER_ALLOW_PICKLED_NETWORKS", default=False
+            ),
         )
 
 
@@ -154,6 +156,13 @@ def _integer(values: Mapping[str, str], name: str, default: int = 0) -> int:
         return int(text)
     except ValueError as err:
         raise WorkerError(detail=f"{name}={text!r}: must be a whole number") from err
+
+
+def _switch(values: Mapping[str, str], name: str, *, default: bool) -> bool:
+    text = values.get(name, "")
+    if text not in ("", "0", "1"):
+        raise WorkerError(detail=f"{name}={text!r}: 1 or 0")
+    return text == "1" if text else default
 
 
 def _share(values: Mapping[str, str], name: str) -> float:

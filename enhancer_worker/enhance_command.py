@@ -38,7 +38,7 @@ from shopimg.contract import BUILT_IN, CLEAN, EnhancementError, Recipe, Role, Up
 @click.option("--to", type=int, metavar="PIXELS", help="Enlarge until the longest side has these.")
 @click.option(
     "--flavour",
-    type=click.Choice(Upscale.FLAVOURS),
+    type=click.Choice(Upscale.CHOICES),
     help="Enlarge with the networks for photographs with mild damage, with those faithful to every "
     "pixel of others, or with what suits the picture.",
 )

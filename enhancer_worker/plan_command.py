@@ -115,7 +115,10 @@ def _rows(
         for size in sizes:
             job = planner.predict(size)
             runs = net_runs(*size, recipe, engine)
-            best = [best_tile(run, planner.cost(run.net), engine, most_bytes) for run in runs]
+            best = [
+                best_tile(net, run, planner.cost(net), engine, most_bytes)
+                for net, run in zip(job.nets, runs, strict=True)
+            ]
             rows.append(_row(size, job, [choice.tile_size for choice in best]))
         return rows
     finally:

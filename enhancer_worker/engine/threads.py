@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
-import functools
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from threadpoolctl import ThreadpoolController
+
+
+class _Limit:
+    """What jobs of this process share: the first sets it, the last takes it back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._jobs = 0
+        self._libraries: ThreadpoolController | None = None
+        self._limiter: Any = None
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._jobs:
+                # To find the libraries takes milliseconds: once will do.
+                self._libraries = self._libraries or ThreadpoolController()
+                self._limiter = self._libraries.limit(limits=1, user_api="blas")
+            self._jobs += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._jobs -= 1
+            if not self._jobs:
+                self._limiter.restore_original_limits()
+
+
+_LIMIT = _Limit()
 
 
 @contextmanager
@@ -14,15 +42,11 @@ def one_blas_thread() -> Iterator[None]:
     """Let NumPy multiply matrices in the calling thread.
 
     OpenBLAS starts a thread for each core and lets it spin for tens of milliseconds after every
-    product, however small, on the cores on which a network runs next: on two cores that made the
-    networks of a small upload take 1.4 times as long. No step has products that need more than
-    one thread.
+    product, however small, on the cores on which a network runs next: on two cores an upload of
+    512 pixels took 1.4 times as long. None of our steps has products that need more than one.
     """
-    with _libraries().limit(limits=1, user_api="blas"):
+    _LIMIT.enter()
+    try:
         yield
-
-
-@functools.cache
-def _libraries() -> ThreadpoolController:
-    """Find the libraries once: that takes milliseconds."""
-    return ThreadpoolController()
+    finally:
+        _LIMIT.leave()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,3 +56,16 @@ class Context:
     """What was set before the backdrop: as large as ``picture``, with transparency."""
     composed: str = UNKNOWN
     """What the backdrop makes of the result's origin: an IPTC URI."""
+
+    def at_no_cost(self) -> Context:
+        """The same, for whoever goes on from it: what was done is paid for."""
+        reports = tuple(replace(report, seconds=0.0) for report in self.reports)
+        return replace(self, reports=reports)
+
+    def from_earlier_job(self) -> Context:
+        """The same, where an earlier job has done everything."""
+        reports = tuple(
+            StepReport(report.name, 0.0, {**report.details, "cached": True})
+            for report in self.reports
+        )
+        return replace(self, reports=reports)

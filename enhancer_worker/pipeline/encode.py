@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from collections.abc import Callable, Mapping
@@ -81,17 +82,22 @@ def encode_mask(mask: NDArray[np.uint8], size: tuple[int, int]) -> bytes:
 
 
 def _save(image: Image.Image, kind: str, options: Mapping[str, Any]) -> bytes:
-    with _buffer() as buffer:
+    with _buffer(kind) as buffer:
         image.save(buffer, kind.upper(), icc_profile=srgb_profile(), **options)
         buffer.seek(0)
         return buffer.read()
 
 
-def _buffer() -> BinaryIO:
-    """Open a file in memory: Pillow lets other threads run only while it writes to a real one."""
-    if not hasattr(os, "memfd_create"):  # anywhere but on Linux
-        return io.BytesIO()
-    return os.fdopen(os.memfd_create("encoded"), "w+b")
+def _buffer(kind: str) -> BinaryIO:
+    """Open a file in memory.
+
+    While Pillow encodes a JPEG into an object of Python's, no other thread runs; into a file of
+    the system's, they do. Other formats let them run anyway.
+    """
+    if kind == "jpeg" and hasattr(os, "memfd_create"):
+        with contextlib.suppress(OSError):  # a container may forbid it
+            return os.fdopen(os.memfd_create("encoded"), "w+b")
+    return io.BytesIO()
 
 
 def _to_image(picture: Picture) -> Image.Image:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from enhancer_worker.engine.engine import Engine
@@ -16,15 +16,15 @@ from enhancer_worker.pipeline.surroundings import (
     result_pixels,
     surroundings_of,
 )
-from shopimg.contract import Recipe, RecipeError, Restore, Step, Upscale
+from shopimg.contract import FLAVOURS, Recipe, RecipeError, Restore, Step, Upscale
 
 
 @dataclass(frozen=True, slots=True)
 class NetRun:
     """One run of a network that a recipe asks for."""
 
-    net: LoadedNet
-    """Which one."""
+    nets: tuple[LoadedNet, ...]
+    """Which one; several where the picture decides."""
     height: int
     """Rows that go in."""
     width: int
@@ -83,7 +83,7 @@ class Planner:
             RecipeError: see ``net_runs``.
         """
         runs = list(net_runs(*size, self._recipe, self._engine))
-        costs = {run.net.name: self.cost(run.net) for run in runs}
+        costs = {net.name: self.cost(net) for run in runs for net in run.nets}
         return predict_job(size, self._recipe, self._engine, costs, self._around)
 
 
@@ -132,16 +132,10 @@ def predict_job(
     Raises:
         RecipeError: see ``net_runs``.
     """
-    runs = list(net_runs(*size, recipe, engine))
-    predictions = tuple(
-        predict(
-            *(run.height, run.width, run.net.geometry, costs[run.net.name]),
-            max(engine.tile_for(run.net, run.height, run.width), run.net.geometry.smallest_tile),
-        )
-        for run in runs
-    )
+    chosen = [_dearest(run, engine, costs) for run in net_runs(*size, recipe, engine)]
+    nets = tuple(net for net, _ in chosen)
+    predictions = tuple(prediction for _, prediction in chosen)
     pixels = (size[0] * size[1], result_pixels(size, recipe))
-    nets = tuple(run.net for run in runs)
     by_net = {net.name: p for net, p in zip(nets, predictions, strict=True)}
     # Each network keeps memory for the next job; on top comes the moment that needs most.
     kept = sum(p.kept_bytes for p in by_net.values())
@@ -155,9 +149,26 @@ def predict_job(
     )
 
 
-def best_tile(run: NetRun, cost: NetCost, engine: Engine, most_bytes: float) -> Prediction:
+def _dearest(
+    run: NetRun, engine: Engine, costs: Mapping[str, NetCost]
+) -> tuple[LoadedNet, Prediction]:
+    """Expect the slowest of the networks that may run."""
+
+    def expected(net: LoadedNet) -> Prediction:
+        tile = engine.tile_for(net, run.height, run.width)
+        return predict(
+            *(run.height, run.width, net.geometry, costs[net.name]),
+            max(tile, net.geometry.smallest_tile),
+        )
+
+    return max(((net, expected(net)) for net in run.nets), key=lambda one: one[1].seconds)
+
+
+def best_tile(
+    net: LoadedNet, run: NetRun, cost: NetCost, engine: Engine, most_bytes: float
+) -> Prediction:
     """Pick the fastest tile size for one run, the engine's own included; see ``choose_tile``."""
-    geometry = run.net.geometry
+    geometry = net.geometry
     sides = (*TILE_SIDES, engine.tile_size(geometry))
     return choose_tile(run.height, run.width, geometry, cost, sides=sides, most_bytes=most_bytes)
 
@@ -166,10 +177,10 @@ def _step_runs(width: int, height: int, step: Step, engine: Engine) -> Iterator[
     if isinstance(step, (Restore, Upscale)) and step.network:
         raise RecipeError(f"The costs of the network {step.network!r} are not known.")
     if isinstance(step, Restore) and step.strength > 0:
-        yield NetRun(engine.net("restore", 1), height, width)
+        yield NetRun((engine.net("restore", 1),), height, width)
     if isinstance(step, Upscale):
-        # Both flavours cost alike, but for the faithful one's small last step.
-        flavour = "faithful" if step.flavour == "auto" else step.flavour
+        flavours = FLAVOURS if step.flavour == "auto" else (step.flavour,)
         for scale in plan_upscale(width, height, step, engine.scales("upscale")).scales:
-            yield NetRun(engine.net("upscale", scale, flavour), height, width)
+            nets = [engine.net("upscale", scale, flavour) for flavour in flavours]
+            yield NetRun(tuple({net.name: net for net in nets}.values()), height, width)
             width, height = width * scale, height * scale

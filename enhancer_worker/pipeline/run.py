@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from enhancer_worker.engine.engine import Engine
+from enhancer_worker.engine.threads import one_blas_thread
 from enhancer_worker.pipeline.background import HERE, Background
 from enhancer_worker.pipeline.context import Context, Picture
 from enhancer_worker.pipeline.decode import OpenedSource, decode, open_source
@@ -100,7 +101,8 @@ def run_recipe(
     tools = Tools(engine, deadline, masks, background)
     memory = _Memory(cache, content, engine) if cache and _has_scenes(recipe) else None
     try:
-        return _RecipeRun(source, recipe, tools, memory).images()
+        with one_blas_thread():
+            return _RecipeRun(source, recipe, tools, memory).images()
     finally:
         background.settle()
 
@@ -119,10 +121,10 @@ class _Wanted:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Pending:
-    """One image whose pixels are final."""
+    """One image that is being written."""
 
     wanted: _Wanted
-    comparing: Future[Context]
+    context: Context
     writing: Future[Written]
 
 
@@ -159,17 +161,21 @@ class _RecipeRun:
 
     def images(self) -> list[EnhancedImage]:
         """Finish all in the recipe's order; each is written while the next one is made."""
-        images = list[EnhancedImage]()
-        pending: _Pending | None = None
+        images, pending = list[EnhancedImage](), list[_Pending]()
         for position, wanted in enumerate(self._wanted, 1):
-            held = self._held(wanted.steps, self._made(wanted.steps))
-            if pending is not None:
-                images.append(self._collected(pending))
+            try:
+                held = self._held(wanted.steps, self._made(wanted.steps))
+            finally:
+                # What is wrong with an earlier image is said first: alone, it would end the job.
+                images += [self._collected(one) for one in pending]
+                pending.clear()
             self._tools.deadline.check()
-            pending = self._begin(wanted, held, is_last=position == len(self._wanted))
+            if self._tools.background.overlaps and position < len(self._wanted):
+                pending.append(self._begin(wanted, held))
+            else:
+                images.append(self._finish(wanted, held))
+            del held  # its pixels would stay while the next image is made
             self._forget(self._wanted[position:])
-        if pending is not None:
-            images.append(self._collected(pending))
         return images
 
     @functools.cached_property
@@ -184,17 +190,24 @@ class _RecipeRun:
     def _judge(self) -> Judge:
         return Judge(self._original.picture)
 
-    def _begin(self, wanted: _Wanted, held: Context, *, is_last: bool) -> _Pending:
-        background = self._tools.background
-        compare = functools.partial(self._compared, wanted.steps, held)
-        make_file = functools.partial(self._write, wanted, held)
-        if is_last:
-            # Looking for text holds Python's lock, which an encoder in the other thread would
-            # have to wait for; an encoder here holds it hardly ever.
-            comparing = background.submit(compare)
-            return _Pending(wanted, comparing, HERE.submit(make_file))
-        writing = background.submit(make_file)
-        return _Pending(wanted, HERE.submit(compare), writing)
+    def _begin(self, wanted: _Wanted, held: Context) -> _Pending:
+        """Let an image be written in the background, and judge its text."""
+        writing = self._tools.background.submit(self._write, wanted, held)
+        return _Pending(wanted, self._compared(wanted.steps, held), writing)
+
+    def _finish(self, wanted: _Wanted, held: Context) -> EnhancedImage:
+        """Write an image here, and let its text be judged in the background.
+
+        Looking for text holds Python's lock most of the time, and an encoder in the other thread
+        would wait for it; an encoder here hardly ever holds it.
+        """
+        comparing = self._tools.background.submit(self._with_text, held)
+        written = self._write(wanted, held)
+        context = comparing.result()
+        if not held.judged:
+            self._judgements[wanted.steps] = context
+        self._tools.deadline.check()
+        return enhanced_image(wanted.role.name, wanted.candidate, context, written)
 
     def _write(self, wanted: _Wanted, held: Context) -> Written:
         source_type = source_type_after(
@@ -204,10 +217,10 @@ class _RecipeRun:
         return write(held, last, wanted.role.output, source_type, self._size)
 
     def _collected(self, pending: _Pending) -> EnhancedImage:
-        written, context = pending.writing.result(), pending.comparing.result()
+        written = pending.writing.result()
         self._tools.deadline.check()
         wanted = pending.wanted
-        return enhanced_image(wanted.role.name, wanted.candidate, context, written)
+        return enhanced_image(wanted.role.name, wanted.candidate, pending.context, written)
 
     def _made(self, steps: tuple[Step, ...]) -> Context:
         """Take all steps, but for those that an earlier image or job has taken."""
@@ -227,7 +240,7 @@ class _RecipeRun:
         key = memory.key(steps)
         known = memory.cache.get(key)
         if known is not None:
-            return _cached(known)
+            return known.from_earlier_job()
         # With another mask, what was before the cut-out is known still.
         begun = before_cutout(steps)
         begun_at = self._prepare(memory, begun) if begun != steps else None
@@ -272,8 +285,11 @@ class _RecipeRun:
 
     def _compared(self, steps: tuple[Step, ...], held: Context) -> Context:
         if not held.judged:
-            held = self._judgements[steps] = self._judge.compare_text(held)
+            held = self._judgements[steps] = self._with_text(held)
         return held
+
+    def _with_text(self, held: Context) -> Context:
+        return held if held.judged else self._judge.compare_text(held)
 
     def _forget(self, later: Sequence[_Wanted]) -> None:
         """Keep only what later images begin with; for them that work costs no time."""
@@ -308,21 +324,7 @@ def _take_step(context: Context, step: Step, tools: Tools) -> Context:
 
 
 def _kept(contexts: _Contexts, begun: Set[tuple[Step, ...]]) -> _Contexts:
-    return {steps: _at_no_cost(contexts[steps]) for steps in contexts if steps in begun}
-
-
-def _at_no_cost(context: Context) -> Context:
-    reports = tuple(dataclasses.replace(report, seconds=0.0) for report in context.reports)
-    return dataclasses.replace(context, reports=reports)
-
-
-def _cached(context: Context) -> Context:
-    """Say of everything in a context that an earlier job has done it."""
-    reports = tuple(
-        StepReport(report.name, 0.0, {**report.details, "cached": True})
-        for report in context.reports
-    )
-    return dataclasses.replace(context, reports=reports)
+    return {steps: contexts[steps].at_no_cost() for steps in contexts if steps in begun}
 
 
 def _has_scenes(recipe: Recipe) -> bool:

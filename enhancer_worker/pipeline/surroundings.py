@@ -148,7 +148,8 @@ def surroundings_of(recipe: Recipe, engine: HollowEngine, cache_dir: Path) -> Su
         engine: has the networks that the recipe runs.
         cache_dir: made if it is missing; where it cannot be written, nothing is kept.
     """
-    facts = json.dumps([*machine_facts(), recipe.to_table(), _TRIAL_SIZES, _TRIAL_SIDES])
+    overlap = engine.config.overlap
+    facts = json.dumps([*machine_facts(), recipe.to_table(), overlap, _TRIAL_SIZES, _TRIAL_SIDES])
     path = cache_dir / f"{KEPT_AS[1]}{hashlib.sha256(facts.encode()).hexdigest()[:16]}.json"
     with contextlib.suppress(OSError, ValueError):
         return _from_table(json.loads(path.read_text()))
@@ -163,18 +164,18 @@ def measure_surroundings(recipe: Recipe, engine: HollowEngine) -> Surroundings:
     sizes = trial_sizes(trial_recipe(recipe))
     recipes = [trial_recipe(recipe, side) for side, _ in zip(_TRIAL_SIDES, sizes, strict=False)]
     seconds, memory = list[float](), list[float]()
-    # What the first job loads and keeps is not its own: the process is idle after that.
     background = Background(overlap=engine.config.overlap)
     run_trial = functools.partial(
         run_recipe, engine=engine, deadline=_NO_LIMIT, background=background
     )
-    run_trial(trial_jpeg(sizes[0]), recipes[0])
-    for size, trial in zip(sizes, recipes, strict=True):
-        run = functools.partial(run_trial, trial_jpeg(size), trial)
-        idle = start_peak()
-        seconds.append(statistics.median(timed_runs(run)[1:]))
-        memory.append(float(max(0, peak_bytes() - idle)))
-    background.close()
+    with contextlib.closing(background):
+        # What the first job loads and keeps is not its own: the process is idle after that.
+        run_trial(trial_jpeg(sizes[0]), recipes[0])
+        for size, trial in zip(sizes, recipes, strict=True):
+            run = functools.partial(run_trial, trial_jpeg(size), trial)
+            idle = start_peak()
+            seconds.append(statistics.median(timed_runs(run)[1:]))
+            memory.append(float(max(0, peak_bytes() - idle)))
     pixels = [
         (size[0] * size[1], result_pixels(size, trial))
         for size, trial in zip(sizes, recipes, strict=True)

@@ -147,7 +147,9 @@ def main(argv: Sequence[str]) -> int:
     entries = read_entries(args.weights)
     if args.photos and not args.check:
         for name in entries:
-            draw_failures(name, args.weights, args.photos, args.out / PICTURES / f"{name}.jpg")
+            picture = args.out / PICTURES / f"{name}.jpg"
+            if not draw_failures(name, args.weights, args.photos, picture):
+                picture.unlink(missing_ok=True)
     files = cards(entries, args.out)
     stale = [path for path in sorted(args.out.glob("*.md")) if path not in files]
     stale += [p for p, text in files.items() if not p.exists() or p.read_text() != text]

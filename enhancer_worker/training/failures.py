@@ -22,6 +22,7 @@ from enhancer_worker.training.benchmarks import PROTOCOLS
 from enhancer_worker.training.catalogue import SUFFIXES
 from enhancer_worker.training.contact_sheet import Cell, Row, draw_sheet, liveliest_window
 from enhancer_worker.training.data import read_tile, to_tensor
+from enhancer_worker.training.degradations import MARGIN_PIXELS
 from enhancer_worker.training.evaluate_matting import torch_run
 from enhancer_worker.training.known_crops import Known, KnownCrops
 from enhancer_worker.training.matting_metrics import region_figures
@@ -54,7 +55,7 @@ def draw_failures(name: str, weights: Path, photos: Path, out: Path) -> bool:
         out: JPEG to write.
 
     Returns:
-        Whether there is a picture: products without masks show nothing.
+        Whether there is a picture: products without masks show nothing, nor do tiny photographs.
 
     Raises:
         WorkerError: no photographs, or no such weights.
@@ -146,7 +147,10 @@ def _misjudged(
     net: nn.Module, files: Sequence[Path], known: Known, words: Callable[[Tensor], str]
 ) -> Iterator[Failure]:
     for number, file in enumerate(files):
-        crops = KnownCrops([read_tile(file)], 1, known)
+        photo = read_tile(file)
+        if min(photo.shape[:2]) < PICTURED_SIDE + 2 * MARGIN_PIXELS:
+            continue
+        crops = KnownCrops([photo], 1, known)
         for crop_number in range(CROPS_PER_PHOTO):
             rng = np.random.default_rng((number, crop_number))
             crop, truth = crops(rng, PICTURED_SIDE)

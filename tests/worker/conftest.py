@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ from enhancer_worker.engine.engine import Engine
 from enhancer_worker.nets import zoo
 from enhancer_worker.training.backdrops.prepare import prepare_backdrops
 from tests.worker.tiny_nets import TINY_ZOO, write_weights
+
+Make = Callable[..., Engine]
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +52,16 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = CliRunner().invoke(prepare_backdrops, options, catch_exceptions=False)
     assert "drawn 9  mixed 3  photograph 3" in result.output
     return folder
+
+
+@pytest.fixture
+def make_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Build an engine for which only some of the tiny networks ship."""
+    monkeypatch.setattr(zoo, "ZOO", TINY_ZOO)
+
+    def make(*names: str, **options: object) -> Engine:
+        folder = write_weights(tmp_path / "weights", names or tuple(TINY_ZOO))
+        config = WorkerConfig(device="torch-cpu", weights_dir=folder, **options)
+        return Engine(config, TINY_ZOO)
+
+    return make

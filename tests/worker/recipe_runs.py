@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from enhancer_worker.engine.engine import Engine
+from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.run import run_recipe
-from shopimg.contract import Deadline, EnhancedImage, Output, Recipe, Role, Step
+from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools
+from enhancer_worker.pipeline.steps.upscale import upscale
+from shopimg.contract import Deadline, EnhancedImage, Output, Recipe, Role, Step, Upscale
 
 NO_LIMIT = Deadline(math.inf)
 PNG = Output("png")
@@ -44,3 +47,12 @@ def run_one(engine: Engine, content: bytes, *steps: Step, output: Output = PNG) 
         content, recipe_of(*steps, output=output), engine=engine, deadline=NO_LIMIT
     )
     return image
+
+
+def noise(width: int = 48, height: int = 40) -> NDArray[np.uint8]:
+    return np.random.default_rng(7).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def enlarged(engine: Engine, step: Upscale, pixels: NDArray[np.uint8] | None = None) -> StepOutcome:
+    picture = Picture(noise() if pixels is None else pixels)
+    return upscale(picture, step, Tools(engine, NO_LIMIT))

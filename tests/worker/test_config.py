@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from enhancer_worker.__main__ import main
 from enhancer_worker.config import WorkerConfig, variables
+from shopimg.contract import WorkerError
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLE = re.compile(r"\bENHANCER_[A-Z_]+\b")
@@ -51,6 +52,16 @@ def test_variables__change_their_field(name: str) -> None:
     fields = [field.name for field in dataclasses.fields(WorkerConfig)]
     differing = [f for f in fields if getattr(changed, f) != getattr(default, f)]
     assert differing == [name.removeprefix("ENHANCER_").lower()]
+
+
+@pytest.mark.parametrize("name", ["ENHANCER_OVERLAP", "ENHANCER_ALLOW_PICKLED_NETWORKS"])
+def test_switches__are_on_or_off(name: str) -> None:
+    field = name.removeprefix("ENHANCER_").lower()
+    for text, expected in (("0", False), ("1", True)):
+        assert getattr(WorkerConfig.from_environment({name: text}), field) is expected
+    with pytest.raises(WorkerError) as caught:
+        WorkerConfig.from_environment({name: "false"})
+    assert caught.value.detail == f"{name}='false': 1 or 0"
 
 
 def test_help__lists_every_variable() -> None:

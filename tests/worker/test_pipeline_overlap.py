@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
+import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +18,7 @@ from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.pipeline import run as run_module
 from enhancer_worker.pipeline.background import HERE, Background
+from enhancer_worker.pipeline.context import Context
 from enhancer_worker.pipeline.finish import Written, write
 from enhancer_worker.pipeline.run import run_recipe
 from enhancer_worker.pipeline.steps.upscale import upscale
@@ -23,6 +27,7 @@ from tests.worker.recipe_runs import NO_LIMIT, PNG, photo, png
 
 ROLES = tuple(Role(f"x{scale}", (Upscale(scale=scale),), PNG) for scale in (2, 3))
 TWO_PICTURES = Recipe("two", ROLES)
+BROKEN = Role("broken", (Frame(margins=(0, 0, 0, 0)),), PNG)
 
 
 @pytest.fixture(params=[True, False], ids=["overlapping", "one after the other"])
@@ -82,6 +87,45 @@ def test_failed_writing__fails_the_job(
     assert caught.value.detail == "first"
 
 
+def test_failed_writing__is_told_before_a_later_failure(
+    engine: Engine, background: Background, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is for good, and a job that fails otherwise would be tried again."""
+
+    def refuse(*_arguments: Any) -> Written:
+        raise PixelLockError(detail="first")
+
+    def fail(*_arguments: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(run_module, "write", refuse)
+    monkeypatch.setattr(run_module, "STEP_FUNCTIONS", {**run_module.STEP_FUNCTIONS, Frame: fail})
+    with pytest.raises(PixelLockError):
+        run(Recipe("r", (ROLES[0], BROKEN)), engine, background)
+
+
+def test_written_pictures__are_let_go(
+    engine: Engine, background: Background, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most one is kept while the next one is made, and none where nothing overlaps."""
+    written: list[weakref.ref[Any]] = []
+    alive: list[int] = []
+
+    def remember(context: Context, *arguments: Any) -> Written:
+        written.append(weakref.ref(context.picture.pixels))
+        return write(context, *arguments)
+
+    def count(picture: Any, step: Upscale, tools: Any) -> Any:
+        alive.append(sum(one() is not None for one in written))
+        return upscale(picture, step, tools)
+
+    monkeypatch.setattr(run_module, "write", remember)
+    monkeypatch.setattr(run_module, "STEP_FUNCTIONS", {**run_module.STEP_FUNCTIONS, Upscale: count})
+    roles = (*ROLES, Role("x4", (Upscale(scale=4),), PNG))
+    run(Recipe("three", roles), engine, background)
+    assert max(alive) <= background.overlaps
+
+
 def test_failed_step__waits_for_what_is_being_written(
     engine: Engine, background: Background, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,7 +139,6 @@ def test_failed_step__waits_for_what_is_being_written(
         return result
 
     monkeypatch.setattr(run_module, "write", late_write)
-    broken = Recipe("r", (ROLES[0], Role("broken", (Frame(margins=(0, 0, 0, 0)),), PNG)))
 
     def fail(*_arguments: Any) -> Any:
         raise RuntimeError("broken")
@@ -103,7 +146,7 @@ def test_failed_step__waits_for_what_is_being_written(
     steps = {**run_module.STEP_FUNCTIONS, Frame: fail}
     monkeypatch.setattr(run_module, "STEP_FUNCTIONS", steps)
     with pytest.raises(RuntimeError, match="broken"):
-        run(broken, engine, background)
+        run(Recipe("r", (ROLES[0], BROKEN)), engine, background)
     assert written == ["first"]
 
 
@@ -112,6 +155,43 @@ def test_background__keeps_what_work_raises_for_who_asks(background: Background)
     assert background.submit(int, "7").result() == 7
     with pytest.raises(ValueError, match="invalid literal"):
         future.result()
+
+
+def test_background__keeps_no_memory_of_what_failed(background: Background) -> None:
+    """Not even until Python looks for circles: memory may be short just then."""
+
+    class Held:
+        pass
+
+    def fail(_held: Held) -> None:
+        raise ValueError
+
+    held = Held()
+    seen = weakref.ref(held)
+    gc.disable()
+    try:
+        future = background.submit(fail, held)
+        with pytest.raises(ValueError):  # noqa: PT011 - of its own
+            future.result()
+        background.settle()
+        del held, future
+        assert seen() is None
+    finally:
+        gc.enable()
+
+
+def test_background__runs_in_a_process_that_was_forked(background: Background) -> None:
+    assert background.submit(int, "7").result() == 7
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        # A test that failed here would go on in two processes.
+        os.write(writing, str(background.submit(int, "8").result(10)).encode())
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    assert os.read(reading, 1) == b"8"
+    os.close(reading)
 
 
 def test_background__drops_what_it_has_not_begun() -> None:
@@ -140,6 +220,7 @@ def test_enhancer__overlaps_only_where_it_may() -> None:
     enhancer = NeuralEnhancer(WorkerConfig(device="cpu", overlap=False))
     enhancer.enhance(png(photo()), TWO_PICTURES, deadline=NO_LIMIT)
     assert background_threads() <= others
+    enhancer.close()
 
 
 def background_threads() -> set[threading.Thread]:

@@ -81,7 +81,10 @@ def test_net_runs__follows_sizes_and_shares_what_roles_begin_with(engine: Engine
         (restored, Upscale(scale=2, **FAITHFUL)),
         (restored, Upscale(scale=2, **FAITHFUL), Restore(strength=0.5, always=True)),
     )
-    runs = [(run.net.name, run.width, run.height) for run in net_runs(60, 40, recipe, engine)]
+    runs = [
+        (*(net.name for net in run.nets), run.width, run.height)
+        for run in net_runs(60, 40, recipe, engine)
+    ]
     assert runs == [("restore_s", 60, 40), ("upscale_x2_s", 60, 40), ("restore_s", 120, 80)]
     assert result_pixels((60, 40), recipe) == 2 * 120 * 80
     assert result_pixels((60, 40), SCENE) == 3 * 2000 * 2000
@@ -104,6 +107,26 @@ def test_predict_job__adds_up_by_hand(engine: Engine) -> None:
     assert [net.name for net in job.nets] == ["upscale_x2_s"]
     assert job.seconds == pytest.approx(0.5 + 2400e-6 + 0.1 + 9600e-7)
     assert job.peak_bytes == pytest.approx(1e6 + 24_000 + 3 * 2400 * 5)
+
+
+def test_predict_job__expects_the_slower_flavour_where_the_picture_decides(engine: Engine) -> None:
+    recipe = recipe_of((Upscale(scale=2),))
+    slow = NetCost(Line(0.7, 1e-6), COST.peak_bytes)
+    for costs, expected in (
+        ({"upscale_x2_s": slow, "upscale_x2_s_photo": COST}, "upscale_x2_s"),
+        ({"upscale_x2_s": COST, "upscale_x2_s_photo": slow}, "upscale_x2_s_photo"),
+    ):
+        job = predict_job((60, 40), recipe, engine, costs, AROUND)
+        assert [net.name for net in job.nets] == [expected]
+        assert job.seconds == pytest.approx(0.7 + 2400e-6 + 0.1 + 9600e-7)
+
+
+def test_planner__measures_every_network_that_a_worker_may_run(engine: Engine) -> None:
+    """A worker takes its tiles from there."""
+    planner = Planner(recipe_of((Upscale(scale=2),)), engine)
+    planner.predict((60, 40))
+    nets = [engine.net("upscale", 2, flavour) for flavour in ("faithful", "photo")]
+    assert all(measuring.known_cost(net, 1, engine.config.cache_dir) for net in nets)
 
 
 def test_predict_job__needs_what_networks_keep_and_the_largest_moment(engine: Engine) -> None:
@@ -182,7 +205,7 @@ def test_best_tile__may_be_the_engines_own(engine: Engine) -> None:
     geometry = Geometry(1, 86, 4)
     net = replace(engine.net("restore", 1), geometry=geometry)
     by_tile = NetCost(Line(1.0, 0.0), Line(0, 0))
-    best = best_tile(NetRun(net, 2000, 2000), by_tile, engine, math.inf)
+    best = best_tile(net, NetRun((net,), 2000, 2000), by_tile, engine, math.inf)
     assert best.tile_size == engine.tile_size(geometry) == 2112
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-import logging
 import math
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,73 +10,26 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import nn
 
 from enhancer_worker.config import WorkerConfig
-from enhancer_worker.engine import engine as engine_module
-from enhancer_worker.engine.choosing import Purpose, choose_entry
-from enhancer_worker.engine.device import Placement
 from enhancer_worker.engine.engine import Engine
-from enhancer_worker.nets import zoo
 from enhancer_worker.nets.manifest import file_digest
-from enhancer_worker.nets.zoo import ZOO
-from enhancer_worker.pipeline.assessment import Assessment
 from enhancer_worker.pipeline.context import Picture
-from enhancer_worker.pipeline.steps import upscale as upscale_module
-from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools
+from enhancer_worker.pipeline.steps.outcome import Tools
 from enhancer_worker.pipeline.steps.restore import restore
 from enhancer_worker.pipeline.steps.upscale import (
     blend_detail,
     plan_upscale,
     resample,
-    upscale,
 )
-from enhancer_worker.pipeline.steps.verdict import Verdict
-from shopimg.contract import FLAVOURS, Deadline, RecipeError, Restore, Upscale
-from tests.worker.tiny_nets import TINY_ZOO, write_weights
+from shopimg.contract import Deadline, RecipeError, Restore, Upscale
+from tests.worker.conftest import Make
+from tests.worker.recipe_runs import enlarged, noise
 
 NO_LIMIT = Deadline(math.inf)
 LARGEST_INTERMEDIATE_PIXELS = 120_000_000
-
-Make = Callable[..., Engine]
-
-
-@pytest.fixture
-def make_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Build an engine for which only some of the tiny networks ship."""
-    monkeypatch.setattr(zoo, "ZOO", TINY_ZOO)
-
-    def make(*names: str, **options: object) -> Engine:
-        folder = write_weights(tmp_path / "weights", names or tuple(TINY_ZOO))
-        config = WorkerConfig(device="torch-cpu", weights_dir=folder, **options)
-        return Engine(config, TINY_ZOO)
-
-    return make
-
-
-@pytest.fixture
-def engine_log(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[pytest.LogCaptureFixture]:
-    """Collect what the engine warns of, whatever other tests have done to loggers above it."""
-    logger = engine_module.logger
-    monkeypatch.setattr(logger, "disabled", False)
-    monkeypatch.setattr(logger, "propagate", False)
-    monkeypatch.setattr(logger, "handlers", [caplog.handler])
-    with caplog.at_level(logging.WARNING, logger=logger.name):
-        yield caplog
-
-
-def noise(width: int = 48, height: int = 40) -> NDArray[np.uint8]:
-    return np.random.default_rng(7).integers(0, 256, (height, width, 3), np.uint8)
-
-
-def enlarged(engine: Engine, step: Upscale, pixels: NDArray[np.uint8] | None = None) -> StepOutcome:
-    picture = Picture(noise() if pixels is None else pixels)
-    return upscale(picture, step, Tools(engine, NO_LIMIT))
-
 
 # --- the plan -------------------------------------------------------------------------------
 
@@ -184,152 +134,6 @@ def test_strength__zero_loads_no_network(make_engine: Make) -> None:
         "height": 83,
         "runs": [],
     }
-
-
-# --- which network --------------------------------------------------------------------------
-
-
-def test_upscale__says_which_flavour_ran(make_engine: Make) -> None:
-    engine = make_engine()
-    photo, faithful = (
-        enlarged(engine, Upscale(scale=2, flavour=flavour)) for flavour in ("photo", "faithful")
-    )
-    assert (photo.details["flavour"], list(photo.weights)) == ("photo", ["upscale_x2_s_photo"])
-    assert (faithful.details["flavour"], list(faithful.weights)) == ("faithful", ["upscale_x2_s"])
-    assert (photo.picture.pixels != faithful.picture.pixels).any()
-
-
-@pytest.mark.parametrize(
-    ("judged", "flavour", "network"),
-    [
-        (Assessment(2.9, 92.1, 1.0), "faithful", "upscale_x2_s"),
-        (Assessment(3.1, 92.1, 0.0), "photo", "upscale_x2_s_photo"),
-        (Assessment(2.9, 91.9, 0.0), "photo", "upscale_x2_s_photo"),
-    ],
-    ids=["hardly damaged", "noisy", "compressed"],
-)
-def test_upscale__looks_which_flavour_suits(
-    make_engine: Make,
-    monkeypatch: pytest.MonkeyPatch,
-    judged: Assessment,
-    flavour: str,
-    network: str,
-) -> None:
-    found = Verdict(judged, {"estimate_s": "d" * 64})
-    monkeypatch.setattr(upscale_module, "judge", lambda *_arguments: found)
-    outcome = enlarged(make_engine(), Upscale(scale=2))
-    assert outcome.details["flavour"] == flavour
-    assert list(outcome.weights) == ["estimate_s", network]
-
-
-def test_upscale__takes_uploads_for_damaged_where_nothing_estimates(make_engine: Make) -> None:
-    engine = make_engine("upscale_x2_s", "upscale_x2_s_photo")
-    outcome = enlarged(engine, Upscale(scale=2))
-    assert list(outcome.weights) == ["upscale_x2_s_photo"]
-
-
-def test_upscale__falls_back_to_faithful_and_says_so(
-    make_engine: Make, engine_log: pytest.LogCaptureFixture
-) -> None:
-    engine = make_engine()
-    outcomes = [enlarged(engine, Upscale(scale=3)) for _ in range(2)]
-    assert [outcome.details["flavour"] for outcome in outcomes] == ["faithful"] * 2
-    assert engine_log.messages == ["No network ships for upscale x3 (photo); upscale_x3_s runs."]
-    cascade = enlarged(engine, Upscale(to=280))
-    assert cascade.details["flavour"] == "faithful, photo"
-    assert [run["network"] for run in cascade.details["runs"]] == [
-        "upscale_x3_s",
-        "upscale_x2_s_photo",
-    ]
-    assert cascade.picture.pixels.shape == (233, 280, 3)
-
-
-def test_upscale__says_which_networks_there_are(make_engine: Make) -> None:
-    engine = make_engine("upscale_x2_s_photo", "restore_s")
-    message = "no network for upscale x3 (photo), only upscale_x2_s_photo, restore_s."
-    with pytest.raises(RecipeError) as caught:
-        enlarged(engine, Upscale(scale=3))
-    assert message in caught.value.public_message
-    with pytest.raises(RecipeError, match="no network for upscale x2, only"):
-        enlarged(engine, Upscale(scale=2, flavour="faithful"))
-    with pytest.raises(RecipeError, match="no network for upscale, only restore_s"):
-        enlarged(make_engine("restore_s"), Upscale(to=100))
-
-
-@pytest.mark.parametrize(
-    ("tier", "device", "name"),
-    [
-        ("auto", "cpu", "upscale_x2_s"),
-        ("auto", "cuda:0", "upscale_x2_m"),
-        ("m", "cpu", "upscale_x2_m"),
-        ("s", "cuda:0", "upscale_x2_s"),
-    ],
-)
-def test_tier__follows_the_device_or_the_setting(
-    make_engine: Make, tier: str, device: str, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engine = make_engine(tier=tier)
-    monkeypatch.setattr(engine, "placement", Placement("torch", device, "fp32"))
-    monkeypatch.setattr(engine_module, "load", lambda entry, placement, config: entry)
-    assert engine.net("upscale", 2).name == name
-
-
-def test_tier__falls_back_to_the_one_that_ships(
-    make_engine: Make, engine_log: pytest.LogCaptureFixture
-) -> None:
-    engine = make_engine("upscale_x2_s", "upscale_x3_s", tier="m")
-    outcomes = [enlarged(engine, Upscale(scale=scale, flavour="faithful")) for scale in (2, 2, 3)]
-    assert [list(outcome.weights) for outcome in outcomes] == [
-        ["upscale_x2_s"],
-        ["upscale_x2_s"],
-        ["upscale_x3_s"],
-    ]
-    # There is no tier m of x3 at all, so nothing is missing.
-    assert engine_log.messages == ["No network of tier m ships for upscale x2; upscale_x2_s runs."]
-
-
-every_step = st.one_of(
-    st.builds(
-        Upscale,
-        scale=st.sampled_from(Upscale.SCALES),
-        flavour=st.sampled_from(FLAVOURS),
-    ),
-    st.builds(Upscale, to=st.integers(16, 12_000), flavour=st.sampled_from(FLAVOURS)),
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.sets(st.sampled_from(sorted(ZOO))), every_step)
-def test_fingerprint__covers_exactly_what_may_run(shipped: set[str], step: Upscale) -> None:
-    entries = [ZOO[name] for name in shipped]
-    scales = (step.scale,) if step.scale else Upscale.SCALES
-    chosen = {
-        choose_entry(entries, Purpose("upscale", scale, flavour), tier)
-        for flavour in (step.flavour, "faithful")  # which draws the text
-        for scale in scales
-        for tier in ("s", "m")
-    }
-    names = {entry.name for entry in chosen if entry}
-    assert step.weights(shipped) == names
-
-
-def test_choose_entry__prefers_the_flavour_to_the_tier() -> None:
-    purpose = Purpose("upscale", 2, "photo")
-    names = ["upscale_x2_m_photo", "upscale_x2_s_photo", "upscale_x2_s", "upscale_x2_m"]
-    order: list[str] = []
-    while names:
-        entry = choose_entry([ZOO[name] for name in names], purpose, "s")
-        assert entry is not None
-        order.append(entry.name)
-        names.remove(entry.name)
-    assert order == ["upscale_x2_s_photo", "upscale_x2_m_photo", "upscale_x2_s", "upscale_x2_m"]
-
-
-def test_choose_entry__never_takes_a_reference() -> None:
-    references = [entry for entry in ZOO.values() if entry.is_reference]
-    assert [entry.scale for entry in references] == [2, 3, 4] * 2
-    for scale, flavour in itertools.product((2, 3, 4), FLAVOURS):
-        assert choose_entry(references, Purpose("upscale", scale, flavour), "s") is None
 
 
 # --- networks from elsewhere ----------------------------------------------------------------

@@ -60,7 +60,7 @@ class Upscale(Step):
     """Digest of that file, 64 hexadecimal digits in lower case."""
 
     SCALES: ClassVar[tuple[int, ...]] = (2, 3, 4)
-    FLAVOURS: ClassVar[tuple[str, ...]] = ("auto", *FLAVOURS)
+    CHOICES: ClassVar[tuple[str, ...]] = ("auto", *FLAVOURS)
 
     def __post_init__(self) -> None:
         if (self.scale is None) == (self.to is None):
@@ -69,7 +69,7 @@ class Upscale(Step):
             raise RecipeError(f"upscale.scale must be 2, 3 or 4, not {self.scale!r}.")
         if self.to is not None and (not is_integer(self.to) or not 16 <= self.to <= 12_000):
             raise RecipeError(f"upscale.to must be 16 to 12000 pixels, not {self.to!r}.")
-        if self.flavour not in self.FLAVOURS:
+        if self.flavour not in self.CHOICES:
             raise RecipeError(
                 f"upscale.flavour must be auto, photo or faithful, not {self.flavour!r}."
             )
@@ -102,6 +102,7 @@ class Upscale(Step):
         """Count faithful as well: it draws text, and takes the place of a missing flavour.
 
         After a foreign checkpoint, whose scale only the worker knows, faithful draws text too.
+        For ``auto`` the estimator tells which flavour runs.
         """
         if self.strength == 0:
             return False
