@@ -59,7 +59,8 @@ class StepReport:
     name: str
     """Name of the step, or ``decode`` / ``encode``."""
     seconds: float
-    """Wall-clock time; 0.0 where another role of the same job had done the work."""
+    """Wall-clock time; 0.0 where another role of the same job had done the work. Steps may
+    overlap: together they can take longer than the job."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """JSON-serialisable facts: options applied, network, tile size, device."""
 
