@@ -69,9 +69,9 @@ def methods_for(case: Case) -> Iterator[Method]:
     # Uploads are files: the unclipped noise of the protocol is none that a step could meet.
     if case.scale > 1:
         steps = (Restore(), Upscale(scale=case.scale))
-        yield Method(AS_UPLOADS, *_as_uploads(steps))
+        yield _as_uploads(AS_UPLOADS, steps)
     elif not case.name.startswith("sigma"):
-        yield Method("ours, the step restore", *_as_uploads((Restore(),)))
+        yield _as_uploads("ours, the step restore", (Restore(),))
 
 
 def shipped(scale: int) -> list[ZooEntry]:
@@ -181,8 +181,8 @@ def _run_int8(entry: ZooEntry, sample: Sample) -> Tensor:
     return torch.from_numpy(result.copy())[..., : height * entry.scale, : width * entry.scale]
 
 
-def _as_uploads(steps: Sequence[Step]) -> tuple[Callable[[Sample], Tensor], bool, str]:
-    """What an upload gets, by what is estimated of it; not slow; and the weights that may run."""
+def _as_uploads(row: str, steps: Sequence[Step]) -> Method:
+    """Steps as an upload passes them, but for the guards of colours around them."""
 
     def run(sample: Sample) -> Tensor:
         picture, tools = Picture(_eight_bits(sample.lq)), Tools(_engine(), Deadline(math.inf))
@@ -191,7 +191,8 @@ def _as_uploads(steps: Sequence[Step]) -> tuple[Callable[[Sample], Tensor], bool
         return _tensor(picture.pixels.astype(np.float32) / 255)
 
     names = frozenset[str]().union(*(step.weights(read_manifest()) for step in steps))
-    return run, False, " ".join(read_record(name).sha256 for name in sorted(names))
+    version = " ".join(read_record(name).sha256 for name in sorted(names))
+    return Method(row, run, version=version)
 
 
 @functools.cache

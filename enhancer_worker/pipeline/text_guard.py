@@ -178,7 +178,8 @@ def _blend_block(
     faithful: Callable[[Pixels], Pixels],
 ) -> None:
     # With the net's exact margin around it, a block comes out as in a run over the whole picture.
-    rows, columns = _around(block, source.shape, geometry.margin)
+    rows = _window(block.top, source.shape[0], geometry.margin)
+    columns = _window(block.left, source.shape[1], geometry.margin)
     scale = geometry.scale
     drawn = faithful(np.ascontiguousarray(source[rows, columns]))
     top, left = (block.top - rows.start) * scale, (block.left - columns.start) * scale
@@ -189,6 +190,13 @@ def _blend_block(
     # Pillow rounds to the nearest level, and needs no wider numbers in between.
     images = (Image.fromarray(np.ascontiguousarray(part)) for part in (drawn, place, share))
     place[...] = np.asarray(Image.composite(*images))
+
+
+def _window(start: int, length: int, margin: int) -> slice:
+    """Return a block with its margin, as long as any other: networks are compiled for a shape."""
+    side = min(_BLOCK_PIXELS + 2 * margin, length)
+    first = min(max(0, start - margin), length - side)
+    return slice(first, first + side)
 
 
 def _scaled(part: slice, scale: int) -> slice:

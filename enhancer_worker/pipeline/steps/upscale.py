@@ -103,7 +103,7 @@ def upscale(picture: Picture, step: Upscale, tools: Tools) -> StepOutcome:
     tools.deadline.check()
     pixels = resample(pixels, plan.width, plan.height)
     alpha = None if picture.alpha is None else resample(picture.alpha, plan.width, plan.height)
-    details = {
+    details: dict[str, Any] = {
         **asked,
         # A cascade may need two networks of which one has no photo flavour.
         "flavour": "" if step.network else ", ".join(dict.fromkeys(net.flavour for net in nets)),
@@ -111,6 +111,8 @@ def upscale(picture: Picture, step: Upscale, tools: Tools) -> StepOutcome:
         "height": plan.height,
         "runs": runs,
     }
+    if verdict is not None:
+        details["judged"] = verdict.found.figures()
     weights = {**verdict.weights} if verdict else {}
     weights |= {net.name: net.digest for net in nets}
     return StepOutcome(Picture(pixels, alpha, picture.grey), details, weights)
@@ -144,7 +146,8 @@ def _run_networks(
         nets.append(net)
         runs.append(engine_details(net, run))
         if looking is not None:
-            boxes = looking.result()
+            # The thread may be writing another picture still.
+            boxes = find_text(source) if looking.cancel() else looking.result()
             redrawn, report = redraw_text(source, pixels, boxes, scale, finish, tools)
             nets += redrawn
             runs[-1] |= report
