@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import threadpool_limits
 
 
 class _Limit:
@@ -16,15 +16,13 @@ class _Limit:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._jobs = 0
-        self._libraries: ThreadpoolController | None = None
         self._limiter: Any = None
 
     def enter(self) -> None:
         with self._lock:
             if not self._jobs:
-                # To find the libraries takes milliseconds: once will do.
-                self._libraries = self._libraries or ThreadpoolController()
-                self._limiter = self._libraries.limit(limits=1, user_api="blas")
+                # Looked for every time: SciPy brings a library of its own when it needs one.
+                self._limiter = threadpool_limits(limits=1, user_api="blas")
             self._jobs += 1
 
     def leave(self) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +16,8 @@ from enhancer_worker.engine.threads import one_blas_thread
 from enhancer_worker.pipeline import run as run_module
 from shopimg.contract import Restore
 from tests.worker.recipe_runs import photo, png, run_one
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def blas_threads() -> set[int]:
@@ -49,3 +55,21 @@ def test_one_blas_thread__ends_with_the_last_job_of_the_process() -> None:
         assert blas_threads() == {1}
         second.__exit__(None, None, None)
         assert blas_threads() == {2}
+
+
+def test_one_blas_thread__finds_libraries_that_came_later() -> None:
+    """SciPy's own is loaded by the first step that solves something."""
+    script = """
+from enhancer_worker.engine.threads import one_blas_thread
+with one_blas_thread():
+    pass
+import numpy, scipy.linalg
+from threadpoolctl import threadpool_info
+with one_blas_thread():
+    print(*(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"))
+"""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["1", "1"]
