@@ -87,7 +87,7 @@ def deep_image_prior(image: Path, **options: Any) -> None:
         "scale": task.scale,
         "steps": config.steps,
         "channels": net_config.channels,
-        "seconds": round(seconds, 1),
+        "seconds": round(seconds, 3),
         **({} if task.gt is None else _figures(result, task.gt, task)),
     }
     plain = "  ".join(f"{name} {value}" for name, value in facts.items())
