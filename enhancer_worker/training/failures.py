@@ -25,7 +25,7 @@ from enhancer_worker.training.data import read_tile, to_tensor
 from enhancer_worker.training.degradations import MARGIN_PIXELS
 from enhancer_worker.training.evaluate_matting import torch_run
 from enhancer_worker.training.known_crops import Known, KnownCrops
-from enhancer_worker.training.matting_metrics import region_figures
+from enhancer_worker.training.matting_metrics import over_plain, region_figures
 from enhancer_worker.training.protocols import Case, Sample, run_padded
 from enhancer_worker.training.trials import JUDGED_SIDE_PIXELS, middle_of
 from shopimg.contract import WorkerError
@@ -172,15 +172,10 @@ def _cut_out(_: ZooEntry, net: nn.Module, files: Sequence[Path]) -> Iterator[Fai
             truth = np.asarray(image.convert("L").resize(picture.shape[1::-1]))
         alpha = full_alpha(picture, coarse_matte(run, picture))
         overlap = region_figures(alpha, truth)["iou"]
-        shown = (picture, *(_over_white(picture, one) for one in (alpha, truth)))
+        white = (over_plain(picture, one, (255, 255, 255)) for one in (alpha, truth))
+        shown = (picture, *(np.rint(one).astype(np.uint8) for one in white))
         cells = tuple(Cell(_thumbnail(one), "") for one in shown)
         yield 1 - overlap, Row(file.stem, f"IoU {overlap:.3f}", cells)
-
-
-def _over_white(picture: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    share = alpha[..., None].astype(np.float32) / 255
-    result: NDArray[np.uint8] = np.rint(255 + share * (picture - np.float32(255))).astype(np.uint8)
-    return result
 
 
 def _thumbnail(picture: NDArray[np.uint8]) -> Tensor:

@@ -102,14 +102,15 @@ def fringe_figures(colour: Bytes, alpha: Bytes, true_colour: Bytes, gt: Bytes) -
         return {}
     figures = {}
     for name, background in BACKGROUNDS.items():
-        ours = _over(colour[near], alpha[near], background)
-        theirs = _over(true_colour[near], gt[near], background)
+        ours = over_plain(colour[near], alpha[near], background)
+        theirs = over_plain(true_colour[near], gt[near], background)
         figures[f"fringe_{name}"] = float(np.abs(ours - theirs).mean())
     return figures
 
 
-def _over(colour: Bytes, alpha: Bytes, background: tuple[int, int, int]) -> Plane:
-    share = alpha[:, None].astype(np.float32) / np.float32(255)
+def over_plain(colour: Bytes, alpha: Bytes, background: tuple[int, int, int]) -> Plane:
+    """Set (..., 3), uint8, before a plain background by alpha (...), uint8; float32, 0 to 255."""
+    share = alpha[..., None].astype(np.float32) / np.float32(255)
     mixed: Plane = colour * share + np.asarray(background, np.float32) * (1 - share)
     return mixed
 
