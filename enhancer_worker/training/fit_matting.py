@@ -10,6 +10,7 @@ from torch import Tensor
 
 from enhancer_worker.nets.matting import MattingConfig, MattingNet
 from enhancer_worker.training.args import TrainingArgs
+from enhancer_worker.training.backdrops.photographs import is_held_out, panorama_of
 from enhancer_worker.training.data import (
     Pair,
     RunClock,
@@ -107,9 +108,7 @@ def held_out_pictures(pairs: MattingPairs, kind: str, side: int) -> list[HeldOut
 
 
 def read_scenery(data: Path, *, held_out: bool = False, labels: Path | None = None) -> Scenery:
-    """Backgrounds to train on, or those to judge on; no picture is in both.
-
-    Views of one place may be on both sides, and textures are: only what is cut out is new.
+    """Backgrounds to train on, or those to judge on; no photograph, place or texture is in both.
 
     Args:
         data: folder with `photos/` and so on.
@@ -117,11 +116,16 @@ def read_scenery(data: Path, *, held_out: bool = False, labels: Path | None = No
         labels: folder with masks; what shows an object of its own is no background.
     """
     photos = split_photos(find_photos(data))
-    backdrops = sorted((data / "backdrops").glob("*.jpg"))
-    views = split_photos(backdrops) if len(backdrops) > 1 else (backdrops, [])
-    textures = read_tiles(sorted((data / "textures").glob("*.jpg")))
+    views, textures = (
+        [
+            path
+            for path in sorted((data / folder).glob("*.jpg"))
+            if is_held_out(panorama_of(path)) == held_out
+        ]
+        for folder in ("backdrops", "textures")
+    )
     plain = [path for path in photos[held_out] if not (labels and mask_path(labels, path).exists())]
-    return Scenery(read_tiles(plain), read_tiles(views[held_out]), textures)
+    return Scenery(read_tiles(plain), read_tiles(views), read_tiles(textures))
 
 
 def fit(args: MattingArgs) -> TrainingModule:

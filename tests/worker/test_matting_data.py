@@ -218,6 +218,26 @@ def test_label_photographs__keeps_what_is_clear(tmp_path: Path) -> None:
     assert all(photo.max() < 64 for photo in backgrounds)
 
 
+def test_read_scenery__holds_places_and_textures_out_as_a_whole(tmp_path: Path) -> None:
+    names = {
+        "photos": ["a/thing_0", "a/other_0", "a/third_0"],
+        "backdrops": ["city-0", "city-1", "hall-0", "hall-1"],
+        "textures": ["marble", "cloth"],
+    }
+    for folder, files in names.items():
+        for number, name in enumerate(files):
+            path = tmp_path / folder / f"{name}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (16, 16), (40 * number, 0, 0)).save(path)
+    training, judging = (read_scenery(tmp_path, held_out=held_out) for held_out in (False, True))
+    reds = [
+        sorted({round(float(tile[..., 0].mean()) / 40) for tile in tiles})
+        for scenery in (training, judging)
+        for tiles in (scenery.backdrops, scenery.textures)
+    ]
+    assert reds == [[2, 3], [1], [0, 1], [0]]
+
+
 def test_is_clear__refuses_what_is_undecided_or_surrounds_the_picture() -> None:
     alpha = np.zeros((32, 32), np.float32)
     assert not is_clear(alpha)
