@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
@@ -58,8 +59,9 @@ def with_another_scene(
         CapacityError: the storage failed; nothing has changed.
     """
     roles = tuple(role for role in _recipe(variant).roles if role.name == variant.role)
-    coming = [mask for job in _open_beside(variant) for mask in _masks_of(job)]
-    return _request(variant, roles, {"mask": coming[-1], **options} if coming else options, by)
+    with _one_at_a_time(variant):
+        coming = [mask for job in _open_beside(variant) for mask in _masks_of(job)]
+        return _request(variant, roles, {"mask": coming[-1], **options} if coming else options, by)
 
 
 def with_mask(variant: EnhancedVariant, digest: str, *, by: AbstractBaseUser) -> Request:
@@ -81,12 +83,27 @@ def with_mask(variant: EnhancedVariant, digest: str, *, by: AbstractBaseUser) ->
         CapacityError: the storage failed; nothing has changed.
     """
     roles = {role.name: role for role in _recipe(variant).roles}
-    roles |= {role.name: role for role in map(role_of, _waiting_beside(variant)) if role}
-    cut_out = {name: role for name, role in roles.items() if _has_cutout(role)}
-    replaced = _open_beside(variant)
-    for job in replaced:
-        cut_out |= {role.name: role for role in _roles_of(job)}
-    return _request(variant, tuple(cut_out.values()), {"mask": digest}, by, replaced)
+    with _one_at_a_time(variant):
+        roles |= {role.name: role for role in map(role_of, _waiting_beside(variant)) if role}
+        cut_out = {name: role for name, role in roles.items() if _has_cutout(role)}
+        replaced = _open_beside(variant)
+        for job in replaced:
+            cut_out |= {role.name: role for role in _roles_of(job)}
+        return _request(variant, tuple(cut_out.values()), {"mask": digest}, by, replaced)
+
+
+@contextmanager
+def _one_at_a_time(variant: EnhancedVariant) -> Iterator[None]:
+    """Let nobody else ask for anything of the photo until the block's jobs are in their place.
+
+    Two masks of the same instant would not see each other's job, and both be used.
+
+    Raises:
+        InvalidTransitionError: the photo has been deleted.
+    """
+    with transaction.atomic():
+        photographs.lock(variant)
+        yield
 
 
 def _open_beside(variant: EnhancedVariant) -> list[EnhancementJob]:
@@ -126,22 +143,19 @@ def _request(
     job = requests.describe(_photo(variant), order)
     if job.source_digest != variant.job.source_digest:
         raise InvalidTransitionError(_("The photo has been replaced since then."))
-    with transaction.atomic():
-        request = requests.place(job, force=False)
-        if not request.queued and _is_spent(request):
-            # Asked for before, and given way to something else since then.
-            requests.run_again(request.job, by=by)
-            request = Request(request.job, queued=True)
-        if request.job.state != JobState.FAILED:
-            others = EnhancementJob.objects.filter(pk__in=[other.pk for other in replaced])
-            jobs.cancel_superseded(others.exclude(pk=request.job.pk))
+    request = requests.place(job, force=False)
+    if not request.queued and _is_spent(request):
+        # Asked for before, and given way to something else since then.
+        requests.run_again(request.job, by=by)
+        request = Request(request.job, queued=True)
+    if request.job.state != JobState.FAILED:
+        others = EnhancementJob.objects.filter(pk__in=[other.pk for other in replaced])
+        jobs.cancel_superseded(others.exclude(pk=request.job.pk))
     return request
 
 
 def _photo(variant: EnhancedVariant) -> models.Model:
     """Return the photo as it is now, whatever the variant remembers of it."""
-    if not photographs.file_name(variant):
-        raise InvalidTransitionError(_("The photo of this picture has been deleted."))
     photo: models.Model = variant.source_type.get_object_for_this_type(pk=variant.source_id)
     return photo
 

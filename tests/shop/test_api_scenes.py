@@ -295,6 +295,14 @@ def test_mask__too_heavy_is_refused_before_it_is_kept(
     assert_problem(response, 413, "body_too_large")
 
 
+def test_mask__whose_length_is_no_number_is_refused(reviewer: APIClient) -> None:
+    first, *_others = builders.scenes()
+    file = SimpleUploadedFile("mug.png", CORRECTED, "image/png")
+    address = at(first, "mask")
+    response = reviewer.post(address, {"mask": file}, format="multipart", CONTENT_LENGTH="many")
+    assert_problem(response, 400, "invalid")
+
+
 def test_mask__of_a_photo_that_was_replaced_is_a_conflict(reviewer: APIClient) -> None:
     first, *_others = builders.scenes()
     photo = first.source

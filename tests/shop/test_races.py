@@ -2,56 +2,25 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
 from django.utils import timezone
 
-from shopimg import storage
 from shopimg.contract import EnhancementError, InvalidTransitionError, JobSupersededError
 from shopimg.models import EnhancedVariant, EnhancementJob, ReviewDecision
-from shopimg.services import jobs, masks, publishing, remaking, reviews, sweeping
+from shopimg.services import jobs, publishing, remaking, reviews, sweeping
 from shopimg.services.requests import Order, request_enhancement
 from shopimg.states import JobState, ReviewState
 from tests import builders
+from tests.racing import at_once
 from tests.testapp.models import Photo
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ROUNDS = 20
-
-
-def at_once(*actions: Callable[[], Any]) -> list[Any]:
-    """Run actions in threads that start together; return results or errors, in their order."""
-    barrier = threading.Barrier(len(actions))
-    outcomes: list[Any] = [None] * len(actions)
-
-    def act(index: int) -> None:
-        try:
-            connection.ensure_connection()
-            barrier.wait()
-            outcomes[index] = actions[index]()
-        except EnhancementError as err:
-            outcomes[index] = err
-        except BaseException as err:
-            outcomes[index] = AssertionError(f"unexpected {type(err).__name__}: {err}")
-            raise
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=act, args=[index]) for index in range(len(actions))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    unexpected = [outcome for outcome in outcomes if isinstance(outcome, AssertionError)]
-    assert unexpected == []
-    return outcomes
 
 
 def _winners(outcomes: list[Any]) -> int:
@@ -140,17 +109,6 @@ def test_approve_and_finish__end_with_one_decision_or_new_drafts(rosa: User) -> 
         assert approved == first or isinstance(approved, InvalidTransitionError)
         waiting = EnhancedVariant.objects.for_source(first.source).awaiting_review()
         assert {variant.pk for variant in waiting} == {variant.pk for variant in finished}
-
-
-def test_correct__in_four_threads_gives_one_job_and_one_mask(rosa: User) -> None:
-    for offset in range(ROUNDS // 2):
-        first, *_others = builders.scenes()
-        mask = builders.mask(box=(offset, 0, 40, 40))
-        outcomes = at_once(*[lambda v=first, m=mask: masks.correct(v, m, by=rosa)] * 4)
-        assert sum(request.queued for request in outcomes) == 1
-        assert len({request.job.pk for request in outcomes}) == 1
-        (digest,) = jobs.Claim(outcomes[0].job, "").recipe.masks
-        assert storage.read_mask(storage.mask_name(digest)) == mask
 
 
 def test_approve_and_reject__one_wins(rosa: User, publish_later: None) -> None:
