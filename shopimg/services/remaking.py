@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
@@ -59,9 +58,12 @@ def with_another_scene(
         CapacityError: the storage failed; nothing has changed.
     """
     roles = tuple(role for role in _recipe(variant).roles if role.name == variant.role)
-    with _one_at_a_time(variant):
+
+    def wanted() -> _Wanted:
         coming = [mask for job in _open_beside(variant) for mask in _masks_of(job)]
-        return _request(variant, roles, {"mask": coming[-1], **options} if coming else options, by)
+        return _Wanted(roles, {"mask": coming[-1], **options} if coming else options)
+
+    return _request(variant, wanted, by)
 
 
 def with_mask(variant: EnhancedVariant, digest: str, *, by: AbstractBaseUser) -> Request:
@@ -82,28 +84,17 @@ def with_mask(variant: EnhancedVariant, digest: str, *, by: AbstractBaseUser) ->
         RecipeError: the variant was not cut out.
         CapacityError: the storage failed; nothing has changed.
     """
-    roles = {role.name: role for role in _recipe(variant).roles}
-    with _one_at_a_time(variant):
+
+    def wanted() -> _Wanted:
+        roles = {role.name: role for role in _recipe(variant).roles}
         roles |= {role.name: role for role in map(role_of, _waiting_beside(variant)) if role}
         cut_out = {name: role for name, role in roles.items() if _has_cutout(role)}
         replaced = _open_beside(variant)
         for job in replaced:
             cut_out |= {role.name: role for role in _roles_of(job)}
-        return _request(variant, tuple(cut_out.values()), {"mask": digest}, by, replaced)
+        return _Wanted(tuple(cut_out.values()), {"mask": digest}, tuple(replaced))
 
-
-@contextmanager
-def _one_at_a_time(variant: EnhancedVariant) -> Iterator[None]:
-    """Let nobody else ask for anything of the photo until the block's jobs are in their place.
-
-    Two masks of the same instant would not see each other's job, and both be used.
-
-    Raises:
-        InvalidTransitionError: the photo has been deleted.
-    """
-    with transaction.atomic():
-        photographs.lock(variant)
-        yield
+    return _request(variant, wanted, by)
 
 
 def _open_beside(variant: EnhancedVariant) -> list[EnhancementJob]:
@@ -130,19 +121,47 @@ def _photo_of(variant: EnhancedVariant) -> dict[str, Any]:
     return {"source_type": variant.source_type_id, "source_id": variant.source_id}
 
 
+@dataclasses.dataclass(frozen=True)
+class _Wanted:
+    """What is to be made, in the place of what."""
+
+    roles: tuple[Role, ...]
+    options: Mapping[str, Any]
+    replaced: tuple[EnhancementJob, ...] = ()
+
+
 def _request(
-    variant: EnhancedVariant,
-    roles: tuple[Role, ...],
-    options: Mapping[str, Any],
-    by: AbstractBaseUser,
-    replaced: Sequence[EnhancementJob] = (),
+    variant: EnhancedVariant, wanted: Callable[[], _Wanted], by: AbstractBaseUser
 ) -> Request:
-    """Place a job of other roles of a variant's photo, in the place of others."""
-    recipe = dataclasses.replace(_recipe(variant), roles=roles)
-    order = Order(base=recipe, options=options, requested_by=by)
+    """Place a job of other roles of a variant's photo, in the place of others.
+
+    Two requests of the same instant would not see each other's job, and both masks would be used:
+    so what is wanted is looked up again once the photo is locked. The upload is read before that, as
+    no save of the shop shall wait for a storage.
+    """
+    found = wanted()
+    while True:
+        job = _described(variant, found, by)
+        with transaction.atomic():
+            photographs.lock(variant)
+            still = wanted()
+            if still == found:
+                return _placed(job, found.replaced, by)
+        found = still
+
+
+def _described(variant: EnhancedVariant, wanted: _Wanted, by: AbstractBaseUser) -> EnhancementJob:
+    recipe = dataclasses.replace(_recipe(variant), roles=wanted.roles)
+    order = Order(base=recipe, options=wanted.options, requested_by=by)
     job = requests.describe(_photo(variant), order)
     if job.source_digest != variant.job.source_digest:
         raise InvalidTransitionError(_("The photo has been replaced since then."))
+    return job
+
+
+def _placed(
+    job: EnhancementJob, replaced: Sequence[EnhancementJob], by: AbstractBaseUser
+) -> Request:
     request = requests.place(job, force=False)
     if not request.queued and _is_spent(request):
         # Asked for before, and given way to something else since then.
@@ -156,6 +175,8 @@ def _request(
 
 def _photo(variant: EnhancedVariant) -> models.Model:
     """Return the photo as it is now, whatever the variant remembers of it."""
+    if not photographs.file_name(variant):
+        raise InvalidTransitionError(_("The photo of this picture has been deleted."))
     photo: models.Model = variant.source_type.get_object_for_this_type(pk=variant.source_id)
     return photo
 

@@ -33,10 +33,11 @@ def test_correct__by_two_reviewers_leaves_one_job_to_run(rosa: User) -> None:
     for offset in range(ROUNDS):
         first, second, *_others = builders.scenes()
         corrections = [builders.mask(box=(offset, side, 40, 40)) for side in (0, 3)]
-        at_once(
+        outcomes = at_once(
             lambda v=first, m=corrections[0]: masks.correct(v, m, by=rosa),
             lambda v=second, m=corrections[1]: masks.correct(v, m, by=ada),
         )
+        assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
         assert len(_open_with_masks(first)) == 1
 
 
