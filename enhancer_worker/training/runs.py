@@ -9,7 +9,7 @@ from typing import TypeVar
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import load_file
@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from enhancer_worker.training.args import TrainingArgs
 from enhancer_worker.training.averages import AverageWriter
+from enhancer_worker.training.checkpoints import TimedCheckpoint
 from enhancer_worker.training.config_file import write_config
 from enhancer_worker.training.data import BatchStream, Pair, RunClock
 from enhancer_worker.training.loop import (
@@ -93,7 +94,8 @@ def run(
         make_batch, lambda step: patch_at(clock.progress(step), args), args.seed, first_step
     )
     writer = AverageWriter(args.out / f"{name}.safetensors", args, also_write)
-    trainer = _trainer(args, [_checkpoints(args), writer])
+    keeper = TimedCheckpoint(checkpoint, args.checkpoint_minutes)
+    trainer = _trainer(args, [keeper, writer])
     trainer.fit(
         module,
         DataLoader(stream, batch_size=None, num_workers=args.loaders),
@@ -101,7 +103,7 @@ def run(
         ckpt_path=resumed,
         weights_only=True if resumed else None,
     )
-    trainer.save_checkpoint(checkpoint)
+    keeper.write(trainer)
     return module
 
 
@@ -123,16 +125,8 @@ def _trainer(args: TrainingArgs, callbacks: list[Callback]) -> lightning.Trainer
         log_every_n_steps=LOG_EVERY_STEPS,
         logger=TensorBoardLogger(args.out, name="logs", version=""),
         callbacks=callbacks,
+        enable_checkpointing=False,
         enable_model_summary=False,
-    )
-
-
-def _checkpoints(args: TrainingArgs) -> ModelCheckpoint:
-    return ModelCheckpoint(
-        dirpath=args.out,
-        filename=Path(CHECKPOINT_NAME).stem,
-        train_time_interval=timedelta(minutes=args.checkpoint_minutes),
-        enable_version_counter=False,
     )
 
 
