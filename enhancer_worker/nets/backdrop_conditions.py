@@ -96,6 +96,10 @@ class BackdropConditions:
 
 CODES = len(STYLES) + 9 + 4 + 1
 """Numbers of `codes`."""
+PALETTE_CODES = slice(len(STYLES), len(STYLES) + 9)
+"""Surface, what is behind it, and accent."""
+LIGHT_CODES = slice(PALETTE_CODES.stop, PALETTE_CODES.stop + 3)
+"""Towards the light: right, up, away from the camera."""
 
 
 def codes(conditions: BackdropConditions) -> Floats:

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from enhancer_worker.nets.backdrop_conditions import CODES, LATENT, SEAMLESS, STYLES
+from enhancer_worker.nets.backdrop_conditions import CODES, PALETTE_CODES, SEAMLESS, STYLES
 from enhancer_worker.nets.backdrop_input import NUMBERS
 from enhancer_worker.nets.backdrop_maps import MAPS, SIDE
 from enhancer_worker.nets.backdrop_noise import KINDS
+from enhancer_worker.nets.backdrop_scenery import FREE, Scenery, SceneryConfig, place
+from enhancer_worker.nets.modulated import Modulated
 
 UNSHUFFLE = 2
 FIRST_SIDE = 8
@@ -32,11 +34,6 @@ TEXTURES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """Noise maps that a style may use, on its surface and behind it; a studio has none, and is clean
 whatever the training does."""
-FREE = ("interior_bokeh", "outdoor_bokeh", "brand")
-"""Styles with scenery that only the latent numbers know."""
-SCENERY = (8, 16)
-"""Height and width of scenery before it is enlarged."""
-_SCENERY_BLUR = 0.55
 _VEINS_WEIGHT = 3.0
 """Veins are rare and thin: a map as weak as the others would be learned last."""
 _STYLE_WEIGHT, _CODE_WEIGHT, _LATENT_WEIGHT = 3.0, 1.5, 0.35
@@ -45,7 +42,7 @@ _STYLE_WEIGHT, _CODE_WEIGHT, _LATENT_WEIGHT = 3.0, 1.5, 0.35
 
 @dataclass(frozen=True)
 class BackdropGeneratorConfig:
-    """Size of one generator; the defaults have 2.5 million parameters, most below 64 pixels."""
+    """Size of one generator; the defaults have 3.4 million parameters, most below 64 pixels."""
 
     channels: tuple[int, ...] = (192, 160, 128, 64, 32)
     """Feature channels at 8, 16, 32, 64 and 128 pixels."""
@@ -55,29 +52,8 @@ class BackdropGeneratorConfig:
     """Numbers into which conditions and seed are mapped."""
     texture: int = 32
     """Channels of the pointwise path from noise maps to pixels."""
-
-
-class Modulated(nn.Module):
-    """A convolution whose result is scaled and shifted by the conditions (FiLM, arXiv 1709.07871).
-
-    Args:
-        given: channels in.
-        made: channels out.
-        size: side of the kernel.
-        mapped: numbers that tell scale and shift.
-    """
-
-    def __init__(self, given: int, made: int, size: int, mapped: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(given, made, size, padding=size // 2)
-        self.film = nn.Linear(mapped, 2 * made)
-        nn.init.kaiming_normal_(self.conv.weight, a=0.2)
-        nn.init.normal_(self.film.weight, std=0.02)
-
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """Compute (B, made, H, W) from (B, given, H, W) and (B, mapped)."""
-        scale, shift = self.film(style)[..., None, None].chunk(2, dim=1)
-        return functional.leaky_relu(self.conv(x) * (1 + scale) + shift, 0.2)
+    scenery: tuple[int, ...] = SceneryConfig().channels
+    """Feature channels of what is behind a table, at 6, 12, 24 and 48 rows."""
 
 
 class Excitation(nn.Module):
@@ -112,8 +88,9 @@ class BackdropGenerator(nn.Module):
     and light are, noise as it lies on the surface), so that the layout is obeyed at once and the
     noise of the seed is seen in perspective; each style switches the maps that it needs; all
     conditions modulate every convolution; fine texture is a pointwise function of the noise maps;
-    and the result is a change of the palette's colours, which training begins with. There is no
-    noise but that of the input.
+    what is behind a table comes from a net of its own (`Scenery`), smaller and smooth; and the
+    result is a change of the palette's colours, which training begins with. There is no noise but
+    that of the input.
 
     Args:
         config: the size of the net.
@@ -134,10 +111,7 @@ class BackdropGenerator(nn.Module):
             nn.LeakyReLU(0.2),
         )
         self.constant = nn.Parameter(torch.randn(1, widths[0], FIRST_SIDE, FIRST_SIDE))
-        tall, wide = SCENERY
-        self.layouts_behind = nn.Parameter(torch.zeros(len(FREE), LATENT + 1, tall * wide * 3))
-        columns = (torch.arange(SIDE) + 0.5) / SIDE * wide - 0.5
-        self.register_buffer("columns", _smoothing(columns, wide), persistent=False)
+        self.behind = Scenery(SceneryConfig(config.scenery))
         fine = len(MAPS) * UNSHUFFLE**2
         given = [len(MAPS)] * (len(widths) - 1) + [fine]
         self.layouts = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in zip(given, widths, strict=True))
@@ -176,25 +150,16 @@ class BackdropGenerator(nn.Module):
         return self.paint(maps, numbers, self.constant, self.scenery(numbers))
 
     def scenery(self, numbers: Tensor) -> Tensor:
-        """What the latent numbers put behind a table: how it differs from one colour.
-
-        A linear function, smoothly enlarged to the part of the frame above the horizon.
+        """What is behind a table: how it differs from one colour.
 
         Args:
             numbers: (B, NUMBERS): codes and latent numbers.
 
         Returns:
-            (B, 3, 256, 256), sRGB.
+            (B, 3, 256, 256), sRGB; zero for a style without scenery.
         """
-        tall, wide = SCENERY
-        styles = numbers[:, [STYLES.index(style) for style in FREE]]
-        known = functional.pad(numbers[:, CODES:], (0, 1), value=1.0)
-        flat = torch.einsum("bf,fzk,bz->bk", styles, self.layouts_behind, known)
-        above = 1 - (numbers[:, CODES - 1] + 1) / 2
-        rows = (torch.arange(SIDE, device=numbers.device) + 0.5) / SIDE
-        share = _smoothing(rows[None] / above[:, None] * tall - 0.5, tall)
-        layout = flat.reshape(-1, tall, wide, 3)
-        return torch.einsum("byk,bkwc,xw->bcyx", share, layout, cast(Tensor, self.columns))
+        is_free = numbers[:, [STYLES.index(style) for style in FREE]].sum(1)
+        return place(self.behind(numbers), numbers) * is_free[:, None, None, None]
 
     def paint(self, maps: Tensor, numbers: Tensor, constant: Tensor, scenery: Tensor) -> Tensor:
         """Paint a batch, or the same window of each picture.
@@ -245,7 +210,7 @@ class BackdropGenerator(nn.Module):
         is_seamless = (numbers[:, : len(STYLES)] * cast(Tensor, self.seamless)).sum(1)
         is_seamless = is_seamless[:, None, None, None]
         share = maps[:, :1] * (1 - is_seamless) + maps[:, 1:2] * is_seamless
-        palette = (numbers[:, len(STYLES) : len(STYLES) + 9, None, None] + 1) / 2
+        palette = (numbers[:, PALETTE_CODES, None, None] + 1) / 2
         surface, behind, accent = palette.chunk(3, dim=1)
         return surface * share + behind * (1 - share), accent - surface
 
@@ -253,12 +218,6 @@ class BackdropGenerator(nn.Module):
         """Net name and config as plain values, for `weights.json`."""
         sizes = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self.config).items()}
         return {"net": "backdrop_generator", **sizes, "codes": CODES}
-
-
-def _smoothing(at: Tensor, count: int) -> Tensor:
-    """Weights (..., count) by which values at 0, 1, 2... are seen at positions (...)."""
-    distance = at[..., None] - torch.arange(count, device=at.device)
-    return torch.softmax(-(distance**2) / (2 * _SCENERY_BLUR**2), dim=-1)
 
 
 def _allowed() -> Tensor:

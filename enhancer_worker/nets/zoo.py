@@ -181,6 +181,7 @@ ZOO: dict[str, ZooEntry] = {
                 "convolutions": [2, 2, 2, 1, 1],
                 "mapped": 256,
                 "texture": 32,
+                "scenery": [96, 96, 64, 32],
                 "codes": 24,
             },
             input_shape=(10, 256, 256),

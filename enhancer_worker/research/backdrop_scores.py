@@ -30,9 +30,10 @@ from enhancer_worker.training.backdrops.features import (
 )
 from enhancer_worker.training.backdrops.palettes import measure_palette
 from enhancer_worker.training.backdrops.samples import Sample, read_samples
+from enhancer_worker.training.backdrops.scenes import MIXED, SURFACED
 from enhancer_worker.training.data import Tile
 
-PHOTOGRAPHIC = frozenset({"mixed", "photograph"})
+PHOTOGRAPHIC = frozenset({MIXED, SURFACED})
 FIXED_CONDITIONS = 8
 SEEDS = 6
 FIRST_SEED = 1_000_000

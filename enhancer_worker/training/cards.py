@@ -58,7 +58,9 @@ _MATTING_LIMITS = (
 
 _BACKDROP_LIMITS = (
     "It paints 256 pixels; what is finer at the delivered size is procedural grain.",
-    "What is behind a table is a mood out of focus, not a place: nothing in it can be recognised.",
+    "What is behind a table looks like a place only out of focus: a wide lens blurs it by seven "
+    "pixels of 256 at least, and some seeds give shapes that are none.",
+    "Photographed stone is coarser than any of its noise maps: its concrete is smooth.",
     "Light from behind the backdrop, and horizons above 0.62 or below 0.25 of its own frame, were "
     "not in its training; the step keeps within both.",
 )

@@ -110,6 +110,8 @@ def held_out_pictures(pairs: MattingPairs, kind: str, side: int) -> list[HeldOut
 def read_scenery(data: Path, *, held_out: bool = False, labels: Path | None = None) -> Scenery:
     """Backgrounds to train on, or those to judge on; no photograph, place or texture is in both.
 
+    Rendered scenes know no such division: panoramas and textures light and carry those of both.
+
     Args:
         data: folder with `photos/` and so on.
         held_out: those to judge on.

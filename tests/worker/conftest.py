@@ -39,18 +39,21 @@ def torch_threads() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write what `prepare-backdrops` makes: nine drawn pictures, three mixed, three photographs."""
+    """Write what `prepare-backdrops` makes: nine drawn pictures, four mixed, two surfaced."""
     folder = tmp_path_factory.mktemp("prepared")
     data = tmp_path_factory.mktemp("data")
-    (data / "backdrops").mkdir()
+    for folder_name in ("backdrops", "photos/a"):
+        (data / folder_name).mkdir(parents=True)
     rng = np.random.default_rng(0)
-    for name in ("hall-0", "hall-1", "park-0"):
-        rows = np.linspace(0, 255, 64)[:, None, None] * rng.uniform(0.3, 1, 3)
-        picture = np.broadcast_to(rows, (64, 64, 3)).astype(np.uint8)
-        Image.fromarray(picture).save(data / "backdrops" / f"{name}.jpg")
-    options = ["--data", str(data), "--out", str(folder), "--drawn", "9", "--mixed", "3"]
+    chosen = ("photos/a/budgie_0004_0", "photos/a/dreambooth_0120_0")
+    for name in ("backdrops/hall-0", "backdrops/hall-1", "backdrops/park-0", *chosen):
+        ramps = np.linspace(0, 1, 64)[:, None] + np.linspace(0, 1, 64) ** 2
+        picture = (ramps[..., None] * 127 * rng.uniform(0.3, 1, 3)).astype(np.uint8)
+        Image.fromarray(picture).save(data / f"{name}.jpg")
+    counts = ["--drawn", "9", "--mixed", "4", "--surfaced", "2", "--panels", "8"]
+    options = ["--data", str(data), "--out", str(folder), *counts]
     result = CliRunner().invoke(prepare_backdrops, options, catch_exceptions=False)
-    assert "drawn 9  mixed 3  photograph 3" in result.output
+    assert "drawn 9  mixed 4  panel 8  surfaced 2" in result.output
     return folder
 
 

@@ -11,28 +11,34 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from enhancer_worker.nets.backdrop_generator import (
-    FREE,
-    BackdropGenerator,
-    BackdropGeneratorConfig,
-)
+from enhancer_worker.nets.backdrop_generator import BackdropGenerator, BackdropGeneratorConfig
+from enhancer_worker.nets.backdrop_scenery import Scenery, SceneryConfig
 from enhancer_worker.training.args import TrainingArgsError
 from enhancer_worker.training.backdrops import fit as fit_backdrop
 from enhancer_worker.training.backdrops.args import BackdropArgs
 from enhancer_worker.training.backdrops.brand import read_any
 from enhancer_worker.training.backdrops.dcgan import DCGANGenerator
 from enhancer_worker.training.backdrops.discriminators import Discriminator
+from enhancer_worker.training.backdrops.module import BackdropModule
+from enhancer_worker.training.backdrops.samples import BackdropBatches
+from enhancer_worker.training.backdrops.scenery import PanelBatches, SceneryModule
 from enhancer_worker.training.catalogue import TooFewPhotosError
+from enhancer_worker.training.data import Pair, RunClock
 
 F32, BF16 = torch.float32, torch.bfloat16
-TINY = BackdropGeneratorConfig((16, 16, 16, 16, 16), (1, 1, 1, 1, 1), mapped=16, texture=8)
+SMALL = SceneryConfig((8, 8, 8, 8))
+TINY = BackdropGeneratorConfig(
+    (16, 16, 16, 16, 16), (1, 1, 1, 1, 1), mapped=16, texture=8, scenery=SMALL.channels
+)
 
 
 @pytest.mark.parametrize(
     ("option", "words"),
     [
         ({"objective": "lsgan"}, "--objective is one of r3gan, dcgan, wgan_gp"),
-        ({"net": "m"}, "--net is one of s, dcgan"),
+        ({"net": "m"}, "--net is one of s, scenery, dcgan"),
+        ({"net": "scenery", "style": "cove"}, "panels know their own"),
+        ({"net": "dcgan", "scenery": Path("a")}, "--scenery is a part of --net s"),
         ({"style": "beach"}, "--style is one of studio_white"),
         ({"first_part": 1.5}, "first-part is a fraction"),
     ],
@@ -57,6 +63,7 @@ def run_args(data: Path, out: Path, **options: object) -> BackdropArgs:
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit_backdrop, "BackdropGeneratorConfig", lambda: TINY)
+    monkeypatch.setattr(fit_backdrop, "SceneryConfig", lambda: SMALL)
     monkeypatch.setattr(fit_backdrop, "Discriminator", lambda: Discriminator((8, 8, 8, 8)))
     monkeypatch.setattr(fit_backdrop, "MOST_HELD_OUT", 1)
 
@@ -74,7 +81,7 @@ QUIET = (
 @pytest.mark.parametrize("objective", ["r3gan", "wgan_gp"])
 @pytest.mark.filterwarnings(*QUIET)
 def test_fit__trains_and_resumes(objective: str, prepared: Path, tmp_path: Path) -> None:
-    args = run_args(prepared, tmp_path, objective=objective)
+    args = run_args(prepared, tmp_path, objective=objective, scenery=scenery_file(tmp_path))
     module = fit_backdrop.fit(args)
     first = load_file(tmp_path / "backdrop_s.safetensors")
     assert module.clock.step == 3
@@ -103,7 +110,8 @@ def test_fit__computes_scores_in_half_precision_and_penalties_in_full(
         return judge
 
     monkeypatch.setattr(fit_backdrop, "Discriminator", build)
-    module = fit_backdrop.fit(run_args(prepared, tmp_path, bf16_part=bf16_part, first_part=0.0))
+    options = {"bf16_part": bf16_part, "first_part": 0.0, "scenery": scenery_file(tmp_path)}
+    module = fit_backdrop.fit(run_args(prepared, tmp_path, **options))
     assert {found.dtype for found in scores} == kinds
     assert {p.dtype for p in module.parameters()} == {F32}
 
@@ -135,27 +143,80 @@ def test_fit__teaches_a_shop_its_own_style(tmp_path: Path) -> None:
     save_file(BackdropGenerator(TINY).state_dict(), start)
     options = {"init_from": start, "style": "brand", "max_steps": 1, "validate_steps": 1}
     module = fit_backdrop.fit(run_args(photos, tmp_path / "taught", **options))
-    behind, first = (
-        cast(BackdropGenerator, net).layouts_behind for net in (module.net, BackdropGenerator(TINY))
+    taught, first = (
+        cast(BackdropGenerator, net).behind.to_colours.weight
+        for net in (module.net, read_generator(start))
     )
-    number = FREE.index("brand")
-    assert behind[number].abs().max() > 0.01
-    assert torch.equal(behind[:number], first[:number])
+    assert not torch.equal(taught, first)
 
 
 @pytest.mark.usefixtures("tiny")
 @pytest.mark.filterwarnings(*QUIET)
-def test_fit__goes_on_with_the_scenery_of_a_trained_generator(
-    prepared: Path, tmp_path: Path
+def test_fit__trains_scenery_apart_and_begins_with_it(prepared: Path, tmp_path: Path) -> None:
+    args = run_args(prepared, tmp_path / "scenery", net="scenery", bf16_part=1.0)
+    module = fit_backdrop.fit(args)
+    assert isinstance(module, SceneryModule)
+    assert {p.dtype for p in module.parameters()} == {F32}
+    assert cast(Scenery, module.net).to_colours.bias.abs().max() > 0
+    written = tmp_path / "scenery" / "scenery.safetensors"
+    options = {"scenery": written, "first_part": 0.0}
+    whole = fit_backdrop.fit(run_args(prepared, tmp_path / "whole", **options))
+    behind = cast(BackdropGenerator, whole.net).behind.state_dict()
+    assert all(torch.equal(behind[name], value) for name, value in load_file(written).items())
+
+
+@pytest.mark.usefixtures("tiny")
+def test_module__paints_whole_pictures_as_the_net_does(prepared: Path, tmp_path: Path) -> None:
+    net = BackdropGenerator(TINY)
+    torch.nn.init.normal_(net.to_pixels.weight, std=0.05)
+    args = run_args(prepared, tmp_path)
+    module = BackdropModule(net, Discriminator((8, 8)), args, RunClock(0, 1))
+    planes, truth = BackdropBatches(read_any(prepared, "")[0], 2)(np.random.default_rng(0), 0)
+    module.progress = 0.5
+    assert module._paint(planes, truth).made.shape == (2, 3, 128, 128)
+    module.progress = 1.0
+    assert torch.equal(module._paint(planes, truth).made, net(planes))
+
+
+def test_fit__refuses_to_leave_scenery_untrained(prepared: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingArgsError, match="name --scenery"):
+        fit_backdrop.fit(run_args(prepared, tmp_path))
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.filterwarnings(*QUIET)
+def test_fit__can_go_on_where_it_was_broken_off(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trained = BackdropGenerator(TINY)
-    with torch.no_grad():
-        trained.layouts_behind.fill_(7.0)
-    start = tmp_path / "start.safetensors"
-    save_file(trained.state_dict(), start)
-    options = {"init_from": start, "max_steps": 1, "validate_steps": 1}
-    module = fit_backdrop.fit(run_args(prepared, tmp_path / "more", **options))
-    assert cast(BackdropGenerator, module.net).layouts_behind.min() > 6.9
+    class Breaking(PanelBatches):
+        drawn = 0
+
+        def __call__(self, rng: np.random.Generator, side: int) -> Pair:
+            Breaking.drawn += 1
+            if Breaking.drawn > 5:
+                raise InterruptedError
+            return super().__call__(rng, side)
+
+    monkeypatch.setattr(fit_backdrop, "PanelBatches", Breaking)
+    args = run_args(prepared, tmp_path, net="scenery", max_steps=9, checkpoint_minutes=0.0)
+    with pytest.raises(InterruptedError):
+        fit_backdrop.fit(args)
+    kept = torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"]
+    assert 1 <= kept < 9
+    monkeypatch.setattr(fit_backdrop, "PanelBatches", PanelBatches)
+    assert fit_backdrop.fit(replace(args, resume=True)).clock.step == 9
+
+
+def scenery_file(folder: Path) -> Path:
+    path = folder / "scenery.safetensors"
+    save_file(Scenery(SMALL).state_dict(), path)
+    return path
+
+
+def read_generator(path: Path) -> BackdropGenerator:
+    net = BackdropGenerator(TINY)
+    net.load_state_dict(load_file(path))
+    return net
 
 
 def test_read_any__asks_what_style_photographs_are(tmp_path: Path) -> None:

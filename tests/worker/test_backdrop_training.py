@@ -16,6 +16,8 @@ from enhancer_worker.nets.backdrop_generator import (
 )
 from enhancer_worker.nets.backdrop_input import NUMBERS, PLANES, network_input
 from enhancer_worker.nets.backdrop_maps import MAPS, SIDE
+from enhancer_worker.nets.backdrop_scenery import PANEL
+from enhancer_worker.training.backdrops.brand import principal_latents
 from enhancer_worker.training.backdrops.dcgan import DCGANGenerator
 from enhancer_worker.training.backdrops.discriminators import LAYOUT_MAPS, Discriminator
 from enhancer_worker.training.backdrops.materials import random_conditions, random_materials
@@ -29,12 +31,19 @@ from enhancer_worker.training.backdrops.photographs import (
     out_of_focus,
     panorama_of,
 )
-from enhancer_worker.training.backdrops.samples import BackdropBatches, codes_of, read_samples
-from enhancer_worker.training.backdrops.scenes import drawn, principal_latents
+from enhancer_worker.training.backdrops.samples import (
+    PANELS,
+    BackdropBatches,
+    codes_of,
+    read_samples,
+)
+from enhancer_worker.training.backdrops.scenes import drawn
 from enhancer_worker.training.backdrops.shading import encoded, linear, shade
-from enhancer_worker.training.data import NoTrainingImagesError
+from enhancer_worker.training.data import NoTrainingImagesError, read_tile
 
-TINY = BackdropGeneratorConfig((16, 16, 16, 16, 16), (1, 1, 1, 1, 1), mapped=16, texture=8)
+TINY = BackdropGeneratorConfig(
+    (16, 16, 16, 16, 16), (1, 1, 1, 1, 1), mapped=16, texture=8, scenery=(8, 8, 8, 8)
+)
 
 
 def tiny_generator(seed: int = 0) -> BackdropGenerator:
@@ -42,7 +51,6 @@ def tiny_generator(seed: int = 0) -> BackdropGenerator:
     net = BackdropGenerator(TINY)
     for part in (net.to_pixels, net.texture_to_pixels):
         nn.init.normal_(part.weight, std=0.05)
-    nn.init.normal_(net.layouts_behind, std=0.02)
     return net
 
 
@@ -53,13 +61,16 @@ def test_prepare__writes_exact_conditions_beside_each_picture(prepared: Path) ->
     assert json.loads(json.dumps(again.conditions.to_plain())) == {
         key: told[key] for key in again.conditions.to_plain()
     }
-    with Image.open(prepared / "drawn-00003.jpg") as image:
-        assert np.abs(np.asarray(image, float) - again.picture).mean() < 1.5
+    assert np.array_equal(read_tile(prepared / "drawn-00003.png"), again.picture)
     mixed = json.loads((prepared / "mixed-00000.json").read_text())
-    assert mixed["style"] == "interior_bokeh"
-    assert len(mixed["latent"]) == 64
-    photograph = json.loads((prepared / "photograph-park-0.json").read_text())
-    assert (photograph["style"], photograph["is_paired"]) == ("outdoor_bokeh", False)
+    assert (mixed["style"], mixed["is_paired"]) == ("interior_bokeh", True)
+    assert read_tile(prepared / "mixed-00000-behind.png").shape == (*PANEL, 3)
+    surfaced = json.loads((prepared / "surfaced-00000.json").read_text())
+    assert (surfaced["style"], surfaced["is_paired"]) == ("wood_table", False)
+    outdoors = json.loads((prepared / PANELS / "panel-00003.json").read_text())
+    picture = read_tile(prepared / PANELS / "panel-00003.png")
+    assert outdoors["style"] == "outdoor_bokeh"
+    assert outdoors["palette"][1] == pytest.approx(picture.mean((0, 1)), abs=0.5)
 
 
 def test_read_samples__keeps_held_out_pictures_apart(prepared: Path) -> None:
@@ -75,7 +86,7 @@ def test_batches__are_the_same_for_the_same_seed(prepared: Path) -> None:
     batches = BackdropBatches(training, 3)
     planes, truth = batches(np.random.default_rng(1), 0)
     assert planes.shape == (3, PLANES, SIDE, SIDE)
-    assert truth.shape == (3, 4, SIDE, SIDE)
+    assert truth.shape == (3, 7, SIDE, SIDE)
     again, _ = batches(np.random.default_rng(1), 0)
     assert torch.equal(planes, again)
 
@@ -145,7 +156,7 @@ def test_principal_latents__are_about_standard_normal_and_tell_layouts_apart() -
     rng = np.random.default_rng(0)
     basis = rng.standard_normal((3, 30))
     hidden = rng.standard_normal((80, 3)) * (5, 3, 1)
-    found = np.array(principal_latents(list((hidden @ basis).astype(np.float32)), rng))
+    found = principal_latents(list((hidden @ basis).astype(np.float32)), rng)
     assert found.shape == (80, 64)
     assert found.std(axis=0) == pytest.approx(np.ones(64), abs=0.3)
     strongest = np.abs(np.corrcoef(found[:, 0], hidden[:, 0])[0, 1])

@@ -7,7 +7,7 @@ from enhancer_worker.nets.backdrop_conditions import STYLES
 from enhancer_worker.training.args import TrainingArgs
 from enhancer_worker.training.backdrops.objectives import OBJECTIVES
 
-NETS = ("s", "dcgan")
+NETS = ("s", "scenery", "dcgan")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,10 @@ class BackdropArgs(TrainingArgs):
     objective: str = "r3gan"
     """What both nets minimise: r3gan, dcgan or wgan_gp."""
     net: str = "s"
-    """s: our generator; dcgan: the one of the textbooks, for comparison."""
+    """s: our generator; scenery: the part of it that draws what is behind tables; dcgan: the one of
+    the textbooks, for comparison."""
+    scenery: Path | None = None
+    """A `.safetensors` file that a run with `--net scenery` has written, to begin with."""
     first_part: float = 0.4
     """Fraction of the run before there is a discriminator: pictures with known conditions only."""
     window_part: float = 0.85
@@ -60,6 +63,14 @@ class BackdropArgs(TrainingArgs):
             ),
             (self.net not in NETS, f"--net is one of {', '.join(NETS)}"),
             (self.style not in ("", *STYLES), f"--style is one of {', '.join(STYLES)}"),
+            (
+                self.scenery is not None and self.net != "s",
+                "--scenery is a part of --net s",
+            ),
+            (
+                bool(self.style) and self.net == "scenery",
+                "--style is of photographs; panels know their own",
+            ),
             (not 0 <= self.first_part <= 1, "first-part is a fraction of the run"),
             (self.devices != 1, "a backdrop generator trains on one device"),
         )

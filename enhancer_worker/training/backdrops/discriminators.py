@@ -20,16 +20,19 @@ class Discriminator(nn.Module):
     """A plain strided net that is conditioned by projection (arXiv 1802.05637).
 
     No normalisation, as in R3GAN (arXiv 2501.05441). What we changed: it sees the layout maps
-    beside the picture, and pools the deviation of each feature besides its mean, as texture shows
-    in the second.
+    beside a whole picture, and pools the deviation of each feature besides its mean, as texture
+    shows in the second.
 
     Args:
         channels: at half the picture's resolution, and at each halving.
+        seen: channels of what is judged.
     """
 
-    def __init__(self, channels: tuple[int, ...] = (32, 64, 128, 192, 256)) -> None:
+    def __init__(
+        self, channels: tuple[int, ...] = (32, 64, 128, 192, 256), seen: int = SEEN
+    ) -> None:
         super().__init__()
-        self.first = nn.Conv2d(SEEN * 4, channels[0], 3, padding=1)
+        self.first = nn.Conv2d(seen * 4, channels[0], 3, padding=1)
         self.stages = nn.ModuleList(
             nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(channels)
         )
@@ -45,7 +48,7 @@ class Discriminator(nn.Module):
         """Judge a batch.
 
         Args:
-            seen: (B, SEEN, H, W): picture and layout maps.
+            seen: (B, seen, H, W): pictures, and layout maps where they are judged with them.
             codes: (B, CODES): what the pictures should show.
 
         Returns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -9,25 +10,58 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 from torchvision.utils import make_grid
 
-from enhancer_worker.nets.backdrop_conditions import STYLES
+from enhancer_worker.nets.backdrop_conditions import PALETTE_CODES
 from enhancer_worker.nets.backdrop_generator import FIRST_SIDE, BackdropGenerator
 from enhancer_worker.nets.backdrop_input import NUMBERS
 from enhancer_worker.nets.backdrop_maps import MAPS, SIDE
 from enhancer_worker.training.args import TrainingArgs
 from enhancer_worker.training.backdrops.args import BackdropArgs
-from enhancer_worker.training.backdrops.augmenting import augment
+from enhancer_worker.training.backdrops.augmenting import COLOURS, augment
 from enhancer_worker.training.backdrops.discriminators import LAYOUT_MAPS
 from enhancer_worker.training.backdrops.objectives import OBJECTIVES
 from enhancer_worker.training.backdrops.samples import codes_of
 from enhancer_worker.training.data import Pair, RunClock, shared_by_all
-from enhancer_worker.training.loop import HeldOut, TrainingModule, scheduled_rate
+from enhancer_worker.training.loop import HeldOut, Score, TrainingModule, scheduled_rate
 
-COLOURS = 3
+SCENERY_CHANNELS = slice(COLOURS + 1, 2 * COLOURS + 1)
 SHOWN = 24
-_PALETTE = slice(len(STYLES), len(STYLES) + 6)
+_PALETTE = slice(PALETTE_CODES.start, PALETTE_CODES.start + 6)
 _MARGIN_ROWS = 10
 _FIRST_WEIGHT = 10.0
 """Of the difference from known pixels before there is a judge; only ratios matter to Adam."""
+
+
+@dataclass(frozen=True)
+class Painting:
+    """What a generator has made of one batch, and what it is held against."""
+
+    made: Tensor
+    """(B, 3, H, W), sRGB."""
+    real: Tensor
+    """Likewise."""
+    layout: Tensor
+    """(B, maps, H, W): what the discriminator is shown beside both."""
+    codes: Tensor
+    """(B, CODES)."""
+    losses: dict[str, Tensor]
+    """Without a discriminator: `known`, and `palette` where the whole picture is made."""
+
+
+def known_difference(made: Tensor, truth: Tensor) -> Tensor:
+    """Mean absolute difference where pixels are known.
+
+    Args:
+        made: (B, 3, H, W).
+        truth: (B, 4 or more, H, W): colours, and how well each pixel is known.
+    """
+    known = truth[:, COLOURS : COLOURS + 1]
+    difference = (made - truth[:, :COLOURS]).abs() * known
+    return difference.sum() / (COLOURS * known.sum() + 1)
+
+
+def known_score(made: Tensor, truth: Tensor) -> dict[str, float]:
+    """Mean absolute difference of 255 where pixels are known."""
+    return {"l1": 255 * float(known_difference(made.clamp(0, 1), truth))}
 
 
 class BackdropModule(TrainingModule):
@@ -38,12 +72,23 @@ class BackdropModule(TrainingModule):
         judge: the discriminator.
         args: the run's arguments.
         clock: tells how much of the run has passed.
+        scenery_is_known: paint before the scenery of the training pictures, not before the net's
+            own: then all of a picture with a photograph behind its table is known.
+        score: judges what the averaged net has made of held-out pictures.
     """
 
     def __init__(
-        self, net: nn.Module, judge: nn.Module, args: BackdropArgs, clock: RunClock
+        self,
+        net: nn.Module,
+        judge: nn.Module,
+        args: BackdropArgs,
+        clock: RunClock,
+        *,
+        scenery_is_known: bool = False,
+        score: Score = known_score,
     ) -> None:
         super().__init__(net, score, args, clock)
+        self.scenery_is_known = scenery_is_known
         self.automatic_optimization = False
         self.judge = judge
         self.choice = args
@@ -70,33 +115,49 @@ class BackdropModule(TrainingModule):
 
     def training_step(self, batch: Pair, batch_idx: int) -> None:  # type: ignore[override]
         """One step of the generator, and before it one of the discriminator where it takes part."""
-        planes, truth = batch
-        codes = codes_of(planes)
-        is_whole = self.progress >= self.choice.window_part
-        if is_whole or not isinstance(self.net, BackdropGenerator):
-            with self._mixed():
-                made = self.net(planes)
-            made, layout = made.float(), planes[:, list(LAYOUT_MAPS)]
-            losses = {"palette": palette_difference(made, planes)}
-        else:
-            made, layout, truth = self._window(planes, truth)
-            losses = {}
-        losses["known"] = known_difference(made, truth)
-        known = losses["known"] + self.choice.palette * losses.get("palette", made.new_zeros(()))
-        if self.progress < self.choice.first_part:
-            total = _FIRST_WEIGHT * known
-        else:
-            real = torch.cat([truth[:, :COLOURS], layout], dim=1)
-            losses |= self._adversarial(real, torch.cat([made, layout], dim=1), codes)
+        painting = self._paint(*batch)
+        losses = dict(painting.losses)
+        known = losses["known"] + self.choice.palette * losses.get("palette", 0.0)
+        if self.has_judge:
+            made, real = (
+                torch.cat([colours, painting.layout], dim=1)
+                for colours in (painting.made, painting.real)
+            )
+            losses |= self._adversarial(real, made, painting.codes)
             total = losses["generator"] + self.choice.known * known
+        else:
+            total = _FIRST_WEIGHT * known
         self._descend(total, self.net, 0)
         self._tell(losses)
+
+    @property
+    def has_judge(self) -> bool:
+        """Whether the discriminator takes part already."""
+        return self.progress >= self.choice.first_part
 
     def _tell(self, losses: dict[str, Tensor]) -> None:
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
 
-    def _window(self, planes: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Paint one quarter of each picture, the same of all, at a quarter of the cost.
+    def _paint(self, planes: Tensor, truth: Tensor) -> Painting:
+        """Paint a batch, or in most of the run a window of it."""
+        codes, losses = codes_of(planes), {}
+        is_whole = self.progress >= self.choice.window_part
+        if not isinstance(self.net, BackdropGenerator):
+            with self._mixed():
+                made = self.net(planes)
+            made, layout = made.float(), planes[:, list(LAYOUT_MAPS)]
+            truth = without_scenery(planes, truth)
+        else:
+            made, layout, truth = self._window(planes, truth, is_whole=is_whole)
+        if made.shape[-1] == SIDE:
+            losses["palette"] = palette_difference(made, planes)
+        losses["known"] = known_difference(made, truth)
+        return Painting(made, truth[:, :COLOURS], layout, codes, losses)
+
+    def _window(
+        self, planes: Tensor, truth: Tensor, *, is_whole: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Paint one quarter of each picture, the same of all, at a quarter of the cost; or all.
 
         Returns:
             What was made, the layout maps and the truth there.
@@ -104,20 +165,22 @@ class BackdropModule(TrainingModule):
         net = cast(BackdropGenerator, self.net)
         maps, numbers = planes[:, : len(MAPS)], planes[:, len(MAPS)].flatten(1)[:, :NUMBERS]
         cells = SIDE // FIRST_SIDE
-        top, left = torch.randint(0, FIRST_SIDE // 2 + 1, (2,)).tolist()
+        size = FIRST_SIDE if is_whole else FIRST_SIDE // 2
+        top, left = torch.randint(0, FIRST_SIDE - size + 1, (2,)).tolist()
         coarse, fine = (
-            (..., slice(top * n, top * n + half), slice(left * n, left * n + half))
-            for n, half in ((1, FIRST_SIDE // 2), (cells, SIDE // 2))
+            (..., slice(top * n, (top + size) * n), slice(left * n, (left + size) * n))
+            for n in (1, cells)
         )
         with self._mixed():
-            made = net.paint(maps[fine], numbers, net.constant[coarse], net.scenery(numbers)[fine])
+            scenery = truth[:, SCENERY_CHANNELS] if self.scenery_is_known else net.scenery(numbers)
+            made = net.paint(maps[fine], numbers, net.constant[coarse], scenery[fine])
         return made.float(), maps[:, list(LAYOUT_MAPS)][fine], truth[fine]
 
     def _adversarial(self, real: Tensor, made: Tensor, codes: Tensor) -> dict[str, Tensor]:
         """Train the discriminator, and tell the generator's loss.
 
         Args:
-            real: (B, SEEN, H, W): pictures and layout maps.
+            real: (B, C, H, W): pictures and layout maps.
             made: likewise.
             codes: (B, CODES).
         """
@@ -191,16 +254,17 @@ class BackdropModule(TrainingModule):
             self.logger.experiment.add_image("val/made_real", grid, self.global_step)
 
 
-def known_difference(made: Tensor, truth: Tensor) -> Tensor:
-    """Mean absolute difference where pixels are known.
+def without_scenery(planes: Tensor, truth: Tensor) -> Tensor:
+    """Of pictures with scenery, take only the surface for known, for a net that is not given it.
 
     Args:
-        made: (B, 3, H, W).
-        truth: (B, 4, H, W): colours, and how well each pixel is known.
+        planes: (B, PLANES, H, W), input.
+        truth: (B, 7, H, W), of `BackdropBatches`.
     """
-    known = truth[:, COLOURS:]
-    difference = (made - truth[:, :COLOURS]).abs() * known
-    return difference.sum() / (COLOURS * known.sum() + 1)
+    has_scenery = truth[:, SCENERY_CHANNELS].abs().amax((1, 2, 3), keepdim=True) > 0
+    known = truth[:, COLOURS : COLOURS + 1]
+    known = torch.where(has_scenery, known * planes[:, :1], known)
+    return torch.cat([truth[:, :COLOURS], known, truth[:, SCENERY_CHANNELS]], dim=1)
 
 
 def palette_difference(made: Tensor, planes: Tensor) -> Tensor:
@@ -216,11 +280,6 @@ def palette_difference(made: Tensor, planes: Tensor) -> Tensor:
     above = _without_border(1 - surface)
     means = [(made * region).sum((2, 3)) / (region.sum((2, 3)) + 1e-6) for region in (below, above)]
     return (torch.cat(means, dim=1) - wanted).abs().mean()
-
-
-def score(made: Tensor, truth: Tensor) -> dict[str, float]:
-    """Mean absolute difference of 255 where pixels are known."""
-    return {"l1": 255 * float(known_difference(made.clamp(0, 1), truth))}
 
 
 def _without_border(region: Tensor) -> Tensor:

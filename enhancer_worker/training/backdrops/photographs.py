@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from enhancer_worker.training.data import NoTrainingImagesError
 Floats = NDArray[np.float32]
 
 HELD_OUT_ONE_IN = 5
+CHOSEN = Path(__file__).with_name("chosen_photos.csv")
+"""Tiles of `photos/`, picked by eye, and the style that each can serve."""
 _HORIZONS = (0.25, 0.75)
 _STRONGEST_TURN = 90.0
 
@@ -63,7 +67,7 @@ UNFIT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Photograph:
-    """One photograph that can stand behind a product."""
+    """One photograph that can stand behind a product, or lie under it."""
 
     path: Path
     """Its file."""
@@ -97,6 +101,21 @@ def find_views(root: Path) -> list[Photograph]:
     if not found:
         raise NoTrainingImagesError(f"no pictures in {root / 'backdrops'}")
     return found
+
+
+def find_chosen(root: Path, styles: Collection[str]) -> list[Photograph]:
+    """The tiles of `photos/` that were picked for some styles; none where there are no `photos/`.
+
+    Tiles of one photograph are held out together.
+    """
+    with CHOSEN.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["style"] in styles]
+    paths = {root / "photos" / row["file"]: row["style"] for row in rows}
+    return [
+        Photograph(path, style, is_held_out(path.stem.rpartition("_")[0]))
+        for path, style in paths.items()
+        if path.exists()
+    ]
 
 
 def is_held_out(name: str) -> bool:

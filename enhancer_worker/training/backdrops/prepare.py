@@ -5,21 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
 import numpy as np
 from PIL import Image
 
-from enhancer_worker.training.backdrops.photographs import find_views
-from enhancer_worker.training.backdrops.scenes import (
-    Scene,
-    drawn,
-    mixed,
-    photographed,
-    principal_latents,
-)
+from enhancer_worker.training.backdrops.photo_scenes import SURFACES, mixed, panel, surfaced
+from enhancer_worker.training.backdrops.photographs import Photograph, find_chosen, find_views
+from enhancer_worker.training.backdrops.samples import PANELS
+from enhancer_worker.training.backdrops.scenes import Scene, drawn
 from enhancer_worker.training.backdrops.shading import BOKEH
 
 DRAWN_STYLES = (
@@ -32,7 +28,6 @@ DRAWN_STYLES = (
     "fabric",
 )
 HELD_OUT_ONE_IN = 10
-QUALITY = 95
 
 
 def drawn_scenes(count: int, seed: int) -> Iterator[Scene]:
@@ -44,42 +39,43 @@ def drawn_scenes(count: int, seed: int) -> Iterator[Scene]:
         yield drawn(f"drawn-{number:05d}", style, rng, is_held_out=held_out)
 
 
-def mixed_scenes(data: Path, count: int, seed: int) -> Iterator[Scene]:
-    """Set drawn tables before photographs; views of held-out panoramas are held out."""
-    views = find_views(data)
-    for number in range(count):
-        rng = np.random.default_rng((seed, 1, number))
-        yield mixed(f"mixed-{number:05d}", views[number % len(views)], rng)
-
-
-def photographed_scenes(data: Path, seed: int) -> Iterator[Scene]:
-    """Take each photograph once."""
-    for number, view in enumerate(find_views(data)):
-        rng = np.random.default_rng((seed, 2, number))
-        yield photographed(f"photograph-{view.path.stem}", view, rng)
-
-
-def write_scenes(scenes: Sequence[Scene], out: Path, seed: int) -> None:
-    """Write `NAME.jpg` and `NAME.json` of each.
+def photo_scenes(
+    make: Callable[[str, Photograph, np.random.Generator], Scene],
+    photos: Sequence[Photograph],
+    count: int,
+    stream: tuple[int, int],
+) -> Iterator[Scene]:
+    """Use photographs in turn; what is made of a held-out one is held out.
 
     Args:
-        scenes: of any styles.
-        out: folder.
-        seed: of the numbers that describe nothing.
+        make: of a name, a photograph and random numbers.
+        photos: at least one, unless none is wanted.
+        count: of scenes.
+        stream: seeds the random numbers.
+    """
+    for number in range(count):
+        rng = np.random.default_rng((*stream, number))
+        yield make(f"{make.__name__}-{number:05d}", photos[number % len(photos)], rng)
+
+
+def write_scenes(scenes: Iterable[Scene], out: Path) -> Counter[str]:
+    """Write `NAME.png` and `NAME.json` of each, and `NAME-behind.png` where there is a panel.
+
+    Without loss: the traces of JPEG, invisible as they are, would tell them from what a network
+    has made (arXiv 2104.11222).
+
+    Returns:
+        How many there are of each source.
     """
     out.mkdir(parents=True, exist_ok=True)
-    latents: dict[str, list[float]] = {}
-    for style in BOKEH:
-        known = [s for s in scenes if s.layout is not None and s.conditions.style == style]
-        layouts = [s.layout for s in known if s.layout is not None]
-        if layouts:
-            found = principal_latents(layouts, np.random.default_rng((seed, 3)))
-            latents |= {s.name: latent for s, latent in zip(known, found, strict=True)}
+    made: Counter[str] = Counter()
     for scene in scenes:
-        image = Image.fromarray(scene.picture)
-        image.save(out / f"{scene.name}.jpg", quality=QUALITY, subsampling=0)
-        plain = scene.to_plain(latents.get(scene.name))
-        (out / f"{scene.name}.json").write_text(json.dumps(plain))
+        for suffix, pixels in (("", scene.picture), ("-behind", scene.behind)):
+            if pixels is not None:
+                Image.fromarray(pixels).save(out / f"{scene.name}{suffix}.png", compress_level=1)
+        (out / f"{scene.name}.json").write_text(json.dumps(scene.to_plain()))
+        made[scene.source] += 1
+    return made
 
 
 @click.command()
@@ -87,6 +83,10 @@ def write_scenes(scenes: Sequence[Scene], out: Path, seed: int) -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @click.option("--drawn", "drawn_count", default=1750, show_default=True, help="By closed form.")
 @click.option("--mixed", "mixed_count", default=700, show_default=True, help="Before photographs.")
+@click.option(
+    "--surfaced", "surfaced_count", default=140, show_default=True, help="On photographs."
+)
+@click.option("--panels", "panel_count", default=2400, show_default=True, help="Behind tables.")
 @click.option("--path-traced", default=0, show_default=True, help="By Mitsuba, seconds each.")
 @click.option("--minutes", default=20.0, show_default=True, help="For the path-traced ones.")
 @click.option("--seed", default=1, show_default=True)
@@ -95,31 +95,40 @@ def prepare_backdrops(
     out: Path,
     drawn_count: int,
     mixed_count: int,
+    surfaced_count: int,
+    panel_count: int,
     path_traced: int,
     minutes: float,
     seed: int,
 ) -> None:
     """Write training pictures of backdrops with their exact conditions.
 
-    DATA holds `backdrops/` and `textures/`; without it only drawn scenes are made.
+    DATA holds `backdrops/` and, where there are, `photos/`, `textures/` and `panoramas/`; without
+    it only drawn scenes are made.
     """
-    scenes = list(_counted(drawn_scenes(drawn_count, seed), drawn_count, "Drawing"))
-    if data is not None and mixed_count:
-        scenes += _counted(mixed_scenes(data, mixed_count, seed), mixed_count, "Mixing")
-        scenes += photographed_scenes(data, seed)
-    write_scenes(scenes, out, seed)
-    made = Counter(scene.source for scene in scenes)
+    made = write_scenes(_counted(drawn_scenes(drawn_count, seed), drawn_count, "Drawing"), out)
+    if data is not None:
+        views = []
+        if mixed_count or panel_count:
+            views = [*find_views(data), *find_chosen(data, BOKEH)]
+        surfaces = find_chosen(data, SURFACES)
+        kinds = (
+            (mixed, views, mixed_count, out),
+            (surfaced, surfaces, surfaced_count if surfaces else 0, out),
+            (panel, views, panel_count, out / PANELS),
+        )
+        for stream, (make, photos, count, folder) in enumerate(kinds):
+            named = photo_scenes(make, photos, count, (seed, stream))
+            made |= write_scenes(_counted(named, count, make.__name__.capitalize()), folder)
     if path_traced:
         from enhancer_worker.training.backdrops.path_traced import (  # noqa: PLC0415 - render extra
             path_traced_scenes,
         )
 
-        for scene in path_traced_scenes(data, path_traced, minutes * 60, seed):
-            write_scenes([scene], out, seed)
-            made[scene.source] += 1
+        made |= write_scenes(path_traced_scenes(data, path_traced, minutes * 60, seed), out)
     click.echo("  ".join(f"{source} {count}" for source, count in sorted(made.items())))
 
 
-def _counted(scenes: Iterator[Scene], count: int, label: str) -> list[Scene]:
+def _counted(scenes: Iterator[Scene], count: int, label: str) -> Iterator[Scene]:
     with click.progressbar(scenes, length=count, label=label, file=sys.stderr) as bar:
-        return list(bar)
+        yield from bar

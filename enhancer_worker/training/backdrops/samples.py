@@ -15,23 +15,36 @@ from numpy.typing import NDArray
 from enhancer_worker.nets.backdrop_conditions import (
     CODES,
     LATENT,
-    STYLES,
+    LIGHT_CODES,
     BackdropConditions,
     codes,
     latent,
 )
 from enhancer_worker.nets.backdrop_input import pack
 from enhancer_worker.nets.backdrop_maps import MAPS, SIDE, maps
-from enhancer_worker.training.backdrops.scenes import MIXED
-from enhancer_worker.training.data import NoTrainingImagesError, Pair, Tile, read_tile
+from enhancer_worker.nets.backdrop_scenery import place
+from enhancer_worker.training.backdrops.augmenting import COLOURS
+from enhancer_worker.training.backdrops.scenes import DRAWN, MIXED, PATH_TRACED, SURFACED
+from enhancer_worker.training.data import (
+    NoTrainingImagesError,
+    Pair,
+    Tile,
+    read_tile,
+    to_tensor,
+)
 
 Floats = NDArray[np.float32]
 
-SOURCE_WEIGHTS = {"drawn": 1.0, "mixed": 3.0, "photograph": 0.5, "path_traced": 2.0}
+PHOTOGRAPH = "photograph"
+"""A shop's own: what makes a picture, beside those of `scenes`."""
+SOURCE_WEIGHTS = {DRAWN: 1.0, MIXED: 3.0, SURFACED: 1.0, PATH_TRACED: 2.0, PHOTOGRAPH: 1.0}
 """How often a picture is drawn, by what made it."""
+PANELS = "panels"
+"""Folder of what is behind tables alone, within that of the pictures."""
 REDRAWN_SHARE = 0.3
-"""Samples with a photograph behind the table whose latent numbers are replaced by random ones."""
-_LIGHT_ACROSS = len(STYLES) + 9
+"""Photographs described by latent numbers that are replaced by random ones."""
+LIGHT_ACROSS = LIGHT_CODES.start
+"""Which code tells the light from left and right."""
 
 
 @dataclass(slots=True)
@@ -39,15 +52,17 @@ class Sample:
     """One picture with its conditions; maps are made when first needed."""
 
     picture: Tile
-    """(SIDE, SIDE, 3), uint8."""
+    """(SIDE, SIDE, 3), or (*PANEL, 3) of a panel, uint8."""
     conditions: BackdropConditions
     """What it shows."""
     source: str
-    """What made it, a key of `SOURCE_WEIGHTS`."""
+    """What made it: a key of `SOURCE_WEIGHTS`, or a panel."""
     is_paired: bool
     """Whether conditions and seed tell the picture pixel by pixel."""
-    latent: Floats | None
-    """Latent numbers that describe what is behind the table; None where the seed's do."""
+    latent: Floats | None = None
+    """Latent numbers that describe the picture; None where those of the seed are as good."""
+    behind: Tile | None = None
+    """What is behind the table, (*PANEL, 3), uint8; None where that is a wall."""
     planes: NDArray[np.uint8] | None = None
     """Maps, (len(MAPS), SIDE, SIDE), in 255ths."""
 
@@ -57,6 +72,14 @@ class Sample:
         if is_redrawn:
             own = np.clip(rng.standard_normal(LATENT), -3, 3).astype(np.float32)
         return np.concatenate([codes(self.conditions), own])
+
+    def scenery(self) -> Floats:
+        """How what is behind the table differs from one colour, (3, SIDE, SIDE), sRGB."""
+        if self.behind is None:
+            return np.zeros((COLOURS, SIDE, SIDE), np.float32)
+        numbers = torch.from_numpy(codes(self.conditions))[None]
+        placed: Floats = place(to_tensor([self.behind]), numbers)[0].numpy()
+        return placed
 
     def maps(self) -> NDArray[np.uint8]:
         """Maps of the frame, kept."""
@@ -78,8 +101,7 @@ def read_samples(folder: Path) -> tuple[list[Sample], list[Sample]]:
     held_out: list[Sample] = []
     for path in sorted(folder.glob("*.json")):
         told = json.loads(path.read_text())
-        sample = _sample(read_tile(path.with_suffix(".jpg")), told)
-        (held_out if told["is_held_out"] else training).append(sample)
+        (held_out if told["is_held_out"] else training).append(_sample(path, told))
     if not training:
         raise NoTrainingImagesError(
             f"no prepared pictures in {folder}: run `prepare-backdrops` first"
@@ -105,8 +127,9 @@ class BackdropBatches:
         """Draw one batch; `side` is not looked at, a net has but one.
 
         Returns:
-            Input, (B, PLANES, SIDE, SIDE); truth, (B, 4, SIDE, SIDE): red, green, blue and how
-            well each pixel is known from the input, [0, 1].
+            Input, (B, PLANES, SIDE, SIDE); truth, (B, 7, SIDE, SIDE): red, green, blue; how well
+            each pixel is known from the input, [0, 1]; and how what is behind the table differs
+            from one colour.
         """
         chosen = rng.choice(len(self._samples), self._batch, p=self._shares)
         pairs = [self.draw(self._samples[int(index)], rng) for index in chosen]
@@ -119,23 +142,23 @@ class BackdropBatches:
         picture: Floats = (sample.picture.transpose(2, 0, 1) / 255).astype(np.float32)
         is_redrawn = sample.latent is not None and bool(rng.random() < REDRAWN_SHARE)
         numbers = sample.numbers(is_redrawn=is_redrawn, rng=rng)
-        known: Floats = np.full((1, SIDE, SIDE), float(sample.is_paired), np.float32)
-        if is_redrawn:
-            known = known * (planes[:1] if sample.source == MIXED else 0)
+        is_known = sample.is_paired and not is_redrawn
+        known: Floats = np.full((1, SIDE, SIDE), float(is_known), np.float32)
+        scenery = sample.scenery()
         if (is_redrawn or sample.latent is None) and rng.random() < 0.5:
-            planes, picture, known = (a[..., ::-1] for a in (planes, picture, known))
-            numbers[_LIGHT_ACROSS] *= -1
-        return pack(planes, numbers), np.concatenate([picture, known])
+            planes, picture, scenery = (a[..., ::-1] for a in (planes, picture, scenery))
+            numbers[LIGHT_ACROSS] *= -1
+        return pack(planes, numbers), np.concatenate([picture, known, scenery])
 
 
-def _sample(picture: Tile, told: dict[str, Any]) -> Sample:
-    found = told["latent"]
+def _sample(path: Path, told: dict[str, Any]) -> Sample:
+    behind = path.with_name(f"{path.stem}-behind.png")
     return Sample(
-        picture,
+        read_tile(path.with_suffix(".png")),
         BackdropConditions.from_plain(told),
         told["source"],
         told["is_paired"],
-        None if found is None else np.asarray(found, np.float32),
+        behind=read_tile(behind) if behind.exists() else None,
     )
 
 

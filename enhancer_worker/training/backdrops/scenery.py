@@ -1,4 +1,4 @@
-"""Starts the generator's scenery where least squares puts it, so that no step is spent on it."""
+"""Trains what is behind tables against a discriminator, on panels alone."""
 
 from __future__ import annotations
 
@@ -6,45 +6,83 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from PIL import Image
+from torch import Tensor, nn
 
-from enhancer_worker.nets.backdrop_conditions import LATENT
-from enhancer_worker.nets.backdrop_generator import FREE, SCENERY, BackdropGenerator
-from enhancer_worker.nets.backdrop_maps import SIDE
-from enhancer_worker.training.backdrops.samples import Sample
+from enhancer_worker.nets.backdrop_conditions import CODES
+from enhancer_worker.nets.backdrop_scenery import PANEL
+from enhancer_worker.training.backdrops.args import BackdropArgs
+from enhancer_worker.training.backdrops.augmenting import COLOURS
+from enhancer_worker.training.backdrops.discriminators import Discriminator
+from enhancer_worker.training.backdrops.module import BackdropModule, Painting
+from enhancer_worker.training.backdrops.samples import LIGHT_ACROSS, Sample
+from enhancer_worker.training.data import Pair, RunClock, to_tensor
 
-RIDGE = 1.0
-"""Keeps numbers that describe nothing from explaining anything."""
-FEWEST = 8
+JUDGE_CHANNELS = (64, 128, 192)
+"""At 24, 12 and 6 rows."""
 
 
-@torch.no_grad()
-def fit_scenery(net: BackdropGenerator, samples: Sequence[Sample]) -> None:
-    """Regress what is behind tables on the latent numbers that describe it, style by style.
-
-    Styles of which fewer than eight samples are described keep what they have.
+class PanelBatches:
+    """Draws batches of what a panel is made of, and panels.
 
     Args:
-        net: changed in place.
-        samples: training pictures.
+        samples: panels with their conditions.
+        batch: panels per batch.
     """
-    for number, style in enumerate(FREE):
-        known = [s for s in samples if s.latent is not None and s.conditions.style == style]
-        if len(known) < FEWEST:
-            continue
-        layouts = np.stack([behind(sample) for sample in known])
-        numbers = np.stack([s.latent for s in known if s.latent is not None])
-        given = np.concatenate([numbers, np.ones((len(known), 1))], axis=1)
-        penalty = RIDGE * np.eye(LATENT + 1)
-        solved = np.linalg.solve(given.T @ given + penalty, given.T @ layouts)
-        net.layouts_behind[number] = torch.from_numpy(solved.astype(np.float32))
+
+    def __init__(self, samples: Sequence[Sample], batch: int) -> None:
+        self._samples = samples
+        self._batch = batch
+
+    def __call__(self, rng: np.random.Generator, side: int) -> Pair:
+        """Draw one batch, half of it mirrored; `side` is not looked at.
+
+        Returns:
+            (B, NUMBERS): codes and latent numbers; (B, 3, *PANEL).
+        """
+        numbers, pictures = [], []
+        for index in rng.integers(len(self._samples), size=self._batch):
+            sample = self._samples[int(index)]
+            told, picture = sample.numbers(is_redrawn=True, rng=rng), sample.picture
+            if rng.random() < 0.5:
+                told[LIGHT_ACROSS] *= -1
+                picture = picture[:, ::-1]
+            numbers.append(told)
+            pictures.append(picture)
+        return torch.from_numpy(np.stack(numbers)), to_tensor(pictures)
 
 
-def behind(sample: Sample) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """What is above the horizon, shrunk to `SCENERY`, without its mean colour, flat."""
-    rows = max(1, round(SIDE * (1 - sample.conditions.horizon)))
-    tall, wide = SCENERY
-    panel = Image.fromarray(sample.picture[:rows])
-    small = np.asarray(panel.resize((wide, tall), Image.Resampling.BOX)) / 255
-    centred = small - small.mean(axis=(0, 1))
-    return np.asarray(centred.reshape(-1))
+class SceneryModule(BackdropModule):
+    """The loop of `BackdropModule` for panels: nothing of them is known, all is judged.
+
+    Args:
+        net: a `Scenery`.
+        args: the run's arguments.
+        clock: tells how much of the run has passed.
+    """
+
+    def __init__(self, net: nn.Module, args: BackdropArgs, clock: RunClock) -> None:
+        judge = Discriminator(JUDGE_CHANNELS, seen=COLOURS)
+        super().__init__(net, judge, args, clock, score=contrast)
+
+    @property
+    def has_judge(self) -> bool:
+        """From the first step on."""
+        return True
+
+    def _paint(self, numbers: Tensor, truth: Tensor) -> Painting:
+        with self._mixed():
+            made = self.net(numbers)
+        nothing = numbers.new_zeros(len(numbers), 0, *PANEL)
+        losses = {"known": numbers.new_zeros(())}
+        return Painting(made.float(), truth, nothing, numbers[:, :CODES], losses)
+
+
+def contrast(made: Tensor, truth: Tensor) -> dict[str, float]:
+    """How much panels differ from one colour, of how much real ones do: about 1 is right.
+
+    Args:
+        made: (B, 3, H, W), sRGB.
+        truth: likewise.
+    """
+    spread, real = (panels.std((2, 3)).mean() for panels in (made, truth))
+    return {"contrast": float(spread / real.clamp_min(1 / 255))}

@@ -55,7 +55,10 @@ def encoded(light: NDArray[np.floating]) -> Floats:
 
 
 def shade(
-    conditions: BackdropConditions, materials: Materials, behind: Floats | None = None
+    conditions: BackdropConditions,
+    materials: Materials,
+    behind: Floats | None = None,
+    stuff: Floats | None = None,
 ) -> Floats:
     """Draw one backdrop.
 
@@ -63,6 +66,7 @@ def shade(
         conditions: light, horizon and seed; style and palette are not looked at.
         materials: what is lit.
         behind: (SIDE, SIDE, 3), float32, linear light: stands in for the wall.
+        stuff: likewise, the surface's own colours: stands in for its texture.
 
     Returns:
         (SIDE, SIDE, 3), float32, [0, 1], sRGB.
@@ -78,7 +82,7 @@ def shade(
     elif materials.wall_is_textured:
         wall = albedo(materials, planes, materials.wall)
         wall = gaussian_filter(wall, (_SHARPNESS_LOST_AT_WALL_PIXELS,) * 2 + (0,), mode="nearest")
-    surface = albedo(materials, planes, materials.surface)
+    surface = albedo(materials, planes, materials.surface) if stuff is None else stuff
     lit = (wall if behind is None else wall * 0) * light[..., None]
     lit = lit + (0 if behind is None else behind)
     picture = share[..., None] * surface * light[..., None] + (1 - share[..., None]) * lit
