@@ -136,8 +136,8 @@ def _request(
     """Place a job of other roles of a variant's photo, in the place of others.
 
     Two requests of the same instant would not see each other's job, and both masks would be used:
-    so what is wanted is looked up again once the photo is locked. The upload is read before that, as
-    no save of the shop shall wait for a storage.
+    so what is wanted is looked up again once the photo is locked. The upload is read before that,
+    as no save of the shop shall wait for a storage.
     """
     found = wanted()
     while True:
