@@ -119,13 +119,13 @@ def prepare_backdrops(
         )
         for stream, (make, photos, count, folder) in enumerate(kinds):
             named = photo_scenes(make, photos, count, (seed, stream))
-            made |= write_scenes(_counted(named, count, make.__name__.capitalize()), folder)
+            made += write_scenes(_counted(named, count, make.__name__.capitalize()), folder)
     if path_traced:
         from enhancer_worker.training.backdrops.path_traced import (  # noqa: PLC0415 - render extra
             path_traced_scenes,
         )
 
-        made |= write_scenes(path_traced_scenes(data, path_traced, minutes * 60, seed), out)
+        made += write_scenes(path_traced_scenes(data, path_traced, minutes * 60, seed), out)
     click.echo("  ".join(f"{source} {count}" for source, count in sorted(made.items())))
 
 
