@@ -148,13 +148,13 @@ class BackdropModule(TrainingModule):
             made, layout = made.float(), planes[:, list(LAYOUT_MAPS)]
             truth = without_scenery(planes, truth)
         else:
-            made, layout, truth = self._window(planes, truth, is_whole=is_whole)
+            made, layout, truth = self._painted(planes, truth, is_whole=is_whole)
         if made.shape[-1] == SIDE:
             losses["palette"] = palette_difference(made, planes)
         losses["known"] = known_difference(made, truth)
         return Painting(made, truth[:, :COLOURS], layout, codes, losses)
 
-    def _window(
+    def _painted(
         self, planes: Tensor, truth: Tensor, *, is_whole: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Paint one quarter of each picture, the same of all, at a quarter of the cost; or all.
