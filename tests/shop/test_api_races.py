@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connections
 
 from shopimg import wakeup
 from shopimg.models import EnhancedVariant, EnhancementJob, IdempotencyKey, ReviewDecision
 from shopimg.services import requests, reviews
 from shopimg.states import Decision
 from tests import builders
+from tests.racing import at_once
 from tests.shop.api_client import ROOT, client, user
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """Run every call in a thread of its own, with a database connection of its own."""
-
-    def run(call: Callable[[], Any]) -> Any:
-        try:
-            return call()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
 
 
 def meeting(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> None:
