@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from shopimg import storage
+from shopimg.contract import Cutout
 from shopimg.models import EnhancedVariant, EnhancementJob
 from shopimg.services import jobs, masks, remaking
 from shopimg.states import OPEN_JOBS
@@ -38,7 +39,7 @@ def test_correct__by_two_reviewers_leaves_one_job_to_run(rosa: User) -> None:
             lambda v=second, m=corrections[1]: masks.correct(v, m, by=ada),
         )
         assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
-        assert len(_open_with_masks(first)) == 1
+        assert len(_masks_to_come(first)) == 1
 
 
 def test_correct_and_other_scenes__leave_no_job_with_the_mask_of_before(rosa: User) -> None:
@@ -50,11 +51,15 @@ def test_correct_and_other_scenes__leave_no_job_with_the_mask_of_before(rosa: Us
             lambda v=second: remaking.with_another_scene(v, {"background.seed": 77}, by=rosa),
         )
         (digest,) = jobs.Claim(corrected.job, "").recipe.masks
-        assert set().union(*_open_with_masks(first)) == {digest}
+        assert set(_masks_to_come(first)) == {frozenset({digest})}
 
 
-def _open_with_masks(variant: EnhancedVariant) -> list[frozenset[str]]:
-    """The masks of each open job of a photo that names any."""
+def _masks_to_come(variant: EnhancedVariant) -> list[frozenset[str]]:
+    """The corrected masks of each open job of a photo that cuts something out."""
     still_open = EnhancementJob.objects.filter(source_id=variant.source_id, state__in=OPEN_JOBS)
-    named = [jobs.Claim(job, "").recipe.masks for job in still_open]
-    return [masks for masks in named if masks]
+    recipes = [jobs.Claim(job, "").recipe for job in still_open]
+    return [
+        recipe.masks
+        for recipe in recipes
+        if any(isinstance(step, Cutout) for role in recipe.roles for step in role.steps)
+    ]
