@@ -43,9 +43,9 @@ from shopimg.reasons import LIMITS, Limit
 
 CONFIDENCES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 HALOS = (4.0, 6.0, 8.0, 10.0, 12.0, 16.0)
-SHARES = (0.95, 0.97, 0.98, 0.99, 0.995)
-QUALITIES = (95, 92)
-"""Of the JPEG files in which the white is measured; the built-in recipe writes PNG, all white."""
+SHARES = (0.95, 0.97, 0.98, 0.99, 0.995, 1.0)
+FORMATS = ("jpeg", "webp", "avif")
+"""Of the files in which the white is measured; the built-in recipe writes PNG, all white."""
 SIDE = 1000
 """Of the frame, pixels: the smallest that marketplaces enlarge."""
 CONFIG = WorkerConfig.from_environment({"ENHANCER_STEP_CACHE_MEGABYTES": "0"})
@@ -76,24 +76,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def recipe(*qualities: int) -> Recipe:
-    """Return the last steps of `white` in a smaller frame, as a PNG file and as JPEG files."""
+def recipe(*formats: str) -> Recipe:
+    """Return the last steps of `white` in a smaller frame, as files of PNG and of other formats."""
     (role,) = WHITE.roles
     steps = tuple(
         replace(step, width=SIDE, height=SIDE) if isinstance(step, Frame) else step
         for step in role.steps
         if isinstance(step, (Cutout, Frame, Backdrop))
     )
-    outputs = {"png": Output("png")}
-    outputs |= {str(quality): Output("jpeg", quality) for quality in qualities}
-    return Recipe("limits", tuple(Role(name, steps, out) for name, out in outputs.items()))
+    roles = (Role(name, steps, Output(name)) for name in ("png", *formats))
+    return Recipe("limits", tuple(roles))
 
 
 def measure(enhancer: NeuralEnhancer, judged: Judged) -> dict[str, Any]:
     """Cut a picture out, set it before white, and compare the cut-out with the truth.
 
     Returns:
-        Figures; without those of JPEG files where one is too far from its product, and only
+        Figures; without those of other formats where one is too far from its product, and only
         ``failure`` where no product was found.
     """
     buffer = io.BytesIO()
@@ -101,7 +100,7 @@ def measure(enhancer: NeuralEnhancer, judged: Judged) -> dict[str, Any]:
     enhance = functools.partial(enhancer.enhance, buffer.getvalue(), deadline=Deadline(math.inf))
     row: dict[str, Any] = {"kind": judged.kind}
     try:
-        images = enhance(recipe(*QUALITIES))
+        images = enhance(recipe(*FORMATS))
     except PixelLockError:
         images = enhance(recipe())
     except RecipeError as err:
@@ -165,8 +164,9 @@ def to_lines(figures: Mapping[str, Any]) -> list[str]:
         "",
         "## Share of exact white, at least",
         "",
-        "Share of the pictures that are held, by the quality of their JPEG file; it does not "
-        "depend on how well a product is cut out. PNG files, as `white` writes them, are white.",
+        f"Share of the pictures that are held, by the format of their file (quality "
+        f"{Output().quality}); it does not depend on how well a product is cut out. PNG files, as "
+        "`white` writes them, are white.",
         "",
         *_white_table(rows),
     ]
@@ -192,11 +192,11 @@ def _white_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = []
     for value in SHARES:
         limit, cells = _limit("white_share", value), []
-        for quality in QUALITIES:
-            found = [row.get(f"white_share_{quality}") for row in rows]
+        for name in FORMATS:
+            found = [row.get(f"white_share_{name}") for row in rows]
             cells.append(_share([not limit.holds(one) for one in found if one is not None]))
         lines.append([_cell("white_share", value), *(f"{cell:.0%}" for cell in cells)])
-    return page.markdown_table(["limit", *(f"quality {one}" for one in QUALITIES)], lines)
+    return page.markdown_table(["limit", *FORMATS], lines)
 
 
 def _limit(name: str, value: float) -> Limit:

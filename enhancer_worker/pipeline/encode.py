@@ -15,6 +15,7 @@ from PIL import Image, PngImagePlugin
 
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.icc import srgb_profile
+from enhancer_worker.pipeline.white_jpeg import whiten
 from shopimg.contract import MIME_TYPES, Output, RecipeError
 
 _FULL_CHROMA_QUALITY = 90
@@ -37,13 +38,17 @@ class EncodedFile:
         return MIME_TYPES[self.format]
 
 
-def encode(picture: Picture, output: Output, xmp: bytes) -> EncodedFile:
+def encode(
+    picture: Picture, output: Output, xmp: bytes, white: NDArray[np.bool_] | None = None
+) -> EncodedFile:
     """Write a picture; equal pictures give equal bytes.
 
     Args:
         picture: sRGB.
         output: format and quality.
         xmp: packet to embed; may be empty.
+        white: (H, W), bool: where a JPEG file is to be exactly 255; None where it does not matter.
+            Other formats with loss cannot promise that; a PNG has what the picture has.
 
     Raises:
         RecipeError: this installation cannot write the format.
@@ -56,6 +61,10 @@ def encode(picture: Picture, output: Output, xmp: bytes) -> EncodedFile:
         raise RecipeError(f"This worker cannot write {kind} files.")
     image = _to_image(picture)
     options = {**_embed(kind, xmp), **_OPTIONS[kind](output.quality, image)}
+    if kind == "jpeg" and white is not None and white.any():
+        options |= {"subsampling": "4:4:4", **_WRITTEN_AS_IT_COMES}
+        content = whiten(_save(image, kind, options), picture.pixels, white)
+        return EncodedFile(content, kind)
     try:
         return EncodedFile(_save(image, kind, options), kind)
     except OSError:

@@ -6,7 +6,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from enhancer_worker.pipeline.context import Context
+import numpy as np
+from numpy.typing import NDArray
+
+from enhancer_worker.pipeline.context import Context, Picture
 from enhancer_worker.pipeline.encode import EncodedFile, encode, encode_mask
 from enhancer_worker.pipeline.locks import check_locks
 from shopimg.contract import Backdrop, EnhancedImage, Output, Step, StepReport
@@ -50,7 +53,8 @@ def write(
         PixelLockError: the product is not what it was.
     """
     started = time.perf_counter()
-    file = encode(context.picture, output, xmp_packet(source_type))
+    white = _white(context.product, step)
+    file = encode(context.picture, output, xmp_packet(source_type), white)
     details = {"format": file.format, "bytes": len(file.content)}
     reports = [StepReport("encode", time.perf_counter() - started, details)]
     figures: Mapping[str, float] = {}
@@ -60,6 +64,15 @@ def write(
         reports.append(StepReport("locks", time.perf_counter() - started))
     mask = b"" if context.mask is None else encode_mask(context.mask, size)
     return Written(file, source_type, tuple(reports), figures, mask)
+
+
+def _white(product: Picture | None, step: Step | None) -> NDArray[np.bool_] | None:
+    """Return where the file is to be exactly white: (H, W); None where a backdrop shows."""
+    if product is None or product.alpha is None:
+        return None
+    if not isinstance(step, Backdrop) or not step.is_white:
+        return None
+    return np.equal(product.alpha, 0)
 
 
 def enhanced_image(role: str, candidate: int, context: Context, written: Written) -> EnhancedImage:

@@ -14,7 +14,7 @@ from shopimg.reasons import LIMITS
 
 
 def row(iou: float, confidence: float, halo: float = 5.0, white: float = 0.99) -> dict[str, Any]:
-    shares = {f"white_share_{quality}": white for quality in limits.QUALITIES}
+    shares = {f"white_share_{name}": white for name in limits.FORMATS}
     return {
         "kind": "cutouts",
         "iou": iou,
@@ -75,5 +75,5 @@ def test_measure__judges_a_picture_by_the_worker_that_ships() -> None:
     enhancer.close()
     assert found["iou"] > 0.9
     assert 0 < found["cutout_confidence"] <= 1
-    assert found["white_share_png"] == 1
-    assert found["white_share_95"] > 0.9
+    assert found["white_share_png"] == found["white_share_jpeg"] == 1
+    assert 0.9 < found["white_share_webp"] < 1
