@@ -63,7 +63,15 @@ class MattingArgs(TrainingArgs, MattingMix):
             *super()._mistakes(),
             (any(side % MULTIPLE for side in sides), "patch and last-patch are multiples of 32"),
             (
-                min(self.scenes, self.invented, self.pale, self.alike, self.several) < 0,
+                min(
+                    self.scenes,
+                    self.invented,
+                    self.pale,
+                    self.alike,
+                    self.stickers,
+                    self.several,
+                )
+                < 0,
                 "the parts of the mix are at least 0",
             ),
         )

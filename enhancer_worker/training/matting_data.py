@@ -18,6 +18,7 @@ from enhancer_worker.training.matting_layers import Layers, Scene, shrunk
 from enhancer_worker.training.matting_pseudo import lifted
 from enhancer_worker.training.matting_scenery import Scenery, natural, studio
 from enhancer_worker.training.matting_shapes import invent, smooth_noise
+from enhancer_worker.training.matting_stickers import stickered
 
 LARGEST_MEMBERS = 3
 
@@ -36,6 +37,8 @@ class MattingMix:
     """Fraction of products that are made white and set on white."""
     alike: float = 0.08
     """Fraction of products on a plain background of their own mean colour."""
+    stickers: float = 0.15
+    """Fraction of products, in scenes too, on which a label is stuck."""
     several: float = 0.2
     """Fraction of pictures with two or three objects, pale ones aside."""
 
@@ -112,7 +115,7 @@ class MattingPairs:
             return _finished(_scene_crop(rng, self._labelled, side), rng)
         kind = rng.random()
         if self._scenes and kind < self._mix.scenes:
-            return _finished(_scene_crop(rng, self._scenes, side), rng)
+            return _finished(_scene_crop(rng, self._scenes, side, self._mix.stickers), rng)
         if kind < self._mix.scenes + self._mix.invented:
             return _finished(self._invented(rng, side), rng)
         return _finished(self._product(rng, side), rng)
@@ -164,7 +167,10 @@ class MattingPairs:
         return studio(rng, self._scenery, side, tone)
 
     def _any_product(self, rng: np.random.Generator) -> Layers:
-        return self._products[int(rng.integers(len(self._products)))]
+        product = self._products[int(rng.integers(len(self._products)))]
+        if rng.random() >= self._mix.stickers:
+            return product
+        return product._replace(colour=stickered(product.colour, product.alpha, rng))
 
 
 def place(layers: Layers, rng: np.random.Generator, side: int, handling: Handling) -> _Placed:
@@ -289,8 +295,12 @@ def _cast_shadow(alpha: FloatImage, rng: np.random.Generator) -> FloatImage:
     return np.asarray(soft, np.float32)[..., None] * strength
 
 
-def _scene_crop(rng: np.random.Generator, scenes: Sequence[Scene], side: int) -> Sample:
+def _scene_crop(
+    rng: np.random.Generator, scenes: Sequence[Scene], side: int, stickers: float = 0.0
+) -> Sample:
     scene = scenes[int(rng.integers(len(scenes)))]
+    if rng.random() < stickers:
+        scene = scene._replace(picture=stickered(scene.picture, scene.alpha, rng))
     full = min(scene.alpha.shape)
     length = int(full * rng.uniform(0.6, 1.0))
     top, left = (int(rng.integers(extent - length + 1)) for extent in scene.alpha.shape)
