@@ -81,6 +81,13 @@ def test_read_samples__keeps_held_out_pictures_apart(prepared: Path) -> None:
         read_samples(prepared.parent)
 
 
+def test_read_samples__tells_which_picture_is_missing(prepared: Path, tmp_path: Path) -> None:
+    told = min(prepared.glob("*.json"))
+    (tmp_path / told.name).write_text(told.read_text())
+    with pytest.raises(NoTrainingImagesError, match=rf"{told.stem}.png is missing: copy the whole"):
+        read_samples(tmp_path)
+
+
 def test_batches__are_the_same_for_the_same_seed(prepared: Path) -> None:
     training, _ = read_samples(prepared)
     batches = BackdropBatches(training, 3)

@@ -95,7 +95,7 @@ def read_samples(folder: Path) -> tuple[list[Sample], list[Sample]]:
         (training, held out).
 
     Raises:
-        NoTrainingImagesError: there is nothing to train on.
+        NoTrainingImagesError: there is nothing to train on, or a picture is missing.
     """
     training: list[Sample] = []
     held_out: list[Sample] = []
@@ -152,9 +152,15 @@ class BackdropBatches:
 
 
 def _sample(path: Path, told: dict[str, Any]) -> Sample:
+    picture = path.with_suffix(".png")
+    if not picture.exists():
+        raise NoTrainingImagesError(
+            f"{picture} is missing: copy the whole folder, or run `prepare-backdrops` again, which "
+            "wrote JPEG files once"
+        )
     behind = path.with_name(f"{path.stem}-behind.png")
     return Sample(
-        read_tile(path.with_suffix(".png")),
+        read_tile(picture),
         BackdropConditions.from_plain(told),
         told["source"],
         told["is_paired"],
