@@ -76,6 +76,20 @@ def _is_half(weights: Path) -> bool:
         return {str(file.get_slice(key).get_dtype()) for key in file.keys()} == {"F16"}  # noqa: SIM118
 
 
+def halve(weights: Path) -> None:
+    """Round a file's numbers to half precision, in place.
+
+    Raises:
+        ExportError: one of them is beyond its range.
+    """
+    with safe_open(weights, "pt") as file:
+        header = file.metadata() or {}
+        state = {key: file.get_tensor(key).half() for key in file.keys()}  # noqa: SIM118
+    if not all(bool(value.isfinite().all()) for value in state.values()):
+        raise ExportError(detail=f"{weights.name} has numbers beyond half precision")
+    write_weights(state, weights, header)
+
+
 def _checked_shapes(entry: ZooEntry) -> Sequence[tuple[int, int, int, int]]:
     if entry.input_shape is not None:
         return ((1, *entry.input_shape),)
@@ -158,7 +172,12 @@ def fold_adapters(name: str, out: Path, adapters: Path) -> None:
 
 
 def export_entry(
-    entry: ZooEntry, out: Path, material: Material | None, facts: Mapping[str, Any]
+    entry: ZooEntry,
+    out: Path,
+    material: Material | None,
+    facts: Mapping[str, Any],
+    *,
+    half: bool = False,
 ) -> str:
     """Export one network, in 8 bits too where there are photographs, and record it.
 
@@ -167,13 +186,20 @@ def export_entry(
         out: folder with its `.safetensors` file.
         material: photographs for the 8-bit version; None keeps the one that there is.
         facts: replace what `weights.json` says about the training of the same weights.
+        half: store the weights in half precision from now on.
 
     Returns:
         One line about what was written.
+
+    Raises:
+        ExportError: the export computes something else, or half precision cannot hold the weights.
     """
-    # References of the literature are only compared with: no engine runs them.
-    files = [] if entry.is_reference else export_net(entry, out / f"{entry.name}.safetensors", out)
+    weights = out / f"{entry.name}.safetensors"
     known = known_entry(out, entry.name)
+    if half:
+        halve(weights)
+    # References of the literature are only compared with: no engine runs them.
+    files = [] if entry.is_reference else export_net(entry, weights, out)
     # The same weights in another network, such as one that got a back-projection, need a new one.
     is_same_net = not entry.net or known.get("net") == entry.net
     int8 = {"int8": known["int8"]} if "int8" in known and is_same_net else {}
@@ -209,6 +235,12 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--adapters", type=Path, help="of finetune: fold them into the one named network first"
     )
+    parser.add_argument(
+        "--half",
+        action="store_true",
+        help="store the weights in half precision: half as large, computed in fp32 as before; "
+        "what is known of them is kept, so evaluate them again",
+    )
     args = parser.parse_args(argv)
     facts = json.loads(args.facts.read_text()) if args.facts else {}
     material = read_material(args.data) if args.data else None
@@ -218,6 +250,7 @@ def main(argv: Sequence[str]) -> int:
         fold_adapters(args.names[0], args.weights, args.adapters)
     present = [name for name in ZOO if (args.weights / f"{name}.safetensors").exists()]
     for name in args.names or present:
-        line = export_entry(zoo_entry(name), args.weights, material, facts.get(name, {}))
+        told = facts.get(name, {})
+        line = export_entry(zoo_entry(name), args.weights, material, told, half=args.half)
         sys.stdout.write(line + "\n")
     return 0

@@ -127,6 +127,35 @@ def test_export__forgets_what_is_known_of_other_weights(weights_dir: Path) -> No
     }
 
 
+def test_export__halves_the_files_and_keeps_what_is_known(weights_dir: Path) -> None:
+    argv = ["upscale_x2_s", "--weights", str(weights_dir)]
+    path = weights_dir / "upscale_x2_s.safetensors"
+    (weights_dir / "facts.json").write_text(json.dumps({"upscale_x2_s": {"licence": "CC0"}}))
+    assert export_main([*argv, "--facts", str(weights_dir / "facts.json")]) == 0
+    files = (path, weights_dir / "upscale_x2_s.bin")
+    before, full = load_file(path), [file.stat().st_size for file in files]
+    assert export_main([*argv, "--half"]) == 0
+    halved = load_file(path)
+    assert {value.dtype for value in halved.values()} == {torch.float16}
+    assert all(torch.equal(halved[key], before[key].half()) for key in before)
+    assert all(f.stat().st_size < 0.52 * size for f, size in zip(files, full, strict=True))
+    assert verified_weights("upscale_x2_s", weights_dir) == path
+    assert read_manifest(weights_dir)["upscale_x2_s"].licence == "CC0"
+
+
+def test_export__refuses_to_halve_what_would_become_infinite(
+    weights_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = weights_dir / "upscale_x2_s.safetensors"
+    state = load_file(path)
+    next(iter(state.values())).view(-1)[0] = 1e5
+    save_file(state, path)
+    kept = path.read_bytes()
+    assert export_main(["upscale_x2_s", "--weights", str(weights_dir), "--half"]) == 2
+    assert "beyond half precision" in capsys.readouterr().err
+    assert path.read_bytes() == kept
+
+
 def test_export__keeps_the_other_entries_in_the_order_of_the_zoo(weights_dir: Path) -> None:
     path = weights_dir / "weights.json"
     path.write_text(json.dumps({"weights": {"restore_s": {"sha256": "0"}}}))
