@@ -32,8 +32,9 @@ def estimate_quality(tables: Mapping[int, Sequence[int]]) -> int | None:
     """Find the quality whose standard tables come closest.
 
     Exact for files of libjpeg and what is built on it; for encoders with tables of their own, such
-    as Photoshop, the quality that treats the picture most alike. What was lost when the picture was
-    saved earlier, at a lower quality, cannot be seen here.
+    as Photoshop, the quality that treats the picture most alike. Chroma in steps of one beside
+    coarser luma says nothing: our worker writes that before white, whatever the quality. What was
+    lost when the picture was saved earlier, at a lower quality, cannot be seen here.
 
     Args:
         tables: number of the table -> 64 steps, row by row, as ``quantization`` of Pillow.
@@ -45,6 +46,8 @@ def estimate_quality(tables: Mapping[int, Sequence[int]]) -> int | None:
     85
     """
     given = [tuple(tables[number]) for number in sorted(tables)[:2] if len(tables[number]) == 64]
+    if len(given) == 2 and max(given[1]) == 1 < max(given[0]):
+        del given[1]
     if not given:
         return None
     # The best of equals: the highest quality, as steps of 1 cannot get finer.

@@ -16,10 +16,19 @@ Flags = NDArray[np.bool_]
 
 SIDE = 8
 """Pixels along one side of a block."""
-_ROUNDS = 60
-_ATTEMPTS = 200
-_SHARE = np.float32(0.6)
+_ROUNDS = 40
+_ATTEMPTS = 60
+_SKIPPED = 4
+"""By so many attempts each next seed begins later, or it would end where the one before did."""
+_SHARE = np.float32(0.4)
 """How much of what the bounds were missed by is put right at once; more overshoots them."""
+_WHOLE_ATTEMPTS = 12
+"""After so many, free pixels are drawn towards nought, attempt by attempt."""
+_LEAST_SHARE = 0.5
+"""What is left of them in the end, about as much as chroma at half the resolution would leave."""
+_TIP_PIXELS = 10
+"""So few free pixels, little more than a line across the block has, are drawn to nought: they leave
+too few solutions for one to be found in another way."""
 _GROWTH = 0.03
 """Every attempt starts that much further from what is wanted, in steps (standard deviation)."""
 
@@ -41,27 +50,32 @@ def solved(
 
     Each round moves the pixels by a share of what the bounds were missed by, so that rounding ends
     elsewhere. That can go round in circles; what is left then begins again beside where it began,
-    further away each time.
+    further away each time, and in the end with free pixels that are nearer to nought.
 
     Args:
         wanted: (N, 64): pixels.
         bounded: (N, 64): which of them have bounds.
         steps: (64,): of the coefficients.
         bounds: least and largest; infinity where there is none.
-        seed: another one finds others.
+        seed: 0 for the nearest; the next ones find others, further away.
 
     Returns:
-        (N, 64): coefficients, in steps, the same for the same arguments. Those of a block for which
-        no solution was found are near one.
+        (N, 64): coefficients, in steps, the same for the same arguments. With one bound there is
+        always a solution; with two, of a block for which none was found, they are near one.
     """
     random = np.random.default_rng(seed)
     reach = float(np.sqrt(np.square(steps).mean())) * _GROWTH
     found = np.empty_like(wanted)
     left = np.arange(len(wanted))
-    for attempt in range(min(seed, 1), _ATTEMPTS):
-        away = random.standard_normal((len(left), len(steps)), np.float32)
-        away *= ~bounded[left] * np.float32(attempt * reach)
-        found[left], missed = _projected(wanted[left] + away, bounded[left], steps, bounds)
+    is_tip = np.count_nonzero(~bounded, axis=1, keepdims=True) <= _TIP_PIXELS
+    least = np.where(is_tip, np.float32(0), np.float32(_LEAST_SHARE))
+    for attempt in range(min(_SKIPPED * seed, _ATTEMPTS - 1), _ATTEMPTS):
+        start = wanted[left]
+        away = random.standard_normal(start.shape, np.float32) * np.float32(attempt * reach)
+        start += away * ~bounded[left]
+        faded = max(0, attempt - _WHOLE_ATTEMPTS) / (_ATTEMPTS - 1 - _WHOLE_ATTEMPTS)
+        start *= np.where(bounded[left], np.float32(1), 1 - faded * (1 - least[left]))
+        found[left], missed = _projected(start, bounded[left], steps, bounds)
         left = left[missed]
         if not len(left):
             break

@@ -19,7 +19,8 @@ from enhancer_worker.pipeline.white_jpeg import whiten
 from shopimg.contract import MIME_TYPES, Output, RecipeError
 
 _FULL_CHROMA_QUALITY = 90
-_LARGEST_PROGRESSIVE_PIXELS = 50_000_000
+_LARGEST_HELD_PIXELS = 50_000_000
+"""Of pictures of which all coefficients may be in memory at once."""
 _WRITTEN_AS_IT_COMES = {"optimize": False, "progressive": False}
 
 
@@ -47,8 +48,8 @@ def encode(
         picture: sRGB.
         output: format and quality.
         xmp: packet to embed; may be empty.
-        white: (H, W), bool: where a JPEG file is to be exactly 255; None where it does not matter.
-            Other formats with loss cannot promise that; a PNG has what the picture has.
+        white: (H, W), bool: where a JPEG file of at most 50 megapixels is to be exactly 255; None
+            where it does not matter. WebP and AVIF cannot be made to; a PNG is as the picture is.
 
     Raises:
         RecipeError: this installation cannot write the format.
@@ -61,7 +62,8 @@ def encode(
         raise RecipeError(f"This worker cannot write {kind} files.")
     image = _to_image(picture)
     options = {**_embed(kind, xmp), **_OPTIONS[kind](output.quality, image)}
-    if kind == "jpeg" and white is not None and white.any():
+    is_held = image.width * image.height <= _LARGEST_HELD_PIXELS
+    if kind == "jpeg" and is_held and white is not None and white.any():
         options |= {"subsampling": "4:4:4", **_WRITTEN_AS_IT_COMES}
         content = whiten(_save(image, kind, options), picture.pixels, white)
         return EncodedFile(content, kind)
@@ -132,7 +134,7 @@ def _jpeg_options(quality: int, image: Image.Image) -> dict[str, Any]:
         "subsampling": "4:4:4" if quality >= _FULL_CHROMA_QUALITY else "4:2:0",
         "optimize": True,
         # A progressive file keeps all coefficients in memory while it is written.
-        "progressive": image.width * image.height <= _LARGEST_PROGRESSIVE_PIXELS,
+        "progressive": image.width * image.height <= _LARGEST_HELD_PIXELS,
     }
 
 

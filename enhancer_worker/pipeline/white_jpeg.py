@@ -1,7 +1,7 @@
 """Makes white in a JPEG file exactly 255, up to the product's edge.
 
 A block of 8 x 8 pixels that holds some of the product rings: quantised waves leave the white
-around it a few levels darker or coloured. Two things undo that, whatever the decoder:
+around it a few levels darker or coloured. Two things undo that:
 
 * Luma above 255 is cut off by every decoder. So what the white pixels are to be may lie as far
   above it as quantisation needs, the idea of mozjpeg's "overshoot deringing".
@@ -9,7 +9,14 @@ around it a few levels darker or coloured. Two things undo that, whatever the de
   White needs it to within half a level, which coefficients in steps of one can express. So chroma
   is written in steps of one throughout; away from the edge it keeps the coarser values it had.
 
-Which coefficients do that is found block by block, and the file is decoded to see that they did.
+Which coefficients do that is found block by block, and the file is decoded to see that they did,
+with libjpeg's default transform. Its fast one rounds too coarsely for white in any such file.
+
+Where the product is thin, hard and of a strong colour, a block may have no solution that keeps it
+so. Its chroma gives way there, by half at most but where a line crosses the block or a tip reaches
+into it; what is left even then is a level or two off. Of 146 cut-outs of shops, at 1,000 and at
+1,600 pixels and quality 92, none has such a pixel. On average the product is as near as without; in
+20 of them, at 1,000, some opaque pixel of the edge is further off, by 71 levels at most.
 
 Sources: ITU-T T.81 (A.3.3: the transform, A.3.4: quantisation), JFIF 1.02 (the colours).
 """
@@ -40,34 +47,42 @@ _LIKE_RGB: Mapping[str, Values] = {
 _CENTRE = {"Y": 128.0, "Cb": 0.0, "Cr": 0.0}
 _WHITE = {"Y": (127.0, np.inf), "Cb": (0.0, 1.0), "Cr": (0.0, 0.0)}
 """Least and largest level of white, from the centre; one level of Cb rounds away in RGB."""
-_SLACKS = np.linspace(0.45, 0.49, 12)
-"""How far beyond them it may be, trial by trial. What is left of a half is for a decoder's own
-rounding; little is enough once in a while, and finds blocks a solution that have none with more."""
-_COLOURS = (1.0,) * 10 + (0.5, 0.0)
-"""How much of its chroma the product keeps in the blocks of a trial: grey always has a solution."""
+_SLACKS = (0.46, 0.47, 0.48) * 3
+"""How far beyond them chroma may be, trial by trial. What is left of a half is for the decoder's
+own rounding: with more of it fewer blocks have a solution, with less more are rounded away."""
+_FRAME, _SCAN = 0xC0, 0xDA
+"""Second bytes of the markers before what lists the components (T.81, table B.1)."""
+_LARGEST_COEFFICIENT = 1023
+"""Of a sequential file, beside the mean of a block (ITU-T T.81, table F.2)."""
 
 
 def whiten(content: bytes, pixels: Pixels, white: Flags) -> bytes:
     """Rewrite a JPEG file so that white is 255 in all channels.
 
     Args:
-        content: of YCbCr with full chroma (4:4:4), of any quality.
+        content: of YCbCr with full chroma (4:4:4), one table for luma and one for chroma, of any
+            quality, as Pillow writes it.
         pixels: (H, W, 3), uint8: what was encoded.
         white: (H, W), bool: where it is to be exactly white.
 
     Returns:
-        A sequential file with the same metadata.
+        A sequential file with the same metadata. Some pixels may still be a level or two off.
 
     Raises:
-        ValueError: the file has another size, or its chroma is not full.
+        ValueError: the file has another size, other tables, or chroma that is not full.
     """
     blocks = _Blocks.of(pixels, white)
     with tempfile.TemporaryDirectory(prefix="shopimg-") as folder:
         path = Path(folder, "white.jpg")
         path.write_bytes(content)
         file = jpeglib.read_dct(str(path))
-        if any(plane is None or plane.shape[:2] != blocks.shape for plane in (file.Y, file.Cr)):
-            raise ValueError("white needs a JPEG file of this size with full chroma")
+        size, planes = (file.height, file.width), (file.Y, file.Cb, file.Cr)
+        if size != white.shape or list(file.quant_tbl_no) != [0, 1, 1]:
+            raise ValueError("white needs a JPEG file of this size, of luma and chroma")
+        if any(plane.shape[:2] != blocks.shape for plane in planes):
+            raise ValueError("white needs a JPEG file with full chroma")
+        # The writer adds its own.
+        file.markers = [marker for marker in file.markers if marker.type.name != "JPEG_APP0"]
         _prepare(file, blocks.whole)
         wrong = np.ones(len(blocks.white), bool)
         for trial in range(len(_SLACKS)):
@@ -76,7 +91,7 @@ def whiten(content: bytes, pixels: Pixels, white: Flags) -> bytes:
             wrong = blocks.that_miss(path)
             if not wrong.any():
                 break
-        return path.read_bytes()
+        return _numbered(path.read_bytes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +132,7 @@ def _prepare(file: Any, whole: Flags) -> None:
     """Give chroma steps of one, and make blocks white that are white throughout."""
     tables = file.qt.astype(np.int16)
     for name in ("Cb", "Cr"):
-        plane = getattr(file, name) * tables[1]
+        plane = _limited(getattr(file, name) * tables[1].astype(np.int32))
         plane[whole] = 0
         setattr(file, name, plane)
     tables[1] = 1
@@ -131,13 +146,32 @@ def _settle(file: Any, blocks: _Blocks, chosen: Flags, trial: int) -> None:
     rows, columns = (indices[chosen] for indices in np.nonzero(blocks.mixed))
     for name, shares in _LIKE_RGB.items():
         wanted = blocks.colours[chosen] @ shares - np.float32(_CENTRE[name])
-        if name != "Y":
-            wanted *= np.float32(_COLOURS[trial])
         steps = file.qt[0 if name == "Y" else 1].reshape(-1).astype(np.float32)
-        least, largest = _WHITE[name]
-        bounds = (least - _SLACKS[trial], largest + _SLACKS[trial])
+        slack = 0 if name == "Y" else _SLACKS[trial]
+        bounds = (_WHITE[name][0] - slack, _WHITE[name][1] + slack)
         found = solved(wanted, blocks.white[chosen], steps, bounds, seed=trial)
-        getattr(file, name)[rows, columns] = found.reshape(-1, SIDE, SIDE)
+        getattr(file, name)[rows, columns] = _limited(found.reshape(-1, SIDE, SIDE))
+
+
+def _limited(coefficients: NDArray[Any]) -> NDArray[np.int16]:
+    limited: NDArray[np.int16] = np.clip(
+        coefficients, -_LARGEST_COEFFICIENT, _LARGEST_COEFFICIENT
+    ).astype(np.int16)
+    return limited
+
+
+def _numbered(content: bytes) -> bytes:
+    """Number the components 1, 2, 3, as JFIF wants it; the writer begins at 0."""
+    changed = bytearray(content)
+    at = 2
+    while True:
+        marker, length = changed[at + 1], int.from_bytes(changed[at + 2 : at + 4], "big")
+        first, each = {_FRAME: (at + 10, 3), _SCAN: (at + 5, 2)}.get(marker, (at, 0))
+        if each:
+            changed[first : first + 3 * each : each] = b"\x01\x02\x03"
+        if marker == _SCAN:
+            return bytes(changed)
+        at += 2 + length
 
 
 def _cut(picture: NDArray[Any]) -> NDArray[Any]:

@@ -76,8 +76,12 @@ def _is_half(weights: Path) -> bool:
         return {str(file.get_slice(key).get_dtype()) for key in file.keys()} == {"F16"}  # noqa: SIM118
 
 
-def halve(weights: Path) -> None:
-    """Round a file's numbers to half precision, in place.
+def halve(weights: Path, halved: Path) -> None:
+    """Write a file whose numbers are rounded to half precision.
+
+    Args:
+        weights: a `.safetensors` file.
+        halved: where to write.
 
     Raises:
         ExportError: one of them is beyond its range.
@@ -87,7 +91,7 @@ def halve(weights: Path) -> None:
         state = {key: file.get_tensor(key).half() for key in file.keys()}  # noqa: SIM118
     if not all(bool(value.isfinite().all()) for value in state.values()):
         raise ExportError(detail=f"{weights.name} has numbers beyond half precision")
-    write_weights(state, weights, header)
+    write_weights(state, halved, header)
 
 
 def _checked_shapes(entry: ZooEntry) -> Sequence[tuple[int, int, int, int]]:
@@ -194,12 +198,13 @@ def export_entry(
     Raises:
         ExportError: the export computes something else, or half precision cannot hold the weights.
     """
-    weights = out / f"{entry.name}.safetensors"
+    weights = used = out / f"{entry.name}.safetensors"
     known = known_entry(out, entry.name)
     if half:
-        halve(weights)
+        used = weights.with_suffix(".half")
+        halve(weights, used)
     # References of the literature are only compared with: no engine runs them.
-    files = [] if entry.is_reference else export_net(entry, weights, out)
+    files = [] if entry.is_reference else export_net(entry, used, out)
     # The same weights in another network, such as one that got a back-projection, need a new one.
     is_same_net = not entry.net or known.get("net") == entry.net
     int8 = {"int8": known["int8"]} if "int8" in known and is_same_net else {}
@@ -207,6 +212,8 @@ def export_entry(
         int8 = {"int8": export_int8(entry, files[0], material)}
     elif not int8:
         remove_int8(out, entry.name)
+    # Not before, or weights.json knew nothing of the weights if this had failed.
+    used.replace(weights)
     told = {key: known[key] for key in TOLD if key in known}
     write_entry(out, entry, files, {**told, **facts, **int8})
     made = [path.name for path in files] or ["recorded"]

@@ -30,8 +30,8 @@ NAME = "cutout_s"
 MULTIPLE = 32
 HELD_OUT_PICTURES = 96
 HELD_OUT_MIXES = {
-    "product": MattingMix(scenes=0, invented=0),
-    "invented": MattingMix(scenes=0, invented=1),
+    "product": MattingMix(scenes=0, invented=0, stickers=0),
+    "invented": MattingMix(scenes=0, invented=1, stickers=0),
 }
 
 

@@ -168,7 +168,7 @@ class MattingPairs:
 
     def _any_product(self, rng: np.random.Generator) -> Layers:
         product = self._products[int(rng.integers(len(self._products)))]
-        if rng.random() >= self._mix.stickers:
+        if not self._mix.stickers or rng.random() >= self._mix.stickers:
             return product
         return product._replace(colour=stickered(product.colour, product.alpha, rng))
 
@@ -299,8 +299,8 @@ def _scene_crop(
     rng: np.random.Generator, scenes: Sequence[Scene], side: int, stickers: float = 0.0
 ) -> Sample:
     scene = scenes[int(rng.integers(len(scenes)))]
-    if rng.random() < stickers:
-        scene = scene._replace(picture=stickered(scene.picture, scene.alpha, rng))
+    if stickers and rng.random() < stickers:
+        scene = scene._replace(picture=_stickered_within(scene, rng))
     full = min(scene.alpha.shape)
     length = int(full * rng.uniform(0.6, 1.0))
     top, left = (int(rng.integers(extent - length + 1)) for extent in scene.alpha.shape)
@@ -310,6 +310,13 @@ def _scene_crop(
     alpha = Image.fromarray(scene.alpha).resize((side, side), bilinear, box)
     colour, cut = (np.asarray(plane, np.float32) / np.float32(255) for plane in (picture, alpha))
     return Sample(colour, cut)
+
+
+def _stickered_within(scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Stick a label on a scene's object; along its edge it is as transparent as the object."""
+    share = scene.alpha[..., None] / np.float32(255)
+    label = stickered(scene.picture, scene.alpha, rng)
+    return np.rint(scene.picture * (1 - share) + label * share).astype(np.uint8)
 
 
 def _finished(sample: Sample, rng: np.random.Generator) -> Sample:

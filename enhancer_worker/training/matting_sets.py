@@ -93,7 +93,7 @@ def edges(data: Path, limit: int = 0) -> Iterator[Judged]:
 
 def composites(kind: str, products: list[Layers], scenery: Scenery, count: int) -> Iterator[Judged]:
     """The same composites each time; every product in turn."""
-    mix = MattingMix(scenes=0, invented=0, several=0)
+    mix = MattingMix(scenes=0, invented=0, stickers=0, several=0)
     for number in range(count):
         others: list[Scene] = []
         pairs = MattingPairs([products[number % len(products)]], others, scenery, 1, mix)

@@ -35,12 +35,10 @@ def stickered(picture: Tile, alpha: NDArray[np.uint8], rng: np.random.Generator)
     centre = np.array([column, row], float)
     height, width = alpha.shape
     size = (width * OVERSAMPLING, height * OVERSAMPLING)
-    label = Image.new("RGB", size)
+    label = Image.new("RGB", size, _paper(rng))
     shape = Image.new("L", size)
     drawing = ImageDraw.Draw(label)
-    whole = _corners(centre, axes, (-1, -1), (1, 1))
-    drawing.polygon(whole, _paper(rng))
-    ImageDraw.Draw(shape).polygon(whole, 255)
+    ImageDraw.Draw(shape).polygon(_corners(centre, axes, (-1, -1), (1, 1)), 255)
     if rng.random() < 0.75:
         ink = tuple(int(level) for level in rng.integers(0, 110, 3))
         for first, last in _print(rng):

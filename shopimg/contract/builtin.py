@@ -21,8 +21,8 @@ _SCENE = (
     Frame(width=_SIDE, height=_SIDE, fill=0.62, padding=0.12, align="bottom"),
     Backdrop(further_styles=("wood_table", "interior_bokeh")),
 )
-# The background is to be exactly 255 up to the product, around which every JPEG rings. Recipes that
-# aim at a marketplace write the JPEG that it asks for.
+# What other files are made of loses nothing. Recipes that aim at a marketplace write the JPEG that
+# it asks for.
 _MAIN_IMAGE = Output("png")
 
 CLEAN = Recipe("clean", (Role("main", (Restore(), Upscale(scale=2))),))

@@ -73,6 +73,13 @@ def test_measure__finds_the_jpeg_quality(quality: int, mode: str) -> None:
     assert measure(data).jpeg_quality == quality
 
 
+@pytest.mark.parametrize("quality", [50, 75, 92, 100])
+def test_estimate_quality__does_not_look_at_chroma_that_is_kept_whole(quality: int) -> None:
+    with Image.open(io.BytesIO(encoded(_photo(), "JPEG", quality=quality))) as image:
+        luma = image.quantization[0]
+    assert estimate_quality({0: luma, 1: [1] * 64}) == quality
+
+
 def test_estimate_quality__comes_close_for_tables_of_others() -> None:
     with Image.open(io.BytesIO(encoded(_photo(), "JPEG", quality=80))) as image:
         tables = {

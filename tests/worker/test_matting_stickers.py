@@ -29,13 +29,30 @@ def test_stickered__is_mostly_pale_and_mostly_printed() -> None:
     ]
     pale = [(pixels.min(axis=1) > 110).mean() > 0.01 for pixels in found]
     assert 0.6 < np.mean(pale) < 0.95
+    # Paper falls off in light by some levels; print is another colour.
+    labels = [pixels[(pixels != 20).any(axis=1)].max(axis=1).astype(int) for pixels in found]
+    printed = [np.ptp(np.percentile(label, (5, 95))) > 60 for label in labels]
+    assert 0.4 < np.mean(printed) < 0.95
     assert len({pixels.tobytes() for pixels in found}) == 60
 
 
-def test_stickered__leaves_an_object_without_room() -> None:
+def test_stickered__has_no_outline() -> None:
+    white = np.full_like(DARK, 240)
+    for seed in range(40):
+        label = stickered(white, ALPHA, np.random.default_rng(seed)).astype(int)
+        # Without print a label is one colour in light that falls off: nothing is much darker.
+        changed = label[np.abs(label - 240).max(axis=2) > 2].min(axis=1)
+        if len(changed) and np.ptp(np.percentile(changed, (10, 90))) < 20:
+            assert changed.min() > np.percentile(changed, 10) - 40
+
+
+@pytest.mark.parametrize(("rows", "is_room"), [(3, True), (2, False)])
+def test_stickered__leaves_an_object_without_room(rows: int, is_room: bool) -> None:
     alpha = np.zeros_like(ALPHA)
-    alpha[:1, : min(SMALLEST_AREA - 1, 160)] = 255
-    assert stickered(DARK, alpha, np.random.default_rng(0)) is DARK
+    alpha[:rows] = 255
+    assert 2 * 160 < SMALLEST_AREA <= 3 * 160
+    found = stickered(DARK, alpha, np.random.default_rng(0))
+    assert (found is not DARK) == is_room
 
 
 def drawn(mix: MattingMix) -> list[float]:

@@ -156,6 +156,16 @@ def test_export__refuses_to_halve_what_would_become_infinite(
     assert path.read_bytes() == kept
 
 
+def test_export__keeps_the_weights_where_half_of_them_fails(
+    weights_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = weights_dir / "upscale_x2_s.safetensors"
+    kept = path.read_bytes()
+    monkeypatch.setattr(export, "LARGEST_DIFFERENCE", -1.0)
+    assert export_main(["upscale_x2_s", "--weights", str(weights_dir), "--half"]) == 2
+    assert path.read_bytes() == kept
+
+
 def test_export__keeps_the_other_entries_in_the_order_of_the_zoo(weights_dir: Path) -> None:
     path = weights_dir / "weights.json"
     path.write_text(json.dumps({"weights": {"restore_s": {"sha256": "0"}}}))
