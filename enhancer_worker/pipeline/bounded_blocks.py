@@ -17,6 +17,7 @@ Flags = NDArray[np.bool_]
 SIDE = 8
 """Pixels along one side of a block."""
 _ROUNDS = 40
+"""Most projections of an attempt: what they have not solved goes round in circles."""
 _ATTEMPTS = 60
 _SKIPPED = 4
 """By so many attempts each next seed begins later, or it would end where the one before did."""
@@ -25,7 +26,7 @@ _SHARE = np.float32(0.4)
 _WHOLE_ATTEMPTS = 12
 """After so many, free pixels are drawn towards nought, attempt by attempt."""
 _LEAST_SHARE = 0.5
-"""What is left of them in the end, about as much as chroma at half the resolution would leave."""
+"""What is left of them in the end."""
 _TIP_PIXELS = 10
 """So few free pixels, little more than a line across the block has, are drawn to nought: they leave
 too few solutions for one to be found in another way."""

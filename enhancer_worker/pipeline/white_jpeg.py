@@ -53,7 +53,7 @@ own rounding: with more of it fewer blocks have a solution, with less more are r
 _FRAME, _SCAN = 0xC0, 0xDA
 """Second bytes of the markers before what lists the components (T.81, table B.1)."""
 _LARGEST_COEFFICIENT = 1023
-"""Of a sequential file, beside the mean of a block (ITU-T T.81, table F.2)."""
+"""Of a sequential file (ITU-T T.81, table F.2); a block's mean may be larger, and need not be."""
 
 
 def whiten(content: bytes, pixels: Pixels, white: Flags) -> bytes:
