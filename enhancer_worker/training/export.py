@@ -1,9 +1,10 @@
 """Exports networks to OpenVINO and records them in `weights.json`."""
 
 import argparse
+import contextlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -76,12 +77,15 @@ def _is_half(weights: Path) -> bool:
         return {str(file.get_slice(key).get_dtype()) for key in file.keys()} == {"F16"}  # noqa: SIM118
 
 
-def halve(weights: Path, halved: Path) -> None:
-    """Write a file whose numbers are rounded to half precision.
+@contextlib.contextmanager
+def halved(weights: Path) -> Iterator[Path]:
+    """Write a file whose numbers are rounded to half precision, beside the one that has them all.
 
     Args:
         weights: a `.safetensors` file.
-        halved: where to write.
+
+    Yields:
+        The other file, which is gone afterwards unless it was moved.
 
     Raises:
         ExportError: one of them is beyond its range.
@@ -91,7 +95,12 @@ def halve(weights: Path, halved: Path) -> None:
         state = {key: file.get_tensor(key).half() for key in file.keys()}  # noqa: SIM118
     if not all(bool(value.isfinite().all()) for value in state.values()):
         raise ExportError(detail=f"{weights.name} has numbers beyond half precision")
-    write_weights(state, halved, header)
+    path = weights.with_suffix(".half")
+    try:
+        write_weights(state, path, header)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _checked_shapes(entry: ZooEntry) -> Sequence[tuple[int, int, int, int]]:
@@ -198,22 +207,21 @@ def export_entry(
     Raises:
         ExportError: the export computes something else, or half precision cannot hold the weights.
     """
-    weights = used = out / f"{entry.name}.safetensors"
+    weights = out / f"{entry.name}.safetensors"
     known = known_entry(out, entry.name)
-    if half:
-        used = weights.with_suffix(".half")
-        halve(weights, used)
-    # References of the literature are only compared with: no engine runs them.
-    files = [] if entry.is_reference else export_net(entry, used, out)
-    # The same weights in another network, such as one that got a back-projection, need a new one.
-    is_same_net = not entry.net or known.get("net") == entry.net
-    int8 = {"int8": known["int8"]} if "int8" in known and is_same_net else {}
-    if material and not entry.is_reference and entry.kind in VARIANTS:
-        int8 = {"int8": export_int8(entry, files[0], material)}
-    elif not int8:
-        remove_int8(out, entry.name)
-    # Not before, or weights.json knew nothing of the weights if this had failed.
-    used.replace(weights)
+    with halved(weights) if half else contextlib.nullcontext(weights) as used:
+        # References of the literature are only compared with: no engine runs them.
+        files = [] if entry.is_reference else export_net(entry, used, out)
+        # The same weights in another network, such as one that got a back-projection, need a new
+        # one.
+        is_same_net = not entry.net or known.get("net") == entry.net
+        int8 = {"int8": known["int8"]} if "int8" in known and is_same_net else {}
+        if material and not entry.is_reference and entry.kind in VARIANTS:
+            int8 = {"int8": export_int8(entry, files[0], material)}
+        elif not int8:
+            remove_int8(out, entry.name)
+        # Not before, or weights.json knew nothing of the weights if this had failed.
+        used.replace(weights)
     told = {key: known[key] for key in TOLD if key in known}
     write_entry(out, entry, files, {**told, **facts, **int8})
     made = [path.name for path in files] or ["recorded"]

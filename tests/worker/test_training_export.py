@@ -164,6 +164,7 @@ def test_export__keeps_the_weights_where_half_of_them_fails(
     monkeypatch.setattr(export, "LARGEST_DIFFERENCE", -1.0)
     assert export_main(["upscale_x2_s", "--weights", str(weights_dir), "--half"]) == 2
     assert path.read_bytes() == kept
+    assert list(weights_dir.iterdir()) == [path]
 
 
 def test_export__keeps_the_other_entries_in_the_order_of_the_zoo(weights_dir: Path) -> None:
