@@ -30,7 +30,7 @@ TEXTURES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "fabric": (("weave", "clouds"), ("clouds", "weave")),
     "interior_bokeh": (("grain", "clouds"), ("discs",)),
     "outdoor_bokeh": (("grain", "clouds"), ("discs",)),
-    "brand": ((*KINDS, "discs"), (*KINDS, "discs")),
+    "brand": (KINDS, ()),
 }
 """Noise maps that a style may use, on its surface and behind it; a studio has none, and is clean
 whatever the training does."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from enhancer_worker.nets.manifest import SHIPPED_WEIGHTS, verified_weights
 from shopimg.contract import WorkerError
+from shopimg.contract.steps.scene import BRAND
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,7 +35,8 @@ class ZooEntry:
     tier: str = "s"
     """Size: "s" for CPUs, "m" for GPUs and for who can wait."""
     flavour: str = "faithful"
-    """What it was trained for: "faithful" to undamaged pictures, or "photo" for uploads."""
+    """What it was trained for: "faithful" to undamaged pictures, or "photo" for uploads; of
+    backdrops, "brand" for those of one shop."""
     net: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """What `weights.json` must say about the network, as `describe` puts it, so that the halo is
     that of the weights; empty where nothing depends on it."""
@@ -115,7 +117,29 @@ def _matting() -> nn.Module:
     return MattingNet(MattingConfig())
 
 
-def _backdrop() -> nn.Module:
+def _backdrop(name: str, flavour: str) -> ZooEntry:
+    return ZooEntry(
+        name,
+        "backdrop",
+        1,
+        halo=0,
+        multiple_of=256,
+        build=_backdrop_generator,
+        flavour=flavour,
+        net={
+            "net": "backdrop_generator",
+            "channels": [192, 160, 128, 64, 32],
+            "convolutions": [2, 2, 2, 1, 1],
+            "mapped": 256,
+            "texture": 32,
+            "scenery": [96, 96, 64, 32],
+            "codes": 24,
+        },
+        input_shape=(10, 256, 256),
+    )
+
+
+def _backdrop_generator() -> nn.Module:
     from enhancer_worker.nets.backdrop_generator import (  # noqa: PLC0415 - needs torch
         BackdropGenerator,
         BackdropGeneratorConfig,
@@ -168,24 +192,7 @@ ZOO: dict[str, ZooEntry] = {
             build=_restorer,
             net={"net": "unet_restorer", "channels": [48, 80], "blocks": [2, 8]},
         ),
-        ZooEntry(
-            "backdrop_s",
-            "backdrop",
-            1,
-            halo=0,
-            multiple_of=256,
-            build=_backdrop,
-            net={
-                "net": "backdrop_generator",
-                "channels": [192, 160, 128, 64, 32],
-                "convolutions": [2, 2, 2, 1, 1],
-                "mapped": 256,
-                "texture": 32,
-                "scenery": [96, 96, 64, 32],
-                "codes": 24,
-            },
-            input_shape=(10, 256, 256),
-        ),
+        *(_backdrop(*named) for named in (("backdrop_s", "faithful"), ("backdrop_brand", BRAND))),
         ZooEntry("estimate_s", "estimate", 1, halo=0, multiple_of=8, build=_estimator),
         ZooEntry("blur_s", "blur", 1, halo=0, multiple_of=8, build=_blur),
         ZooEntry(

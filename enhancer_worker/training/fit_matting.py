@@ -116,9 +116,9 @@ def held_out_pictures(pairs: MattingPairs, kind: str, side: int) -> list[HeldOut
 
 
 def read_scenery(data: Path, *, held_out: bool = False, labels: Path | None = None) -> Scenery:
-    """Backgrounds to train on, or those to judge on; no photograph, place or texture is in both.
+    """Backgrounds to train on, or those to judge on; no photograph or place is in both.
 
-    Rendered scenes know no such division: panoramas and textures light and carry those of both.
+    Textures only train: any of them may lie under the products of `scenes/`.
 
     Args:
         data: folder with `photos/` and so on.
@@ -126,14 +126,12 @@ def read_scenery(data: Path, *, held_out: bool = False, labels: Path | None = No
         labels: folder with masks; what shows an object of its own is no background.
     """
     photos = split_photos(find_photos(data))
-    views, textures = (
-        [
-            path
-            for path in sorted((data / folder).glob("*.jpg"))
-            if is_held_out(panorama_of(path)) == held_out
-        ]
-        for folder in ("backdrops", "textures")
-    )
+    views = [
+        path
+        for path in sorted((data / "backdrops").glob("*.jpg"))
+        if is_held_out(panorama_of(path)) == held_out
+    ]
+    textures = [] if held_out else sorted((data / "textures").glob("*.jpg"))
     plain = [path for path in photos[held_out] if not (labels and mask_path(labels, path).exists())]
     return Scenery(read_tiles(plain), read_tiles(views), read_tiles(textures))
 

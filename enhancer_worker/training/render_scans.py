@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from enhancer_worker.training.backdrops.photographs import UNFIT, is_held_out, panorama_of
+from enhancer_worker.training.data import NoTrainingImagesError, find_photos, split_photos
 from enhancer_worker.training.matting_layers import HELD_OUT_SCANS
 from enhancer_worker.training.scan_scenes import PATH_DEPTH, Props, ScanScene, random_scene
 from shopimg.contract import WorkerError
@@ -25,6 +27,17 @@ SMALLEST_SHARE, LARGEST_SHARE = 0.03, 0.6
 """Of the picture that the product takes; others are left out."""
 SHOULDER = 16.0
 """Radiance, in units of white, that the tone curve maps to about one."""
+HELD_OUT_FLOORS = frozenset(
+    (
+        "budgie_0014_3.jpg",
+        "dreambooth_0029_1.jpg",
+        "dreambooth_0104_0.jpg",
+        "dreambooth_0095_0.jpg",
+        "dreambooth_0138_1.jpg",
+        "popos_0021_1.jpg",
+    )
+)
+"""Held-out photographs of sand, painted wood, earth and stone, picked by eye."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +45,12 @@ class RenderArgs:
     """What to render."""
 
     data: Path
-    """Folder with `scans/`, `panoramas/` and `textures/`."""
+    """Folder with `scans/`, `panoramas/` and `textures/`, and where there are, `backdrops/` and
+    `photos/`."""
     out: Path
     """Folder for `NAME.jpg`, `NAME-alpha.png`, `NAME-empty.jpg` and `NAME.json`."""
     held_out: bool = False
-    """The scans that judge, not those that train."""
+    """The scans that judge, not those that train, with floors and walls that train nothing."""
     views: int = 4
     """Scenes per scan."""
     side: int = 320
@@ -56,7 +70,7 @@ def render_all(args: RenderArgs) -> int:
         WorkerError: mitsuba is not installed, or there are no scans.
     """
     mi = _import_mitsuba()
-    props = _props(args)
+    props = props_of(args.data, held_out=args.held_out)
     args.out.mkdir(parents=True, exist_ok=True)
     began, written = time.monotonic(), 0
     for view in range(args.views):
@@ -136,17 +150,36 @@ def _sensor(scene: ScanScene, pixels: str, samples: int, args: RenderArgs) -> di
     }
 
 
-def _props(args: RenderArgs) -> Props:
+def props_of(data: Path, *, held_out: bool) -> Props:
+    """What scenes are made of; no scan, floor or wall is on both sides.
+
+    Panoramas are: they light both, and are seen only where there are no `backdrops/`.
+
+    Raises:
+        WorkerError: the folder lacks something.
+    """
     scans = [
         path
-        for path in sorted((args.data / "scans").glob("*.ply"))
-        if (path.stem in HELD_OUT_SCANS) == args.held_out
+        for path in sorted((data / "scans").glob("*.ply"))
+        if (path.stem in HELD_OUT_SCANS) == held_out
     ]
-    panoramas = sorted((args.data / "panoramas").glob("*.hdr"))
-    textures = sorted((args.data / "textures").glob("*.jpg"))
-    if not (scans and panoramas and textures):
-        raise WorkerError(detail=f"{args.data} lacks scans/, panoramas/ or textures/")
-    return Props(scans, panoramas, textures)
+    panoramas = sorted((data / "panoramas").glob("*.hdr"))
+    views = [
+        path
+        for path in sorted((data / "backdrops").glob("*.jpg"))
+        if panorama_of(path) not in UNFIT and is_held_out(panorama_of(path)) == held_out
+    ]
+    floors = _held_out_floors(data) if held_out else sorted((data / "textures").glob("*.jpg"))
+    if not (scans and panoramas and floors):
+        wanted = "photos" if held_out else "textures"
+        raise WorkerError(detail=f"{data} lacks scans/, panoramas/ or {wanted}/")
+    return Props(scans, panoramas, floors, views)
+
+
+def _held_out_floors(data: Path) -> list[Path]:
+    """Photographs, as all textures lie under the products of `scenes/`."""
+    photos = split_photos(find_photos(data))[1]
+    return [path for path in photos if path.name in HELD_OUT_FLOORS] or photos
 
 
 def _import_mitsuba() -> Any:
@@ -162,7 +195,11 @@ def _import_mitsuba() -> Any:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Render the scans of a data folder."""
+    """Render the scans of a data folder.
+
+    Returns:
+        Exit status: 0, or 2 where nothing can be rendered.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="with scans/ and so on")
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
@@ -173,7 +210,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="of all scenes; default 1")
     parser.add_argument("--minutes", type=float, default=0.0, help="at most; 0: no limit")
     args = RenderArgs(**vars(parser.parse_args(sys.argv[1:] if argv is None else argv)))
-    sys.stdout.write(f"{render_all(args)} scenes written to {args.out}\n")
+    try:
+        written = render_all(args)
+    except (WorkerError, NoTrainingImagesError) as err:
+        sys.stderr.write(f"{getattr(err, 'detail', '') or err}\n")
+        return 2
+    sys.stdout.write(f"{written} scenes written to {args.out}\n")
     return 0
 
 

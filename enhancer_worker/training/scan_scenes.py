@@ -11,6 +11,10 @@ KINDS = ("cove", "table", "flat")
 KIND_ODDS = (0.4, 0.45, 0.15)
 STAGE_SIZE = 14.0
 """Half the side of floor and wall; a product is one high or wide."""
+PICTURED_SHARE = 0.6
+"""Of the walls behind tables that show a photograph."""
+PICTURES_ACROSS = 4.0
+"""Photographs side by side along a wall, every other one mirrored."""
 PATH_DEPTH = 5
 
 
@@ -23,7 +27,10 @@ class Props:
     panoramas: Sequence[Path]
     """Radiance environment maps."""
     textures: Sequence[Path]
-    """Colour maps of materials."""
+    """Colour maps of materials, for floors."""
+    views: Sequence[Path] = ()
+    """Photographs for walls. Without them walls have one colour, and a scene of the kind `flat` has
+    none, so that the panorama is to be seen."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +105,7 @@ def _surfaces(
     base: dict[str, Any] = {"type": "rgb", "value": colour}
     if kind == "table":
         texture = props.textures[int(rng.integers(len(props.textures)))]
-        tiles = transform().scale(float(rng.uniform(3, 8)))
-        base = {"type": "bitmap", "filename": str(texture), "to_uv": tiles}
+        base = _picture(mi, texture, float(rng.uniform(3, 8)))
     roughness = float(rng.uniform(0.15, 0.8))
     floor = {
         "type": "principled",
@@ -108,12 +114,29 @@ def _surfaces(
         "specular": float(rng.uniform(0.1, 0.5)),
     }
     stage = {"floor": _plane(transform().scale(STAGE_SIZE), floor)}
-    if kind != "flat":
+    view = _view_behind(rng, kind, props)
+    if view or kind != "flat":
         tone = colour if kind == "cove" else _colour(rng)
-        wall = {"type": "diffuse", "reflectance": {"type": "rgb", "value": tone}}
+        shown = {"type": "rgb", "value": tone}
+        if view:
+            shown = _picture(mi, view, PICTURES_ACROSS)
+        wall = {"type": "diffuse", "reflectance": shown}
         upright = transform().translate([0, float(rng.uniform(1.2, 6)), 0]).rotate([1, 0, 0], 90)
         stage["wall"] = _plane(upright.scale(STAGE_SIZE), wall)
     return stage, roughness
+
+
+def _view_behind(rng: np.random.Generator, kind: str, props: Props) -> Path | None:
+    is_pictured = kind == "flat" or (kind == "table" and rng.random() < PICTURED_SHARE)
+    if not (is_pictured and props.views):
+        return None
+    return props.views[int(rng.integers(len(props.views)))]
+
+
+def _picture(mi: Any, path: Path, times: float) -> dict[str, Any]:
+    """A photograph over a plane, so many times along each side, without seams."""
+    tiles = mi.ScalarTransform4f().scale(times)
+    return {"type": "bitmap", "filename": str(path), "to_uv": tiles, "wrap_mode": "mirror"}
 
 
 def _plane(to_world: Any, surface: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Training of backdrop generators: runs, brands, precision, and what is refused."""
+"""Training of backdrop generators: runs, precision, and what is refused."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,22 +7,21 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from enhancer_worker.nets.backdrop_generator import BackdropGenerator, BackdropGeneratorConfig
+from enhancer_worker.nets.backdrop_input import NUMBERS
+from enhancer_worker.nets.backdrop_maps import MAPS
 from enhancer_worker.nets.backdrop_scenery import Scenery, SceneryConfig
 from enhancer_worker.training.args import TrainingArgsError
 from enhancer_worker.training.backdrops import fit as fit_backdrop
 from enhancer_worker.training.backdrops.args import BackdropArgs
-from enhancer_worker.training.backdrops.brand import read_any
 from enhancer_worker.training.backdrops.dcgan import DCGANGenerator
 from enhancer_worker.training.backdrops.discriminators import Discriminator
-from enhancer_worker.training.backdrops.module import BackdropModule
-from enhancer_worker.training.backdrops.samples import BackdropBatches
+from enhancer_worker.training.backdrops.module import SCENERY_CHANNELS, BackdropModule
+from enhancer_worker.training.backdrops.samples import BackdropBatches, read_samples
 from enhancer_worker.training.backdrops.scenery import PanelBatches, SceneryModule
-from enhancer_worker.training.catalogue import TooFewPhotosError
 from enhancer_worker.training.data import Pair, RunClock
 
 F32, BF16 = torch.float32, torch.bfloat16
@@ -37,9 +36,8 @@ TINY = BackdropGeneratorConfig(
     [
         ({"objective": "lsgan"}, "--objective is one of r3gan, dcgan, wgan_gp"),
         ({"net": "m"}, "--net is one of s, scenery, dcgan"),
-        ({"net": "scenery", "style": "cove"}, "panels know their own"),
         ({"net": "dcgan", "scenery": Path("a")}, "--scenery is a part of --net s"),
-        ({"style": "beach"}, "--style is one of studio_white"),
+        ({"palettes": "#fff #000 #123456"}, "--palettes is three colours"),
         ({"first_part": 1.5}, "first-part is a fraction"),
     ],
 )
@@ -126,32 +124,6 @@ def test_fit__trains_the_generator_of_the_textbooks(prepared: Path, tmp_path: Pa
 
 @pytest.mark.usefixtures("tiny")
 @pytest.mark.filterwarnings(*QUIET)
-def test_fit__teaches_a_shop_its_own_style(tmp_path: Path) -> None:
-    photos = tmp_path / "brand_photos"
-    photos.mkdir()
-    rng = np.random.default_rng(0)
-    for number in range(16):
-        picture = np.full((40, 60, 3), rng.integers(100, 200, 3), np.uint8)
-        picture[:25, :30] = rng.integers(100, 200, 3)
-        picture[25:] //= 2
-        Image.fromarray(picture).save(photos / f"photo{number}.png")
-    training, held_out = read_any(photos, "brand")
-    assert len(training) + len(held_out) == 16
-    assert {sample.conditions.style for sample in training} == {"brand"}
-    assert training[0].conditions.horizon == pytest.approx(0.375, abs=0.1)
-    start = tmp_path / "start.safetensors"
-    save_file(BackdropGenerator(TINY).state_dict(), start)
-    options = {"init_from": start, "style": "brand", "max_steps": 1, "validate_steps": 1}
-    module = fit_backdrop.fit(run_args(photos, tmp_path / "taught", **options))
-    taught, first = (
-        cast(BackdropGenerator, net).behind.to_colours.weight
-        for net in (module.net, read_generator(start))
-    )
-    assert not torch.equal(taught, first)
-
-
-@pytest.mark.usefixtures("tiny")
-@pytest.mark.filterwarnings(*QUIET)
 def test_fit__trains_scenery_apart_and_begins_with_it(prepared: Path, tmp_path: Path) -> None:
     args = run_args(prepared, tmp_path / "scenery", net="scenery", bf16_part=1.0)
     module = fit_backdrop.fit(args)
@@ -171,7 +143,8 @@ def test_module__paints_whole_pictures_as_the_net_does(prepared: Path, tmp_path:
     torch.nn.init.normal_(net.to_pixels.weight, std=0.05)
     args = run_args(prepared, tmp_path)
     module = BackdropModule(net, Discriminator((8, 8)), args, RunClock(0, 1))
-    planes, truth = BackdropBatches(read_any(prepared, "")[0], 2)(np.random.default_rng(0), 0)
+    planes, truth = BackdropBatches(read_samples(prepared)[0], 2)(np.random.default_rng(0), 0)
+    truth[:, SCENERY_CHANNELS] = net.scenery(planes[:, len(MAPS)].flatten(1)[:, :NUMBERS]).detach()
     module.progress = 0.5
     assert module._paint(planes, truth).made.shape == (2, 3, 128, 128)
     module.progress = 1.0
@@ -211,20 +184,3 @@ def scenery_file(folder: Path) -> Path:
     path = folder / "scenery.safetensors"
     save_file(Scenery(SMALL).state_dict(), path)
     return path
-
-
-def read_generator(path: Path) -> BackdropGenerator:
-    net = BackdropGenerator(TINY)
-    net.load_state_dict(load_file(path))
-    return net
-
-
-def test_read_any__asks_what_style_photographs_are(tmp_path: Path) -> None:
-    with pytest.raises(TrainingArgsError, match="say which --style they are"):
-        read_any(tmp_path, "")
-
-
-def test_read_any__needs_enough_photographs(tmp_path: Path) -> None:
-    Image.new("RGB", (8, 8)).save(tmp_path / "only.png")
-    with pytest.raises(TooFewPhotosError, match="a style needs 12, better 50 to 200"):
-        read_any(tmp_path, "brand")

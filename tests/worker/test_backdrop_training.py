@@ -17,7 +17,6 @@ from enhancer_worker.nets.backdrop_generator import (
 from enhancer_worker.nets.backdrop_input import NUMBERS, PLANES, network_input
 from enhancer_worker.nets.backdrop_maps import MAPS, SIDE
 from enhancer_worker.nets.backdrop_scenery import PANEL
-from enhancer_worker.training.backdrops.brand import principal_latents
 from enhancer_worker.training.backdrops.dcgan import DCGANGenerator
 from enhancer_worker.training.backdrops.discriminators import LAYOUT_MAPS, Discriminator
 from enhancer_worker.training.backdrops.materials import random_conditions, random_materials
@@ -157,17 +156,6 @@ def test_out_of_focus__keeps_light_and_makes_discs() -> None:
     disc = blurred > blurred.min() * 1.2
     assert disc.sum() == pytest.approx(np.pi * 5.5**2, rel=0.15)
     assert blurred[20, 20] == pytest.approx(blurred[20, 24], rel=0.02)
-
-
-def test_principal_latents__are_about_standard_normal_and_tell_layouts_apart() -> None:
-    rng = np.random.default_rng(0)
-    basis = rng.standard_normal((3, 30))
-    hidden = rng.standard_normal((80, 3)) * (5, 3, 1)
-    found = principal_latents(list((hidden @ basis).astype(np.float32)), rng)
-    assert found.shape == (80, 64)
-    assert found.std(axis=0) == pytest.approx(np.ones(64), abs=0.3)
-    strongest = np.abs(np.corrcoef(found[:, 0], hidden[:, 0])[0, 1])
-    assert strongest > 0.9
 
 
 def test_generator__is_a_function_of_its_input_and_starts_at_the_palette() -> None:

@@ -1,7 +1,6 @@
 """Backdrops by the network: sizes, horizons, palettes, grain, and what they say of themselves."""
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,20 +114,28 @@ def test_gan__paints_for_the_planner_too(engine: Engine) -> None:
     assert list(make(hollow, STEP, 300, 300).weights) == ["backdrop_s", "upscale_x4_s"]
 
 
-def test_gan__refuses_the_shops_own_style_until_it_was_taught(
-    engine: Engine, weights_dir: Path, tmp_path: Path
+def test_gan__paints_the_shops_own_style_with_the_network_that_was_taught_it(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     brand = Backdrop(style="brand")
     with pytest.raises(RecipeError, match="was not taught the style 'brand'"):
         make(engine, brand, 100, 100)
-    taught = tmp_path / "taught"
-    shutil.copytree(weights_dir, taught)
-    listed = json.loads((taught / "weights.json").read_text())
-    listed["weights"]["backdrop_s"]["config"] = {"style": "brand"}
-    (taught / "weights.json").write_text(json.dumps(listed))
-    own = Engine(replace(engine.config, weights_dir=taught), OWN_ZOO)
-    pixels = make(own, brand, 100, 100).pixels
-    assert not np.array_equal(pixels, make(own, STEP, 100, 100).pixels)
+    nets = {
+        "backdrop_s": ENTRY,
+        "backdrop_brand": replace(ENTRY, name="backdrop_brand", flavour="brand"),
+    }
+    monkeypatch.setattr(zoo, "ZOO", nets)
+    folder = write_weights(tmp_path / "taught", nets, nets)
+    listed = json.loads((folder / "weights.json").read_text())
+    palettes = "#c01020 #102030 #304050, 20c010 102030 304050"
+    listed["weights"]["backdrop_brand"]["config"] = {"palettes": palettes}
+    (folder / "weights.json").write_text(json.dumps(listed))
+    own = Engine(replace(engine.config, weights_dir=folder), nets)
+    found = [make(own, replace(brand, seed=seed), 100, 100) for seed in range(8)]
+    assert {one.details["network"] for one in found} == {"backdrop_brand"}
+    surfaces = {tuple(one.details["palette"][0]) for one in found}
+    assert surfaces == {(192, 16, 32), (32, 192, 16)}
+    assert make(own, STEP, 100, 100).details["network"] == "backdrop_s"
 
 
 def test_gan__puts_the_horizon_where_it_was_asked_for(engine: Engine) -> None:
@@ -169,12 +176,16 @@ def test_choose_window__lies_within_the_frame(horizon: float, size: tuple[int, i
 
 
 def test_complete_palette__keeps_what_was_given() -> None:
-    given = complete_palette("wood_table", ("#102030", "#405060", "#708090", "#ffffff"), 0)
+    given = complete_palette(
+        "wood_table", PALETTES["wood_table"], ("#102030", "#405060", "#708090", "#ffffff"), 0
+    )
     assert given == ((16, 32, 48), (64, 80, 96), (112, 128, 144))
-    one = complete_palette("cove", ("#646464",), 0)
+    one = complete_palette("cove", PALETTES["cove"], ("#646464",), 0)
     assert one == ((100, 100, 100), (100, 100, 100), (80, 80, 80))
-    assert complete_palette("cove", (), 1) == complete_palette("cove", (), 1)
-    assert len({complete_palette("cove", (), seed) for seed in range(30)}) == 5
+    assert complete_palette("cove", PALETTES["cove"], (), 1) == complete_palette(
+        "cove", PALETTES["cove"], (), 1
+    )
+    assert len({complete_palette("cove", PALETTES["cove"], (), seed) for seed in range(30)}) == 5
 
 
 def test_add_grain__touches_the_surface_and_leaves_studios_smooth() -> None:

@@ -218,7 +218,7 @@ def test_label_photographs__keeps_what_is_clear(tmp_path: Path) -> None:
     assert all(photo.max() < 64 for photo in backgrounds)
 
 
-def test_read_scenery__holds_places_and_textures_out_as_a_whole(tmp_path: Path) -> None:
+def test_read_scenery__holds_places_out_as_a_whole_and_judges_on_no_texture(tmp_path: Path) -> None:
     names = {
         "photos": ["a/thing_0", "a/other_0", "a/third_0"],
         "backdrops": ["city-0", "city-1", "hall-0", "hall-1"],
@@ -235,7 +235,7 @@ def test_read_scenery__holds_places_and_textures_out_as_a_whole(tmp_path: Path) 
         for scenery in (training, judging)
         for tiles in (scenery.backdrops, scenery.textures)
     ]
-    assert reds == [[2, 3], [1], [0, 1], [0]]
+    assert reds == [[2, 3], [0, 1], [0, 1], []]
 
 
 def test_is_clear__refuses_what_is_undecided_or_surrounds_the_picture() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -10,10 +12,10 @@ from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.nets.backdrop_conditions import SEAMLESS, BackdropConditions
 from enhancer_worker.nets.backdrop_input import network_input
-from enhancer_worker.nets.manifest import read_manifest
+from enhancer_worker.nets.manifest import read_record
 from enhancer_worker.pipeline.backdrops.comb import without_comb
 from enhancer_worker.pipeline.backdrops.grain import add_grain
-from enhancer_worker.pipeline.backdrops.palettes import complete_palette
+from enhancer_worker.pipeline.backdrops.palettes import PALETTES, complete_palette
 from enhancer_worker.pipeline.backdrops.protocol import BackdropImage
 from enhancer_worker.pipeline.backdrops.window import Window, choose_window
 from enhancer_worker.pipeline.steps.outcome import Tools
@@ -31,10 +33,9 @@ def generated(step: Backdrop, width: int, height: int, tools: Tools) -> Backdrop
     Raises:
         RecipeError: this worker has no such network, or its network was not taught the style.
     """
-    _check_taught(step.style, tools.engine)
+    net = _net_of(step.style, tools.engine)
     window = choose_window(1 - step.horizon, width, height)
-    conditions = conditions_of(step, window.horizon)
-    net = tools.engine.net("backdrop", 1)
+    conditions = conditions_of(step, window.horizon, _palettes(net, tools.engine))
     made = np.clip(without_comb(net.session(network_input(conditions))[0]), 0, 1)
     small = np.rint(made.transpose(1, 2, 0) * 255).astype(np.uint8)
     tools.deadline.check()
@@ -51,29 +52,40 @@ def generated(step: Backdrop, width: int, height: int, tools: Tools) -> Backdrop
     )
 
 
-def _check_taught(style: str, engine: Engine) -> None:
-    """Refuse the shop's own style where the weights are those that ship."""
+def _net_of(style: str, engine: Engine) -> LoadedNet:
+    """The network that paints a style: the shop's own has one of its own."""
     if style != BRAND:
-        return
-    known = read_manifest(engine.config.weights_dir).values()
-    if not any(r.name.startswith("backdrop") and r.config.get("style") == BRAND for r in known):
+        return engine.net("backdrop", 1)
+    net = engine.net("backdrop", 1, BRAND)
+    if net.flavour != BRAND:
         raise RecipeError(
-            "The backdrop network was not taught the style 'brand': train it on photographs of the "
-            "shop, export it, and let ENHANCER_WEIGHTS_DIR name the folder."
+            "This worker was not taught the style 'brand': train it on photographs of the shop, "
+            "export backdrop_brand, and let ENHANCER_WEIGHTS_DIR name the folder."
         )
+    return net
 
 
-def conditions_of(step: Backdrop, horizon: float) -> BackdropConditions:
+def _palettes(net: LoadedNet, engine: Engine) -> Sequence[str]:
+    """Palettes that a network was trained to have, where its training says so."""
+    told = read_record(net.name, engine.config.weights_dir).config.get("palettes", "")
+    return [palette.strip() for palette in told.split(",") if palette.strip()]
+
+
+def conditions_of(
+    step: Backdrop, horizon: float, palettes: Sequence[str] = ()
+) -> BackdropConditions:
     """What the network is told.
 
     Args:
         step: what the recipe says; it counts degrees from behind the product.
         horizon: share of the network's frame from its bottom.
+        palettes: those of the style; empty: those that are known.
     """
     azimuth = (180 - step.light_direction + 180) % 360 - 180
+    known = palettes or PALETTES[step.style]
     return BackdropConditions(
         style=step.style,
-        palette=complete_palette(step.style, step.palette, step.seed),
+        palette=complete_palette(step.style, known, step.palette, step.seed),
         azimuth=float(np.clip(azimuth, -_STRONGEST_BACKLIGHT, _STRONGEST_BACKLIGHT)),
         elevation=step.light_elevation,
         light_size=step.light_size,

@@ -60,22 +60,22 @@ PALETTES: Mapping[str, Sequence[str]] = {
         "a9998b 93a0a0 c4b5a8",
         "8a6243 9aa17f a87f5c",
     ),
-    BRAND: ("c9c5bf bdb8b1 b5afa7",),
+    BRAND: ("c9c5bf bdb8b1 b5afa7",),  # where its training measured none
 }
 """Surface, what is behind it, accent, as such pictures measure; of a shop's own style, neutral."""
 _DARKER = 0.8
 
 
-def complete_palette(style: str, given: Sequence[str], seed: int) -> Palette:
+def complete_palette(style: str, known: Sequence[str], given: Sequence[str], seed: int) -> Palette:
     """Three colours.
 
     Args:
         style: a key of ``PALETTES``.
+        known: palettes of the style, as there.
         given: none to five colours ``#rrggbb``: surface, behind it, accent; more are left out. One
             alone colours a seamless backdrop as a whole.
-        seed: chooses among the palettes of the style.
+        seed: chooses among the known ones.
     """
-    known = PALETTES[style]
     chosen = int(np.random.default_rng((seed, _STREAM)).integers(len(known)))
     surface, behind, accent = (rgb(text) for text in known[chosen].split())
     own = [rgb(text) for text in given]

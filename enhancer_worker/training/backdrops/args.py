@@ -1,13 +1,15 @@
 """Knobs of a run that trains a backdrop generator."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from enhancer_worker.nets.backdrop_conditions import STYLES
 from enhancer_worker.training.args import TrainingArgs
 from enhancer_worker.training.backdrops.objectives import OBJECTIVES
 
 NETS = ("s", "scenery", "dcgan")
+_COLOUR = "#?[0-9a-f]{6}"
+_PALETTE = rf"\s*{_COLOUR}( {_COLOUR}){{2}}\s*"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,9 +18,9 @@ class BackdropArgs(TrainingArgs):
 
     data: Path
     """Folder that `prepare-backdrops` has written; or one with a shop's own photographs."""
-    style: str = ""
-    """What photographs without conditions are taken for, such as brand; backdrops of it will look
-    like them. Prepared pictures know their own."""
+    palettes: str = ""
+    """Colours of the style brand where a recipe names none: surface, what is behind it, accent, as
+    `#rrggbb #rrggbb #rrggbb, ...`; empty: those of the photographs."""
     objective: str = "r3gan"
     """What both nets minimise: r3gan, dcgan or wgan_gp."""
     net: str = "s"
@@ -62,14 +64,13 @@ class BackdropArgs(TrainingArgs):
                 f"--objective is one of {', '.join(OBJECTIVES)}",
             ),
             (self.net not in NETS, f"--net is one of {', '.join(NETS)}"),
-            (self.style not in ("", *STYLES), f"--style is one of {', '.join(STYLES)}"),
             (
                 self.scenery is not None and self.net != "s",
                 "--scenery is a part of --net s",
             ),
             (
-                bool(self.style) and self.net == "scenery",
-                "--style is of photographs; panels know their own",
+                not re.fullmatch(rf"({_PALETTE}(,{_PALETTE})*)?", self.palettes),
+                "--palettes is three colours and more such: #rrggbb #rrggbb #rrggbb, ...",
             ),
             (not 0 <= self.first_part <= 1, "first-part is a fraction of the run"),
             (self.devices != 1, "a backdrop generator trains on one device"),

@@ -1,9 +1,10 @@
-"""Trains the backdrop generator on prepared pictures, or on a shop's own photographs."""
+"""Trains the backdrop generator on prepared pictures, or on those made of a shop's photographs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,9 +13,11 @@ from torch import nn
 
 from enhancer_worker.nets.backdrop_generator import BackdropGenerator, BackdropGeneratorConfig
 from enhancer_worker.nets.backdrop_scenery import Scenery, SceneryConfig
+from enhancer_worker.nets.manifest import verified_weights
 from enhancer_worker.training.args import TrainingArgsError
+from enhancer_worker.training.backdrops.adopting import adopt
 from enhancer_worker.training.backdrops.args import BackdropArgs
-from enhancer_worker.training.backdrops.brand import is_prepared, read_any
+from enhancer_worker.training.backdrops.brand import is_prepared, prepare_brand, usual_palettes
 from enhancer_worker.training.backdrops.dcgan import DCGANGenerator
 from enhancer_worker.training.backdrops.discriminators import Discriminator
 from enhancer_worker.training.backdrops.module import BackdropModule, without_scenery
@@ -28,54 +31,96 @@ from enhancer_worker.training.backdrops.scenery import PanelBatches, SceneryModu
 from enhancer_worker.training.data import RunClock
 from enhancer_worker.training.loop import HeldOut, TrainingModule
 from enhancer_worker.training.runs import run, warm_start
+from shopimg.contract.steps.scene import BRAND
 
+BRAND_NAME = "backdrop_brand"
+PREPARED = "prepared"
+"""Folder within that of a run: training pictures made of photographs."""
+SCENERY_PART = 0.5
+"""Of the hours in which a style is taught."""
+SCENERY_OPTIONS: dict[str, Any] = {"batch": 16, "learning_rate": 5e-4, "penalty": 0.5}
+"""For panels: they are small, and few photographs are soon known by heart."""
 NAMES = {"s": "backdrop_s", "dcgan": "dcgan", "scenery": "scenery"}
 """Weight name of each `--net`."""
 MOST_HELD_OUT = 48
 
 
 def fit(args: BackdropArgs) -> TrainingModule:
-    """Run one training and write `backdrop_s`, `scenery` or `dcgan`, `.safetensors`."""
+    """Run one training and write `backdrop_s`, `backdrop_brand`, `scenery` or `dcgan`, a file each.
+
+    Raises:
+        NoTrainingImagesError: there is nothing to train on.
+        TooFewPhotosError: there are photographs, but fewer than twelve.
+        TrainingArgsError: what is asked for contradicts what the folder holds.
+    """
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     # Gradients of smooth pictures are so small that their products would be computed by microcode.
     torch.set_flush_denormal(True)
     try:
-        return _fit_scenery(args) if args.net == "scenery" else _fit_pictures(args)
+        if args.net == "scenery":
+            return fit_scenery(args, warm_start(Scenery(SceneryConfig()), args))
+        if is_prepared(args.data):
+            return fit_pictures(args, _begun(args), NAMES[args.net])
+        return _fit_brand(args)
     finally:
         torch.set_flush_denormal(False)
 
 
-def _fit_pictures(args: BackdropArgs) -> TrainingModule:
-    training, held_out = read_any(args.data, args.style)
+def fit_pictures(args: BackdropArgs, net: nn.Module, name: str) -> TrainingModule:
+    """Train a generator on prepared pictures and write it by a name."""
+    training, held_out = read_samples(args.data)
 
     def build(clock: RunClock) -> BackdropModule:
-        net = warm_start(build_net(args), args)
-        if args.scenery is not None:
-            cast(BackdropGenerator, net).behind.load_state_dict(load_file(args.scenery))
-        return BackdropModule(net, Discriminator(), args, clock, scenery_is_known=is_known)
+        return BackdropModule(net, Discriminator(), args, clock)
 
-    is_known = is_prepared(args.data)
-    if args.net == "s" and is_known and not (args.scenery or args.init_from):
-        raise TrainingArgsError(
-            "prepared pictures do not teach what is behind tables: name --scenery, the file that "
-            "a run with --net scenery has written, or --init-from a generator that has it"
-        )
-    batches = BackdropBatches(training, args.batch)
-    return run(NAMES[args.net], build, batches, held_out_pairs(held_out), args)
+    return run(name, build, BackdropBatches(training, args.batch), held_out_pairs(held_out), args)
 
 
-def _fit_scenery(args: BackdropArgs) -> TrainingModule:
+def fit_scenery(args: BackdropArgs, net: Scenery) -> TrainingModule:
+    """Train what is behind tables on prepared panels and write it."""
     training, held_out = read_samples(args.data / PANELS)
 
     def build(clock: RunClock) -> SceneryModule:
-        return SceneryModule(warm_start(Scenery(SceneryConfig()), args), args, clock)
+        return SceneryModule(net, args, clock)
 
     judged = [
         HeldOut(sample.source, *PanelBatches([sample], 1)(np.random.default_rng(number), 0))
         for number, sample in enumerate(evenly(held_out))
     ]
-    return run(NAMES[args.net], build, PanelBatches(training, args.batch), judged, args)
+    return run(NAMES["scenery"], build, PanelBatches(training, args.batch), judged, args)
+
+
+def _begun(args: BackdropArgs) -> nn.Module:
+    if args.net == "s" and not (args.scenery or args.init_from):
+        raise TrainingArgsError(
+            "prepared pictures do not teach what is behind tables: name --scenery, the file that "
+            "a run with --net scenery has written, or --init-from a generator that has it"
+        )
+    net = warm_start(build_net(args), args)
+    if args.scenery is not None:
+        cast(BackdropGenerator, net).behind.load_state_dict(load_file(args.scenery))
+    return net
+
+
+def _fit_brand(args: BackdropArgs) -> TrainingModule:
+    """Teach a generator the style of a flat folder of photographs: scenery, then the rest."""
+    if args.net != "s" or args.scenery is not None:
+        raise TrainingArgsError("photographs teach --net s, and its scenery with it")
+    prepared = args.out / PREPARED
+    material = prepare_brand(args.data, prepared, args.seed)
+    start = args.init_from or verified_weights(NAMES["s"])
+    both = replace(args, data=prepared, init_from=start)
+    net = cast(BackdropGenerator, warm_start(build_net(both), both))
+    adopt(net, BRAND, material)
+    first = replace(
+        both, out=args.out / NAMES["scenery"], hours=args.hours * SCENERY_PART, **SCENERY_OPTIONS
+    )
+    fit_scenery(first, net.behind)
+    net.behind.load_state_dict(load_file(first.out / f"{NAMES['scenery']}.safetensors"))
+    palettes = args.palettes or usual_palettes(read_samples(prepared)[0])
+    rest = replace(both, hours=args.hours * (1 - SCENERY_PART), palettes=palettes)
+    return fit_pictures(rest, net, BRAND_NAME)
 
 
 def build_net(args: BackdropArgs) -> nn.Module:

@@ -72,8 +72,6 @@ class BackdropModule(TrainingModule):
         judge: the discriminator.
         args: the run's arguments.
         clock: tells how much of the run has passed.
-        scenery_is_known: paint before the scenery of the training pictures, not before the net's
-            own: then all of a picture with a photograph behind its table is known.
         score: judges what the averaged net has made of held-out pictures.
     """
 
@@ -83,12 +81,9 @@ class BackdropModule(TrainingModule):
         judge: nn.Module,
         args: BackdropArgs,
         clock: RunClock,
-        *,
-        scenery_is_known: bool = False,
         score: Score = known_score,
     ) -> None:
         super().__init__(net, score, args, clock)
-        self.scenery_is_known = scenery_is_known
         self.automatic_optimization = False
         self.judge = judge
         self.choice = args
@@ -159,6 +154,9 @@ class BackdropModule(TrainingModule):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Paint one quarter of each picture, the same of all, at a quarter of the cost; or all.
 
+        It is painted before the scenery of the training pictures, not before the net's own: then
+        all of a picture with a photograph behind its table is known.
+
         Returns:
             What was made, the layout maps and the truth there.
         """
@@ -172,8 +170,8 @@ class BackdropModule(TrainingModule):
             for n in (1, cells)
         )
         with self._mixed():
-            scenery = truth[:, SCENERY_CHANNELS] if self.scenery_is_known else net.scenery(numbers)
-            made = net.paint(maps[fine], numbers, net.constant[coarse], scenery[fine])
+            scenery = truth[:, SCENERY_CHANNELS][fine]
+            made = net.paint(maps[fine], numbers, net.constant[coarse], scenery)
         return made.float(), maps[:, list(LAYOUT_MAPS)][fine], truth[fine]
 
     def _adversarial(self, real: Tensor, made: Tensor, codes: Tensor) -> dict[str, Tensor]:

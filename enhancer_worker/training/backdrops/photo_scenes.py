@@ -84,12 +84,15 @@ def mixed(name: str, view: Photograph, rng: np.random.Generator) -> Scene:
     materials = random_materials(view.style, rng)
     light = thrown_out_of_focus(view, round(SIDE * (1 - conditions.horizon)), rng)
     conditions = replace(conditions, azimuth=measure_azimuth(encoded(light)))
-    behind = np.zeros((SIDE, SIDE, 3), np.float32)
-    behind[: len(light)] = light + _spots(conditions, light, view.style)
-    behind[len(light) :] = behind[len(light) - 1]
-    picture = shade(conditions, materials, behind)
+    shown = light + _spots(conditions, light, view.style)
+    picture = shade(conditions, materials, behind=filled(shown))
     scene = finished(name, picture, conditions, MIXED, is_held_out=view.is_held_out)
     return replace(scene, behind=panel_of(materials.exposure * light))
+
+
+def filled(light: Floats) -> Floats:
+    """What is above a horizon, (rows, SIDE, 3), with its last row repeated below it."""
+    return np.pad(light, ((0, SIDE - len(light)), (0, 0), (0, 0)), mode="edge")
 
 
 def panel(name: str, view: Photograph, rng: np.random.Generator) -> Scene:

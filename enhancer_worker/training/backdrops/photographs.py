@@ -134,6 +134,13 @@ def read_square(path: Path, side: int = SIDE) -> Floats:
         return (np.asarray(square) / 255).astype(np.float32)
 
 
+def resized(picture: Floats, wide: int, tall: int) -> Floats:
+    """Resample (H, W, 3), float32, to (tall, wide, 3)."""
+    size, how = (wide, tall), Image.Resampling.LANCZOS
+    planes = [Image.fromarray(plane).resize(size, how) for plane in np.moveaxis(picture, -1, 0)]
+    return np.stack([np.asarray(plane) for plane in planes], axis=-1)
+
+
 def out_of_focus(picture: Floats, radius: float) -> Floats:
     """Blur light with a disc, as a wide open lens does; bright spots become discs.
 

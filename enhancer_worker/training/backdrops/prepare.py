@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
 import numpy as np
-from PIL import Image
 
 from enhancer_worker.training.backdrops.photo_scenes import SURFACES, mixed, panel, surfaced
 from enhancer_worker.training.backdrops.photographs import Photograph, find_chosen, find_views
 from enhancer_worker.training.backdrops.samples import PANELS
 from enhancer_worker.training.backdrops.scenes import Scene, drawn
 from enhancer_worker.training.backdrops.shading import BOKEH
+from enhancer_worker.training.backdrops.writing import counted, write_scenes
 
 DRAWN_STYLES = (
     "studio_white",
@@ -58,26 +55,6 @@ def photo_scenes(
         yield make(f"{make.__name__}-{number:05d}", photos[number % len(photos)], rng)
 
 
-def write_scenes(scenes: Iterable[Scene], out: Path) -> Counter[str]:
-    """Write `NAME.png` and `NAME.json` of each, and `NAME-behind.png` where there is a panel.
-
-    Without loss: the traces of JPEG, invisible as they are, would tell them from what a network
-    has made (arXiv 2104.11222).
-
-    Returns:
-        How many there are of each source.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    made: Counter[str] = Counter()
-    for scene in scenes:
-        for suffix, pixels in (("", scene.picture), ("-behind", scene.behind)):
-            if pixels is not None:
-                Image.fromarray(pixels).save(out / f"{scene.name}{suffix}.png", compress_level=1)
-        (out / f"{scene.name}.json").write_text(json.dumps(scene.to_plain()))
-        made[scene.source] += 1
-    return made
-
-
 @click.command()
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
@@ -106,7 +83,7 @@ def prepare_backdrops(
     DATA holds `backdrops/` and, where there are, `photos/`, `textures/` and `panoramas/`; without
     it only drawn scenes are made.
     """
-    made = write_scenes(_counted(drawn_scenes(drawn_count, seed), drawn_count, "Drawing"), out)
+    made = write_scenes(counted(drawn_scenes(drawn_count, seed), drawn_count, "Drawing"), out)
     if data is not None:
         views = []
         if mixed_count or panel_count:
@@ -119,7 +96,7 @@ def prepare_backdrops(
         )
         for stream, (make, photos, count, folder) in enumerate(kinds):
             named = photo_scenes(make, photos, count, (seed, stream))
-            made += write_scenes(_counted(named, count, make.__name__.capitalize()), folder)
+            made += write_scenes(counted(named, count, make.__name__.capitalize()), folder)
     if path_traced:
         from enhancer_worker.training.backdrops.path_traced import (  # noqa: PLC0415 - render extra
             path_traced_scenes,
@@ -127,8 +104,3 @@ def prepare_backdrops(
 
         made += write_scenes(path_traced_scenes(data, path_traced, minutes * 60, seed), out)
     click.echo("  ".join(f"{source} {count}" for source, count in sorted(made.items())))
-
-
-def _counted(scenes: Iterator[Scene], count: int, label: str) -> Iterator[Scene]:
-    with click.progressbar(scenes, length=count, label=label, file=sys.stderr) as bar:
-        yield from bar

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from enhancer_worker.nets.backdrop_conditions import (
     CODES,
-    LATENT,
     LIGHT_CODES,
     BackdropConditions,
     codes,
@@ -35,14 +34,10 @@ from enhancer_worker.training.data import (
 
 Floats = NDArray[np.float32]
 
-PHOTOGRAPH = "photograph"
-"""A shop's own: what makes a picture, beside those of `scenes`."""
-SOURCE_WEIGHTS = {DRAWN: 1.0, MIXED: 3.0, SURFACED: 1.0, PATH_TRACED: 2.0, PHOTOGRAPH: 1.0}
+SOURCE_WEIGHTS = {DRAWN: 1.0, MIXED: 3.0, SURFACED: 1.0, PATH_TRACED: 2.0}
 """How often a picture is drawn, by what made it."""
 PANELS = "panels"
 """Folder of what is behind tables alone, within that of the pictures."""
-REDRAWN_SHARE = 0.3
-"""Photographs described by latent numbers that are replaced by random ones."""
 LIGHT_ACROSS = LIGHT_CODES.start
 """Which code tells the light from left and right."""
 
@@ -58,20 +53,11 @@ class Sample:
     source: str
     """What made it: a key of `SOURCE_WEIGHTS`, or a panel."""
     is_paired: bool
-    """Whether conditions and seed tell the picture pixel by pixel."""
-    latent: Floats | None = None
-    """Latent numbers that describe the picture; None where those of the seed are as good."""
+    """Whether conditions and seed tell the picture pixel by pixel, before what is behind."""
     behind: Tile | None = None
     """What is behind the table, (*PANEL, 3), uint8; None where that is a wall."""
     planes: NDArray[np.uint8] | None = None
     """Maps, (len(MAPS), SIDE, SIDE), in 255ths."""
-
-    def numbers(self, *, is_redrawn: bool, rng: np.random.Generator) -> Floats:
-        """Codes and latent numbers."""
-        own = latent(self.conditions.seed) if self.latent is None else self.latent
-        if is_redrawn:
-            own = np.clip(rng.standard_normal(LATENT), -3, 3).astype(np.float32)
-        return np.concatenate([codes(self.conditions), own])
 
     def scenery(self) -> Floats:
         """How what is behind the table differs from one colour, (3, SIDE, SIDE), sRGB."""
@@ -140,12 +126,12 @@ class BackdropBatches:
         """Input and truth of one picture, mirrored half of the time where that can be known."""
         planes: Floats = (sample.maps() / 255).astype(np.float32)
         picture: Floats = (sample.picture.transpose(2, 0, 1) / 255).astype(np.float32)
-        is_redrawn = sample.latent is not None and bool(rng.random() < REDRAWN_SHARE)
-        numbers = sample.numbers(is_redrawn=is_redrawn, rng=rng)
-        is_known = sample.is_paired and not is_redrawn
-        known: Floats = np.full((1, SIDE, SIDE), float(is_known), np.float32)
+        numbers = np.concatenate([codes(sample.conditions), latent(sample.conditions.seed)])
+        known: Floats = np.full((1, SIDE, SIDE), float(sample.is_paired), np.float32)
+        if not sample.is_paired and sample.behind is not None:
+            known = 1 - planes[:1]
         scenery = sample.scenery()
-        if (is_redrawn or sample.latent is None) and rng.random() < 0.5:
+        if rng.random() < 0.5:
             planes, picture, scenery = (a[..., ::-1] for a in (planes, picture, scenery))
             numbers[LIGHT_ACROSS] *= -1
         return pack(planes, numbers), np.concatenate([picture, known, scenery])

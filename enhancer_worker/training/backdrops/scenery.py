@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from enhancer_worker.nets.backdrop_conditions import CODES
+from enhancer_worker.nets.backdrop_conditions import CODES, LATENT, codes
 from enhancer_worker.nets.backdrop_scenery import PANEL
 from enhancer_worker.training.backdrops.args import BackdropArgs
 from enhancer_worker.training.backdrops.augmenting import COLOURS
@@ -42,7 +42,8 @@ class PanelBatches:
         numbers, pictures = [], []
         for index in rng.integers(len(self._samples), size=self._batch):
             sample = self._samples[int(index)]
-            told, picture = sample.numbers(is_redrawn=True, rng=rng), sample.picture
+            drawn = np.clip(rng.standard_normal(LATENT), -3, 3).astype(np.float32)
+            told, picture = np.concatenate([codes(sample.conditions), drawn]), sample.picture
             if rng.random() < 0.5:
                 told[LIGHT_ACROSS] *= -1
                 picture = picture[:, ::-1]
