@@ -17,7 +17,7 @@ class Purpose:
     scale: int
     """Output pixels per input pixel along one axis."""
     flavour: str
-    """``faithful`` or ``photo``."""
+    """``faithful``, ``photo``, or ``brand`` of backdrops."""
 
     def __str__(self) -> str:
         """Words for messages."""

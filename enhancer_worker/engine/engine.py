@@ -112,7 +112,7 @@ class Engine:
         Args:
             kind: ``upscale`` or ``restore``.
             scale: output pixels per input pixel along one axis.
-            flavour: ``faithful``, or ``photo``, which ``faithful`` replaces where no photo
+            flavour: ``faithful``, or another one, which ``faithful`` replaces where no such
                 network ships; the result's own ``flavour`` says which it is.
 
         Raises:

@@ -192,7 +192,8 @@ ZOO: dict[str, ZooEntry] = {
             build=_restorer,
             net={"net": "unet_restorer", "channels": [48, 80], "blocks": [2, 8]},
         ),
-        *(_backdrop(*named) for named in (("backdrop_s", "faithful"), ("backdrop_brand", BRAND))),
+        _backdrop("backdrop_s", "faithful"),
+        _backdrop("backdrop_s_brand", BRAND),
         ZooEntry("estimate_s", "estimate", 1, halo=0, multiple_of=8, build=_estimator),
         ZooEntry("blur_s", "blur", 1, halo=0, multiple_of=8, build=_blur),
         ZooEntry(

@@ -92,13 +92,7 @@ def read_photo(path: Path, fitness: Fitness) -> Tile:
     Raises:
         UnfitPhotoError: it cannot be read, is too small, too compressed or has no fine detail.
     """
-    try:
-        with Image.open(path) as image:
-            quality = jpeg_quality(image)
-            upright = ImageOps.exif_transpose(image)
-            flat = _on_white(upright)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as err:
-        raise UnfitPhotoError(f"cannot be read: {err}") from err
+    flat, quality = read_upright(path)
     shrinkage = max(flat.size) / fitness.longest_side
     if quality is not None and quality < LOWEST_JPEG_QUALITY and shrinkage < 2:
         raise UnfitPhotoError(f"low quality: JPEG {quality}, not {LOWEST_JPEG_QUALITY}")
@@ -110,6 +104,22 @@ def read_photo(path: Path, fitness: Fitness) -> Tile:
     if sharpness(flat) < LEAST_SHARPNESS:
         raise UnfitPhotoError(f"no fine detail: blurred or enlarged ({sharpness(flat):.3f})")
     return photo
+
+
+def read_upright(path: Path) -> tuple[Image.Image, int | None]:
+    """Decode a photograph upright, on white where it is transparent.
+
+    Returns:
+        In mode RGB; its JPEG quality, None of other formats.
+
+    Raises:
+        UnfitPhotoError: it cannot be read.
+    """
+    try:
+        with Image.open(path) as image:
+            return _on_white(ImageOps.exif_transpose(image)), jpeg_quality(image)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as err:
+        raise UnfitPhotoError(f"cannot be read: {err}") from err
 
 
 def jpeg_quality(image: Image.Image) -> int | None:

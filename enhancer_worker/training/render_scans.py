@@ -68,6 +68,7 @@ def render_all(args: RenderArgs) -> int:
 
     Raises:
         WorkerError: mitsuba is not installed, or there are no scans.
+        NoTrainingImagesError: there are no photographs to hold out.
     """
     mi = _import_mitsuba()
     props = props_of(args.data, held_out=args.held_out)
@@ -157,6 +158,7 @@ def props_of(data: Path, *, held_out: bool) -> Props:
 
     Raises:
         WorkerError: the folder lacks something.
+        NoTrainingImagesError: it has no photographs to hold out.
     """
     scans = [
         path
@@ -171,8 +173,7 @@ def props_of(data: Path, *, held_out: bool) -> Props:
     ]
     floors = _held_out_floors(data) if held_out else sorted((data / "textures").glob("*.jpg"))
     if not (scans and panoramas and floors):
-        wanted = "photos" if held_out else "textures"
-        raise WorkerError(detail=f"{data} lacks scans/, panoramas/ or {wanted}/")
+        raise WorkerError(detail=f"{data} lacks scans/, panoramas/ or textures/")
     return Props(scans, panoramas, floors, views)
 
 

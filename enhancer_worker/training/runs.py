@@ -1,6 +1,7 @@
 """Starts and resumes a training run: seeds, Lightning trainer, checkpoints, logs."""
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -68,6 +69,7 @@ def run(
     held_out: Sequence[HeldOut],
     args: TrainingArgs,
     also_write: Callable[[nn.Module], None] | None = None,
+    part: float = 1.0,
 ) -> TrainingModule:
     """Train until the budget is spent and write the averaged weights.
 
@@ -78,6 +80,7 @@ def run(
         held_out: validation pairs.
         args: the run's arguments.
         also_write: called with the averaged net each time it was written.
+        part: of the hours and steps of the arguments, for one of several nets that they train.
 
     Returns:
         The trained module.
@@ -85,7 +88,8 @@ def run(
     args.out.mkdir(parents=True, exist_ok=True)
     rank_zero_only(write_config)(args, args.out)
     torch.set_num_threads(args.threads)
-    clock = RunClock(args.hours * 3600, args.max_steps)
+    most_steps = math.ceil(args.max_steps * part)
+    clock = RunClock(args.hours * 3600 * part, most_steps)
     module = build_module(clock)
     checkpoint = args.out / CHECKPOINT_NAME
     resumed = checkpoint if args.resume and checkpoint.exists() else None
@@ -95,7 +99,7 @@ def run(
     )
     writer = AverageWriter(args.out / f"{name}.safetensors", args, also_write)
     keeper = TimedCheckpoint(checkpoint, args.checkpoint_minutes)
-    trainer = _trainer(args, [keeper, writer])
+    trainer = _trainer(args, most_steps, [keeper, writer])
     trainer.fit(
         module,
         DataLoader(stream, batch_size=None, num_workers=args.loaders),
@@ -107,7 +111,7 @@ def run(
     return module
 
 
-def _trainer(args: TrainingArgs, callbacks: list[Callback]) -> lightning.Trainer:
+def _trainer(args: TrainingArgs, most_steps: int, callbacks: list[Callback]) -> lightning.Trainer:
     interval = args.validate_steps or timedelta(minutes=args.validate_minutes)
     return lightning.Trainer(
         accelerator=args.accelerator,
@@ -116,7 +120,7 @@ def _trainer(args: TrainingArgs, callbacks: list[Callback]) -> lightning.Trainer
         # Each process judges all held-out pairs, so all take the same decisions.
         use_distributed_sampler=False,
         deterministic="warn" if args.deterministic else None,
-        max_steps=args.max_steps or -1,
+        max_steps=most_steps or -1,
         max_epochs=-1,
         val_check_interval=interval,
         check_val_every_n_epoch=None,

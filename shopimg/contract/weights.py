@@ -22,7 +22,7 @@ class WeightName:
     tier: str
     """Size of the network, such as ``s`` and ``m``."""
     flavour: str
-    """One of ``FLAVOURS``; ``faithful`` where the name has none."""
+    """One of ``FLAVOURS``, or ``brand`` of backdrops; ``faithful`` where the name has none."""
 
     @classmethod
     def parse(cls, name: str) -> WeightName | None:

@@ -11,7 +11,7 @@ from shopimg.contract import Backdrop, Cutout, Frame, Recipe, RecipeError, Resto
 
 DIGEST = "ab" * 32
 SHIPPED = (
-    *("restore_s", "cutout_s", "backdrop_s", "upscale_x2_s"),
+    *("restore_s", "cutout_s", "backdrop_s", "backdrop_s_brand", "upscale_x2_s"),
     *("upscale_x4_s", "upscale_x4_m", "upscale_x4_s_photo"),
 )
 
@@ -109,6 +109,11 @@ def test_frame__read_from_json_equals_the_one_written() -> None:
         (Cutout(engine="u2netp"), set()),
         (Frame(), set()),
         (Backdrop(), {"backdrop_s", "upscale_x4_s"}),
+        (Backdrop(style="brand"), {"backdrop_s_brand", "upscale_x4_s"}),
+        (
+            Backdrop(style="brand", further_styles=["cove"]),
+            {"backdrop_s", "backdrop_s_brand", "upscale_x4_s"},
+        ),
         (Backdrop(generator="colour"), set()),
     ],
 )

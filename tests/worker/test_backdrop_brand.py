@@ -3,32 +3,32 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 from safetensors.torch import load_file, save_file
 
 from enhancer_worker.nets.backdrop_generator import BackdropGenerator
-from enhancer_worker.nets.backdrop_input import network_input
-from enhancer_worker.nets.backdrop_maps import SIDE
+from enhancer_worker.nets.backdrop_input import NUMBERS, network_input
+from enhancer_worker.nets.backdrop_maps import MAPS, SIDE
 from enhancer_worker.nets.backdrop_scenery import PANEL
 from enhancer_worker.training.args import TrainingArgsError
 from enhancer_worker.training.backdrops import brand
 from enhancer_worker.training.backdrops import fit as fit_backdrop
 from enhancer_worker.training.backdrops.adopting import adopt
-from enhancer_worker.training.backdrops.brand_scenes import BrandScenes, Setting, material_of
+from enhancer_worker.training.backdrops.brand_scenes import BrandScenes, Setting
 from enhancer_worker.training.backdrops.materials import random_conditions, random_materials
 from enhancer_worker.training.backdrops.palettes import measure_palette
 from enhancer_worker.training.backdrops.samples import BackdropBatches, read_samples
-from enhancer_worker.training.backdrops.shading import linear, shade
+from enhancer_worker.training.backdrops.shading import encoded, linear, shade
 from enhancer_worker.training.backdrops.surfaces import (
     MATERIALS,
     flattened,
     is_bare,
     measure_colours,
+    measure_pattern,
     nearest_material,
     surface_of,
 )
@@ -70,16 +70,18 @@ def drawn(style: str, number: int, horizon: float) -> np.ndarray:
 @pytest.mark.parametrize("style", MATERIALS)
 def test_nearest_material__knows_a_surface_by_its_pattern(style: str) -> None:
     surfaces = [surface_of(drawn(style, number, 0.5), 0.5) for number in range(5)]
-    assert nearest_material(surfaces) == style
+    assert nearest_material([measure_pattern(surface) for surface in surfaces]) == style
 
 
 def test_measure_colours__does_not_count_what_lies_on_a_surface() -> None:
     surface = np.full((100, 100, 3), (0.6, 0.5, 0.4), np.float32)
-    surface[::4] *= 0.9
-    base, _ = measure_colours(surface)
-    surface[:30, :30] = (1, 0, 0)
+    surface[::10] *= 0.65
+    base, accent = measure_colours(surface)
+    surface[:30, :20] = (1, 0, 0)
     assert measure_colours(surface)[0] == pytest.approx(base, abs=0.01)
-    assert base == pytest.approx(linear(np.array([0.6, 0.5, 0.4])), rel=0.1)
+    own, grain = (linear(share * np.array([0.6, 0.5, 0.4])) for share in (1, 0.65))
+    assert base == pytest.approx(0.9 * own + 0.1 * grain, rel=0.02)
+    assert accent[0] < 0.7 * base[0], "the grain is darker"
 
 
 def test_flattened__takes_the_light_away_and_keeps_the_pattern() -> None:
@@ -102,7 +104,7 @@ def test_is_bare__sees_a_thing_that_lies_there() -> None:
 
 def test_setting__shows_what_is_above_its_horizon(photos: Path) -> None:
     setting = Setting.read(photos / "photo3.png")
-    assert setting.horizon == pytest.approx(0.4, abs=0.02)
+    assert len(setting.above) == pytest.approx(0.6 * 512, abs=8)
     assert setting.stuff is not None
     for rows in (90, 192):
         light = setting.behind(rows, np.random.default_rng(1))
@@ -112,9 +114,41 @@ def test_setting__shows_what_is_above_its_horizon(photos: Path) -> None:
         assert ((light > low) & (light < high)).all(), "nothing of the table"
 
 
+@pytest.mark.parametrize("wall", [(244, 235, 220), (9, 10, 12), (10, 20, 120)])
+def test_setting__keeps_the_colour_of_a_wall(wall: tuple[int, int, int], tmp_path: Path) -> None:
+    write_set(tmp_path / "wall.png", wall)
+    light = Setting.read(tmp_path / "wall.png").behind(150, np.random.default_rng(0))
+    assert encoded(light).mean((0, 1)) * 255 == pytest.approx(np.array(wall), abs=5)
+
+
+def write_set(path: Path, wall: tuple[int, int, int], orientation: int = 1) -> None:
+    """A wall above a wooden floor, as a camera held sideways stores it where it is turned."""
+    pixels = np.rint(drawn("wood_table", 0, horizon=0.3) * 255).astype(np.uint8)
+    pixels[: round(SIDE * 0.7)] = wall
+    image = Image.fromarray(pixels)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    turned = image.rotate(90) if orientation == 6 else image
+    turned.save(path, exif=exif)
+
+
+def test_setting__stands_upright(tmp_path: Path) -> None:
+    for orientation in (1, 6):
+        write_set(tmp_path / f"{orientation}.png", (200, 190, 180), orientation)
+    upright, turned = (Setting.read(tmp_path / f"{orientation}.png") for orientation in (1, 6))
+    assert np.array_equal(upright.above, turned.above)
+
+
+def test_brand_scenes__stand_before_an_even_wall_in_any_light(tmp_path: Path) -> None:
+    write_set(tmp_path / "wall.png", (200, 190, 180))
+    scenes = BrandScenes([Setting.read(tmp_path / "wall.png")], "wood_table")
+    made = [scenes.scene(number, np.random.default_rng(number)) for number in range(8)]
+    assert max(abs(scene.conditions.azimuth) for scene in made) > 60
+
+
 def test_brand_scenes__obey_conditions_that_no_photograph_had(photos: Path) -> None:
     settings = [Setting.read(path) for path in sorted(photos.glob("*"))]
-    scenes = BrandScenes(settings, material_of(settings))
+    scenes = BrandScenes(settings, "wood_table")
     made = [scenes.scene(number, np.random.default_rng(number)) for number in range(12)]
     assert {scene.conditions.style for scene in made} == {"brand"}
     assert len({round(scene.conditions.horizon, 2) for scene in made}) > 6
@@ -163,15 +197,9 @@ def test_adopt__begins_as_the_other_style() -> None:
     edge = round(SIDE * (1 - told.horizon)) + 32
     after = (net(asked) - net(given))[..., edge:, :].abs().mean()
     assert after < 0.02 * before
-    behind = [
-        net.behind(
-            torch.from_numpy(
-                network_input(replace(told, style=style))[:, 10 - 1].reshape(1, -1)[:, :88]
-            )
-        )
-        for style in ("interior_bokeh", "brand")
-    ]
-    assert torch.allclose(*behind, atol=1e-6)
+    rooms = torch.from_numpy(network_input(replace(told, style="interior_bokeh")))
+    scenery = [net.behind(one[:, len(MAPS)].flatten(1)[:, :NUMBERS]) for one in (rooms, asked)]
+    assert torch.allclose(*scenery, atol=1e-6)
 
 
 @pytest.mark.usefixtures("few")
@@ -179,33 +207,66 @@ def test_adopt__begins_as_the_other_style() -> None:
 def test_fit__teaches_a_shop_its_own_style(photos: Path, tmp_path: Path) -> None:
     start, out = tmp_path / "start.safetensors", tmp_path / "taught"
     save_file(BackdropGenerator(TINY).state_dict(), start)
-    args = run_args(photos, out, init_from=start, max_steps=2, validate_steps=2)
+    args = run_args(photos, out, init_from=start, max_steps=4, validate_steps=1)
     module = fit_backdrop.fit(args)
-    taught = load_file(out / "backdrop_brand.safetensors")
-    assert any(not torch.equal(taught[name], value) for name, value in load_file(start).items())
+    assert module.clock.step == 2, "the rest of four steps"
+    taught, first = load_file(out / "backdrop_s_brand.safetensors"), load_file(start)
+    assert not torch.equal(taught["to_pixels.bias"], first["to_pixels.bias"])
     scenery = load_file(out / "scenery" / "scenery.safetensors")
-    behind = cast(BackdropGenerator, module.net).behind.state_dict()
-    assert all(torch.equal(behind[name], value) for name, value in scenery.items())
-    assert json.loads((out / "brand.json").read_text()) == {
-        "material": "wood_table",
-        "photographs": PHOTOS,
-    }
-    palettes = recorded_config(out / "backdrop_brand.safetensors")["palettes"].split(", ")
-    assert 1 < len(palettes) <= brand.MOST_PALETTES
+    assert not torch.equal(scenery["to_colours.bias"], first["behind.to_colours.bias"])
+    assert all(torch.equal(taught[f"behind.{name}"], value) for name, value in scenery.items())
+    told = json.loads((out / "brand.json").read_text())
+    assert (told["material"], len(told["photographs"])) == ("wood_table", PHOTOS)
+    config = recorded_config(out / "backdrop_s_brand.safetensors")
+    assert (config["data"], config["max_steps"]) == ("brand_photos", 4)
+    assert 1 < len(config["palettes"].split(", ")) <= brand.MOST_PALETTES
     written = sorted((out / "prepared").glob("*.png"))
     stamps = [path.stat().st_mtime_ns for path in written]
-    resumed = fit_backdrop.fit(replace(args, max_steps=3, resume=True))
+    resumed = fit_backdrop.fit(replace(args, max_steps=8, resume=True))
     assert resumed.clock.step == 3
     assert [path.stat().st_mtime_ns for path in written] == stamps, "pictures are made once"
+    taught = load_file(out / "backdrop_s_brand.safetensors")
+    assert all(torch.equal(taught[f"behind.{name}"], value) for name, value in scenery.items())
 
 
 @pytest.mark.usefixtures("few")
-def test_fit__refuses_photographs_that_teach_nothing(tmp_path: Path) -> None:
+def test_prepare_brand__makes_pictures_again_of_other_photographs(
+    photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "prepared"
+    brand.prepare_brand(photos, out, seed=1)
+    stamp = (out / "brand-00000.png").stat().st_mtime_ns
+    (photos / "._photo1.jpg").write_bytes(b"not a picture")
+    Image.new("RGB", (40, 400)).save(photos / "strip.png")
+    brand.prepare_brand(photos, out, seed=1)
+    assert (out / "brand-00000.png").stat().st_mtime_ns > stamp
+    assert "._photo1.jpg is left out: cannot be read" in caplog.text
+    assert "strip.png is left out: too small: 40x400 pixels" in caplog.text
+    assert not brand.is_prepared(photos)
+    assert brand.is_prepared(out)
+
+
+def test_usual_palettes__come_from_many_photographs(photos: Path, tmp_path: Path) -> None:
+    settings = [Setting.read(path) for path in sorted(photos.glob("*"))][:4]
+    scenes = BrandScenes(settings, "wood_table")
+    made = (scenes.scene(number, np.random.default_rng(number)) for number in range(64))
+    brand.write_scenes(made, tmp_path)
+    training, held_out = read_samples(tmp_path)
+    text = brand.usual_palettes(training + held_out, np.random.default_rng(0))
+    reds = [int(palette[:2], 16) for palette in text.split(", ")]
+    assert len(reds) == brand.MOST_PALETTES
+    assert len({red // 16 for red in reds}) > 2
+
+
+@pytest.mark.usefixtures("few")
+def test_fit__refuses_photographs_that_teach_nothing(prepared: Path, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
-    Image.new("RGB", (8, 8)).save(photos / "only.png")
-    with pytest.raises(TooFewPhotosError, match="a style needs 12, better 50 to 200"):
+    Image.new("RGB", (300, 300)).save(photos / "only.png")
+    with pytest.raises(TooFewPhotosError, match="1 usable photographs in "):
         fit_backdrop.fit(run_args(photos, tmp_path / "out"))
     with pytest.raises(TrainingArgsError, match="photographs teach --net s"):
         fit_backdrop.fit(run_args(photos, tmp_path / "out", net="dcgan"))
+    with pytest.raises(TrainingArgsError, match="--palettes is for photographs"):
+        fit_backdrop.fit(run_args(prepared, tmp_path / "out", palettes="#111111 #222222 #333333"))
     assert not (tmp_path / "out").exists()

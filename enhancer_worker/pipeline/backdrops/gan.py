@@ -12,14 +12,14 @@ from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.nets.backdrop_conditions import SEAMLESS, BackdropConditions
 from enhancer_worker.nets.backdrop_input import network_input
-from enhancer_worker.nets.manifest import read_record
+from enhancer_worker.nets.manifest import read_manifest
 from enhancer_worker.pipeline.backdrops.comb import without_comb
 from enhancer_worker.pipeline.backdrops.grain import add_grain
 from enhancer_worker.pipeline.backdrops.palettes import PALETTES, complete_palette
 from enhancer_worker.pipeline.backdrops.protocol import BackdropImage
 from enhancer_worker.pipeline.backdrops.window import Window, choose_window
 from enhancer_worker.pipeline.steps.outcome import Tools
-from shopimg.contract import Backdrop, RecipeError
+from shopimg.contract import Backdrop, RecipeError, WeightName
 from shopimg.contract.provenance import COMPOSITE_WITH_GENERATED
 from shopimg.contract.steps.scene import BRAND, ENLARGED_TIMES
 
@@ -33,9 +33,12 @@ def generated(step: Backdrop, width: int, height: int, tools: Tools) -> Backdrop
     Raises:
         RecipeError: this worker has no such network, or its network was not taught the style.
     """
-    net = _net_of(step.style, tools.engine)
+    palettes, flavour = PALETTES[step.style], "faithful"
+    if step.style == BRAND:
+        palettes, flavour = _taught_palettes(tools.engine) or palettes, BRAND
+    net = tools.engine.net("backdrop", 1, flavour)
     window = choose_window(1 - step.horizon, width, height)
-    conditions = conditions_of(step, window.horizon, _palettes(net, tools.engine))
+    conditions = conditions_of(step, window.horizon, palettes)
     made = np.clip(without_comb(net.session(network_input(conditions))[0]), 0, 1)
     small = np.rint(made.transpose(1, 2, 0) * 255).astype(np.uint8)
     tools.deadline.check()
@@ -52,40 +55,35 @@ def generated(step: Backdrop, width: int, height: int, tools: Tools) -> Backdrop
     )
 
 
-def _net_of(style: str, engine: Engine) -> LoadedNet:
-    """The network that paints a style: the shop's own has one of its own."""
-    if style != BRAND:
-        return engine.net("backdrop", 1)
-    net = engine.net("backdrop", 1, BRAND)
-    if net.flavour != BRAND:
-        raise RecipeError(
-            "This worker was not taught the style 'brand': train it on photographs of the shop, "
-            "export backdrop_brand, and let ENHANCER_WEIGHTS_DIR name the folder."
-        )
-    return net
+def _taught_palettes(engine: Engine) -> Sequence[str]:
+    """Palettes of the shop's own style, as its training measured them.
+
+    Raises:
+        RecipeError: no network was taught it.
+    """
+    for record in read_manifest(engine.config.weights_dir).values():
+        name = WeightName.parse(record.name)
+        if name is not None and (name.step, name.flavour) == (Backdrop.name, BRAND):
+            told = record.config.get("palettes", "").split(",")
+            return [palette.strip() for palette in told if palette.strip()]
+    raise RecipeError(
+        "This worker was not taught the style 'brand': train it on photographs of the shop, "
+        "export backdrop_s_brand, and let ENHANCER_WEIGHTS_DIR name the folder."
+    )
 
 
-def _palettes(net: LoadedNet, engine: Engine) -> Sequence[str]:
-    """Palettes that a network was trained to have, where its training says so."""
-    told = read_record(net.name, engine.config.weights_dir).config.get("palettes", "")
-    return [palette.strip() for palette in told.split(",") if palette.strip()]
-
-
-def conditions_of(
-    step: Backdrop, horizon: float, palettes: Sequence[str] = ()
-) -> BackdropConditions:
+def conditions_of(step: Backdrop, horizon: float, palettes: Sequence[str]) -> BackdropConditions:
     """What the network is told.
 
     Args:
         step: what the recipe says; it counts degrees from behind the product.
         horizon: share of the network's frame from its bottom.
-        palettes: those of the style; empty: those that are known.
+        palettes: those of the style.
     """
     azimuth = (180 - step.light_direction + 180) % 360 - 180
-    known = palettes or PALETTES[step.style]
     return BackdropConditions(
         style=step.style,
-        palette=complete_palette(step.style, known, step.palette, step.seed),
+        palette=complete_palette(step.style, palettes, step.palette, step.seed),
         azimuth=float(np.clip(azimuth, -_STRONGEST_BACKLIGHT, _STRONGEST_BACKLIGHT)),
         elevation=step.light_elevation,
         light_size=step.light_size,

@@ -12,41 +12,46 @@ from numpy.typing import NDArray
 from enhancer_worker.nets.backdrop_maps import SIDE
 from enhancer_worker.nets.backdrop_scenery import CELL, PANEL
 from enhancer_worker.training.backdrops.materials import random_conditions
-from enhancer_worker.training.backdrops.photo_scenes import filled, laid, panel_of
+from enhancer_worker.training.backdrops.photo_scenes import filled, laid, panel_of, panel_scene
 from enhancer_worker.training.backdrops.photographs import (
     is_held_out,
     measure_azimuth,
     measure_horizon,
+    middle_square,
     out_of_focus,
-    read_square,
     resized,
 )
 from enhancer_worker.training.backdrops.scenes import (
     MIXED,
-    PANEL_ONLY,
     SURFACED,
     Scene,
     finished,
 )
-from enhancer_worker.training.backdrops.shading import Light, Materials, encoded, shade
+from enhancer_worker.training.backdrops.shading import Light, Materials, encoded, linear, shade
 from enhancer_worker.training.backdrops.surfaces import (
     flattened,
     is_bare,
     measure_colours,
-    nearest_material,
+    measure_pattern,
     surface_of,
 )
+from enhancer_worker.training.catalogue import UnfitPhotoError, read_upright
+from enhancer_worker.training.data import Tile
 from shopimg.contract.steps.scene import BRAND
 
 Floats = NDArray[np.float32]
 
-PHOTO_SIDE = 512
+SQUARE_SIDE = 512
+"""To which the middle of a photograph is shrunk, pixels."""
+SMALLEST_SIDE = 200
+"""Of a photograph, pixels."""
 PHOTOGRAPHED_SHARE = 0.4
 """Of the scenes of a bare surface, those that show it as it was photographed; others are drawn."""
 STUFF_SIDE = 288
 LONGEST_LENS = 1.5
-"""How much nearer what is behind a surface is seen than in the photograph, at most."""
-_DARKEST = 0.02
+"""How much nearer what is behind a surface is seen than needed to fill the frame, at most."""
+EVEN_AZIMUTH = 15.0
+"""Degrees: what is lit no more from one side may stand in a light from any."""
 _BLUR_ROWS = 16
 
 
@@ -54,32 +59,39 @@ _BLUR_ROWS = 16
 class Setting:
     """A photograph of what a shop sets its products before."""
 
-    picture: Floats
-    """Its middle square, (PHOTO_SIDE, PHOTO_SIDE, 3), float32, [0, 1], sRGB."""
-    horizon: float
-    """Where the surface ends, share of the square from its bottom, as measured."""
+    above: Tile
+    """What is above its horizon, (rows, SQUARE_SIDE, 3), uint8."""
     is_held_out: bool
     """Whether it only judges."""
     colours: tuple[Light, Light]
     """Of the surface: its mean, and that of its pattern; linear."""
+    pattern: Floats
+    """Of the surface, by `measure_pattern`."""
     stuff: Floats | None
-    """The surface without light, (STUFF_SIDE, STUFF_SIDE, 3), linear; None where things lie on
-    it."""
+    """The surface without light, squeezed to (STUFF_SIDE, STUFF_SIDE, 3), linear; None where things
+    lie on it."""
 
     @classmethod
     def read(cls, path: Path) -> Setting:
-        """Decode and measure one."""
-        picture = read_square(path, PHOTO_SIDE)
+        """Decode and measure one.
+
+        Raises:
+            UnfitPhotoError: it cannot be read or is too small.
+        """
+        image, _ = read_upright(path)
+        if min(image.size) < SMALLEST_SIDE:
+            raise UnfitPhotoError(f"too small: {image.width}x{image.height} pixels")
+        picture = middle_square(image, SQUARE_SIDE)
         horizon = measure_horizon(picture)
+        above = picture[: round(SQUARE_SIDE * (1 - horizon))]
         surface = surface_of(picture, horizon)
-        stuff = None
-        if is_bare(surface):
-            stuff = resized(flattened(surface), STUFF_SIDE, STUFF_SIDE)
+        stuff = resized(flattened(surface), STUFF_SIDE, STUFF_SIDE) if is_bare(surface) else None
+        shrunk = resized(surface, SIDE, round(len(surface) * SIDE / SQUARE_SIDE))
         return cls(
-            picture,
-            horizon,
+            np.rint(above * 255).astype(np.uint8),
             is_held_out(path.stem),
             measure_colours(surface),
+            measure_pattern(shrunk),
             stuff,
         )
 
@@ -87,25 +99,19 @@ class Setting:
         """What is above the horizon, out of focus, mirrored half of the time.
 
         Returns:
-            (rows, SIDE, 3), float32, linear light.
+            (rows, SIDE, 3), float32, linear light, of about the photograph's mean colour.
         """
-        above = self.picture[: round(PHOTO_SIDE * (1 - self.horizon))]
-        scale = max((rows + _BLUR_ROWS) / len(above), SIDE / PHOTO_SIDE)
+        above = (self.above / 255).astype(np.float32)
+        scale = max((rows + _BLUR_ROWS) / len(above), SIDE / SQUARE_SIDE)
         scale *= float(rng.uniform(1, LONGEST_LENS))
         tall, wide = (round(length * scale) for length in above.shape[:2])
         at_left = int(rng.integers(0, wide - SIDE + 1))
         part = resized(above, wide, tall)[-rows - _BLUR_ROWS :, at_left : at_left + SIDE]
-        part = part[:, ::-1] if rng.random() < 0.5 else part
-        light = out_of_focus(part, float(rng.uniform(7, 14)))[-rows:]
-        lit: Floats = (light * float(rng.uniform(0.85, 1.15))).astype(np.float32)
-        return np.maximum(lit, _DARKEST)
-
-
-def material_of(settings: Sequence[Setting]) -> str:
-    """The style whose pattern the surfaces of most photographs have."""
-    surfaces = [surface_of(s.picture, s.horizon) for s in settings]
-    shrunk = [resized(s, SIDE, round(SIDE * len(s) / PHOTO_SIDE)) for s in surfaces]
-    return nearest_material(shrunk)
+        part = part[:, ::-1].clip(0, 1) if rng.random() < 0.5 else part.clip(0, 1)
+        light = out_of_focus(part, float(rng.uniform(7, 14)))
+        # Highlights were made stronger than they are; the colour as a whole stays.
+        light *= linear(part).mean((0, 1)) / np.maximum(light.mean((0, 1)), 1e-4)
+        return light[-rows:] * np.float32(rng.uniform(0.95, 1.05))
 
 
 class BrandScenes:
@@ -121,42 +127,30 @@ class BrandScenes:
         self._material = material
 
     def scene(self, number: int, rng: np.random.Generator) -> Scene:
-        """A surface as in one photograph, before what is behind that in another."""
+        """A surface as in one photograph, before what is behind that or another."""
         chosen = self._settings[number % len(self._settings)]
         alike = [s for s in self._settings if s.is_held_out == chosen.is_held_out]
         other = alike[int(rng.integers(len(alike)))] if rng.random() < 0.5 else chosen
         conditions = random_conditions(BRAND, rng)
         light = other.behind(round(SIDE * (1 - conditions.horizon)), rng)
-        conditions = replace(conditions, azimuth=measure_azimuth(encoded(light)))
+        azimuth = measure_azimuth(encoded(light))
+        if abs(azimuth) > EVEN_AZIMUTH:
+            conditions = replace(conditions, azimuth=azimuth)
         base, accent = chosen.colours
-        exposure = float(rng.uniform(0.8, 1.1))
+        exposure = float(rng.uniform(0.9, 1.05))
         materials = Materials(self._material, base, base, accent, exposure=exposure)
         stuff = None
         if chosen.stuff is not None and rng.random() < PHOTOGRAPHED_SHARE:
             stuff = laid(chosen.stuff, conditions)
         picture = shade(conditions, materials, filled(light), stuff)
         source = MIXED if stuff is None else SURFACED
-        made = finished(
-            f"brand-{number:05d}", picture, conditions, source, is_held_out=chosen.is_held_out
-        )
+        name = f"brand-{number:05d}"
+        made = finished(name, picture, conditions, source, is_held_out=chosen.is_held_out)
         return replace(made, is_paired=stuff is None, behind=panel_of(exposure * light))
 
     def panel(self, number: int, rng: np.random.Generator) -> Scene:
         """What is behind the surface of one photograph, and nothing before it."""
         chosen = self._settings[number % len(self._settings)]
-        light = chosen.behind(PANEL[0] * CELL, rng)
-        picture = panel_of(float(rng.uniform(0.8, 1.1)) * light)
-        red, green, blue = (round(float(level)) for level in picture.mean((0, 1)))
-        conditions = replace(
-            random_conditions(BRAND, rng),
-            palette=((red, green, blue),) * 3,
-            azimuth=measure_azimuth(encoded(light)),
-        )
-        return Scene(
-            f"panel-{number:05d}",
-            picture,
-            conditions,
-            PANEL_ONLY,
-            is_paired=False,
-            is_held_out=chosen.is_held_out,
-        )
+        light = chosen.behind(PANEL[0] * CELL, rng) * np.float32(rng.uniform(0.9, 1.05))
+        name = f"panel-{number:05d}"
+        return panel_scene(name, BRAND, light, rng, is_held_out=chosen.is_held_out)

@@ -28,21 +28,32 @@ from enhancer_worker.training.backdrops.samples import (
     read_samples,
 )
 from enhancer_worker.training.backdrops.scenery import PanelBatches, SceneryModule
+from enhancer_worker.training.config_file import recorded_config
 from enhancer_worker.training.data import RunClock
 from enhancer_worker.training.loop import HeldOut, TrainingModule
-from enhancer_worker.training.runs import run, warm_start
+from enhancer_worker.training.runs import CHECKPOINT_NAME, run, warm_start
 from shopimg.contract.steps.scene import BRAND
 
-BRAND_NAME = "backdrop_brand"
 PREPARED = "prepared"
 """Folder within that of a run: training pictures made of photographs."""
-SCENERY_PART = 0.5
-"""Of the hours in which a style is taught."""
-SCENERY_OPTIONS: dict[str, Any] = {"batch": 16, "learning_rate": 5e-4, "penalty": 0.5}
-"""For panels: they are small, and few photographs are soon known by heart."""
+SCENERY_PART = 0.7
+"""Of the run in which a style is taught."""
+SCENERY_OPTIONS: dict[str, Any] = {
+    "net": "scenery",
+    "batch": 16,
+    "learning_rate": 4e-4,
+    "penalty": 0.5,
+    "stop_on": "",
+    "patience": 0,
+}
+"""For panels: they are small, few photographs are soon known by heart, and what judges the whole
+cannot stop a part."""
 NAMES = {"s": "backdrop_s", "dcgan": "dcgan", "scenery": "scenery"}
 """Weight name of each `--net`."""
+BRAND_NAME = "backdrop_s_brand"
 MOST_HELD_OUT = 48
+TwoSides = tuple[list[Sample], list[Sample]]
+"""Training, and held out."""
 
 
 def fit(args: BackdropArgs) -> TrainingModule:
@@ -52,34 +63,43 @@ def fit(args: BackdropArgs) -> TrainingModule:
         NoTrainingImagesError: there is nothing to train on.
         TooFewPhotosError: there are photographs, but fewer than twelve.
         TrainingArgsError: what is asked for contradicts what the folder holds.
+        WorkerError: the weights to begin with are missing or altered.
     """
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     # Gradients of smooth pictures are so small that their products would be computed by microcode.
     torch.set_flush_denormal(True)
     try:
+        if not is_prepared(args.data):
+            return _fit_brand(args)
+        if args.palettes:
+            raise TrainingArgsError("--palettes is for photographs; prepared pictures have theirs")
         if args.net == "scenery":
-            return fit_scenery(args, warm_start(Scenery(SceneryConfig()), args))
-        if is_prepared(args.data):
-            return fit_pictures(args, _begun(args), NAMES[args.net])
-        return _fit_brand(args)
+            panels = read_samples(args.data / PANELS)
+            return fit_scenery(args, warm_start(Scenery(SceneryConfig()), args), panels)
+        return fit_pictures(args, _begun(args), NAMES[args.net], read_samples(args.data))
     finally:
         torch.set_flush_denormal(False)
 
 
-def fit_pictures(args: BackdropArgs, net: nn.Module, name: str) -> TrainingModule:
-    """Train a generator on prepared pictures and write it by a name."""
-    training, held_out = read_samples(args.data)
+def fit_pictures(
+    args: BackdropArgs, net: nn.Module, name: str, samples: TwoSides, part: float = 1.0
+) -> TrainingModule:
+    """Train a generator on pictures and write it by a name, in a part of the run's time."""
+    training, held_out = samples
 
     def build(clock: RunClock) -> BackdropModule:
         return BackdropModule(net, Discriminator(), args, clock)
 
-    return run(name, build, BackdropBatches(training, args.batch), held_out_pairs(held_out), args)
+    batches = BackdropBatches(training, args.batch)
+    return run(name, build, batches, held_out_pairs(held_out), args, part=part)
 
 
-def fit_scenery(args: BackdropArgs, net: Scenery) -> TrainingModule:
-    """Train what is behind tables on prepared panels and write it."""
-    training, held_out = read_samples(args.data / PANELS)
+def fit_scenery(
+    args: BackdropArgs, net: Scenery, samples: TwoSides, part: float = 1.0
+) -> TrainingModule:
+    """Train what is behind tables on panels and write it, in a part of the run's time."""
+    training, held_out = samples
 
     def build(clock: RunClock) -> SceneryModule:
         return SceneryModule(net, args, clock)
@@ -88,7 +108,8 @@ def fit_scenery(args: BackdropArgs, net: Scenery) -> TrainingModule:
         HeldOut(sample.source, *PanelBatches([sample], 1)(np.random.default_rng(number), 0))
         for number, sample in enumerate(evenly(held_out))
     ]
-    return run(NAMES["scenery"], build, PanelBatches(training, args.batch), judged, args)
+    batches = PanelBatches(training, args.batch)
+    return run(NAMES["scenery"], build, batches, judged, args, part=part)
 
 
 def _begun(args: BackdropArgs) -> nn.Module:
@@ -106,21 +127,25 @@ def _begun(args: BackdropArgs) -> nn.Module:
 def _fit_brand(args: BackdropArgs) -> TrainingModule:
     """Teach a generator the style of a flat folder of photographs: scenery, then the rest."""
     if args.net != "s" or args.scenery is not None:
-        raise TrainingArgsError("photographs teach --net s, and its scenery with it")
+        raise TrainingArgsError(
+            f"{args.data} holds no prepared pictures, and photographs teach --net s as a whole"
+        )
+    start = args.init_from or verified_weights(NAMES["s"])
     prepared = args.out / PREPARED
     material = prepare_brand(args.data, prepared, args.seed)
-    start = args.init_from or verified_weights(NAMES["s"])
-    both = replace(args, data=prepared, init_from=start)
-    net = cast(BackdropGenerator, warm_start(build_net(both), both))
-    adopt(net, BRAND, material)
-    first = replace(
-        both, out=args.out / NAMES["scenery"], hours=args.hours * SCENERY_PART, **SCENERY_OPTIONS
-    )
-    fit_scenery(first, net.behind)
-    net.behind.load_state_dict(load_file(first.out / f"{NAMES['scenery']}.safetensors"))
-    palettes = args.palettes or usual_palettes(read_samples(prepared)[0])
-    rest = replace(both, hours=args.hours * (1 - SCENERY_PART), palettes=palettes)
-    return fit_pictures(rest, net, BRAND_NAME)
+    samples = read_samples(prepared)
+    colours = args.palettes or usual_palettes(samples[0], np.random.default_rng(args.seed))
+    args = replace(args, init_from=start, palettes=colours)
+    net = cast(BackdropGenerator, warm_start(build_net(args), args))
+    if "palettes" not in recorded_config(start):
+        adopt(net, BRAND, material)
+    scenery = args.out / NAMES["scenery"]
+    is_resumed = args.resume and (args.out / CHECKPOINT_NAME).exists()
+    if not is_resumed:
+        first = replace(args, out=scenery, **SCENERY_OPTIONS)
+        fit_scenery(first, net.behind, read_samples(prepared / PANELS), SCENERY_PART)
+    net.behind.load_state_dict(load_file(scenery / f"{NAMES['scenery']}.safetensors"))
+    return fit_pictures(args, net, BRAND_NAME, samples, 1 - SCENERY_PART)
 
 
 def build_net(args: BackdropArgs) -> nn.Module:

@@ -98,16 +98,22 @@ def filled(light: Floats) -> Floats:
 def panel(name: str, view: Photograph, rng: np.random.Generator) -> Scene:
     """A photograph out of focus and nothing before it, as small as the network draws it."""
     light = thrown_out_of_focus(view, PANEL[0] * CELL, rng)
-    picture = panel_of(random_materials(view.style, rng).exposure * light)
+    light = random_materials(view.style, rng).exposure * light
+    return panel_scene(name, view.style, light, rng, is_held_out=view.is_held_out)
+
+
+def panel_scene(
+    name: str, style: str, light: Floats, rng: np.random.Generator, *, is_held_out: bool
+) -> Scene:
+    """A panel alone, of light (PANEL[0] * CELL, SIDE, 3), linear."""
+    picture = panel_of(light)
     red, green, blue = (round(float(level)) for level in picture.mean((0, 1)))
     conditions = replace(
-        random_conditions(view.style, rng),
+        random_conditions(style, rng),
         palette=((red, green, blue),) * 3,
         azimuth=measure_azimuth(encoded(light)),
     )
-    return Scene(
-        name, picture, conditions, PANEL_ONLY, is_paired=False, is_held_out=view.is_held_out
-    )
+    return Scene(name, picture, conditions, PANEL_ONLY, is_paired=False, is_held_out=is_held_out)
 
 
 def thrown_out_of_focus(view: Photograph, rows: int, rng: np.random.Generator) -> Floats:

@@ -120,18 +120,22 @@ def find_chosen(root: Path, styles: Collection[str]) -> list[Photograph]:
 
 def is_held_out(name: str) -> bool:
     """Whether a panorama, or any other subject, only judges."""
-    return zlib.crc32(name.encode()) % HELD_OUT_ONE_IN == 0
+    return zlib.crc32(name.encode(errors="surrogateescape")) % HELD_OUT_ONE_IN == 0
 
 
 def read_square(path: Path, side: int = SIDE) -> Floats:
     """Decode and cut the middle square: (side, side, 3), float32, [0, 1], sRGB."""
     with Image.open(path) as image:
-        rgb = image.convert("RGB")
-        short = min(rgb.size)
-        left, top = ((length - short) // 2 for length in rgb.size)
-        box = (left, top, left + short, top + short)
-        square = rgb.resize((side, side), Image.Resampling.LANCZOS, box)
-        return (np.asarray(square) / 255).astype(np.float32)
+        return middle_square(image.convert("RGB"), side)
+
+
+def middle_square(rgb: Image.Image, side: int) -> Floats:
+    """The middle of a picture, (side, side, 3), float32, [0, 1], sRGB."""
+    short = min(rgb.size)
+    left, top = ((length - short) // 2 for length in rgb.size)
+    box = (left, top, left + short, top + short)
+    square = rgb.resize((side, side), Image.Resampling.LANCZOS, box)
+    return (np.asarray(square) / 255).astype(np.float32)
 
 
 def resized(picture: Floats, wide: int, tall: int) -> Floats:

@@ -123,7 +123,7 @@ class BackdropBatches:
         return torch.from_numpy(np.stack(inputs)), torch.from_numpy(np.stack(truths))
 
     def draw(self, sample: Sample, rng: np.random.Generator) -> tuple[Floats, Floats]:
-        """Input and truth of one picture, mirrored half of the time where that can be known."""
+        """Input and truth of one picture, mirrored half of the time."""
         planes: Floats = (sample.maps() / 255).astype(np.float32)
         picture: Floats = (sample.picture.transpose(2, 0, 1) / 255).astype(np.float32)
         numbers = np.concatenate([codes(sample.conditions), latent(sample.conditions.seed)])

@@ -35,7 +35,7 @@ class Scene:
     source: str
     """What made it."""
     is_paired: bool
-    """Whether conditions and seed tell the picture pixel by pixel."""
+    """Whether conditions and seed tell the picture pixel by pixel, before what is behind."""
     is_held_out: bool
     """Whether it only judges."""
     behind: NDArray[np.uint8] | None = None

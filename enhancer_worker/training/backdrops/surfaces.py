@@ -21,15 +21,13 @@ EXAMPLES = 12
 """Drawn surfaces of a style that tell its pattern."""
 SCALES = (0.7, 1.4, 2.8, 5.6)
 """Of details, pixels of a frame of 256."""
-OWN_SHARE = 0.6
-"""Of a surface's pixels, those nearest to its median colour; things that lie on it are not."""
-ACCENT_SHARE = 0.15
-"""Of those, the furthest."""
 THING, THINGS_SHARE = 0.25, 0.05
 """What differs so much from a surface's median colour, of 1, lies on it; a bare one has less."""
+ACCENT_SHARE = 0.03
+"""Of a surface's pixels, the darkest or the brightest: its grain, veins or threads."""
 LIGHT_SHARE = 0.12
 """Scale of light and shadow, of the side of a surface; finer is its pattern."""
-_PATTERN = (0.6, 1.5)
+_PATTERN = (0.5, 1.6)
 """Least and most light of a pattern, times what is around it."""
 _MARGIN = 0.04
 """Left out below the horizon, share of the frame."""
@@ -41,7 +39,7 @@ def surface_of(picture: Floats, horizon: float) -> Floats:
 
 
 def measure_colours(surface: Floats) -> tuple[Light, Light]:
-    """Mean colour, and that of grain, veins or threads.
+    """Mean colour, and that of grain, veins or threads; neither of what lies on the surface.
 
     Args:
         surface: (H, W, 3), float32, [0, 1], sRGB.
@@ -49,11 +47,14 @@ def measure_colours(surface: Floats) -> tuple[Light, Light]:
     Returns:
         Both linear.
     """
-    pixels = surface.reshape(-1, 3)
-    far = np.square(pixels - np.median(pixels, axis=0)).sum(1)
-    own = pixels[np.argsort(far)[: max(1, round(len(far) * OWN_SHARE))]]
-    accent = own[-max(1, round(len(own) * ACCENT_SHARE)) :]
-    return _light(own), _light(accent)
+    is_own = ~_things(surface)
+    base = linear(surface[is_own]).mean(axis=0)
+    pattern = _pattern(surface)[is_own]
+    order = np.argsort(pattern.mean(axis=1))
+    count = max(1, round(len(order) * ACCENT_SHARE))
+    dark, bright = (pattern[chosen].mean(axis=0) for chosen in (order[:count], order[-count:]))
+    accent = base * max(dark, bright, key=lambda ratio: abs(float(np.log(ratio.mean()))))
+    return _light(base), _light(accent)
 
 
 def is_bare(surface: Floats) -> bool:
@@ -62,13 +63,11 @@ def is_bare(surface: Floats) -> bool:
     Args:
         surface: (H, W, 3), float32, [0, 1], sRGB.
     """
-    pixels = surface.reshape(-1, 3)
-    far = np.abs(pixels - np.median(pixels, axis=0)).max(axis=1)
-    return float((far > THING).mean()) < THINGS_SHARE
+    return float(_things(surface).mean()) < THINGS_SHARE
 
 
 def flattened(surface: Floats) -> Floats:
-    """A surface without the light on it, and things on it paled: what is finer than both.
+    """A surface without the light on it.
 
     Args:
         surface: (H, W, 3), float32, [0, 1], sRGB.
@@ -76,27 +75,22 @@ def flattened(surface: Floats) -> Floats:
     Returns:
         The same shape, linear.
     """
-    light = linear(surface) + np.float32(1e-3)
-    sigma = LIGHT_SHARE * min(surface.shape[:2])
-    around = gaussian_filter(light, (sigma, sigma, 0), mode="reflect")
     base = np.asarray(measure_colours(surface)[0], np.float32)
-    flat: Floats = (base * np.clip(light / around, *_PATTERN)).astype(np.float32)
-    return flat
+    return base * _pattern(surface)
 
 
-def nearest_material(surfaces: Sequence[Floats]) -> str:
+def nearest_material(patterns: Sequence[Floats]) -> str:
     """The style of `MATERIALS` whose pattern is most like that of most surfaces.
 
     Args:
-        surfaces: each (H, W, 3), float32, [0, 1], sRGB, of frames of 256 pixels.
+        patterns: of `measure_pattern`.
     """
+    known = {style: examples(style) for style in MATERIALS}
+    spread = np.concatenate([*known.values()]).std(axis=0)
     votes = dict.fromkeys(MATERIALS, 0)
-    for surface in surfaces:
-        found = measure_pattern(surface)
-        known = {style: examples(style) for style in MATERIALS}
-        spread = np.concatenate([*known.values()]).std(axis=0)
+    for pattern in patterns:
         gaps = {
-            style: float(np.linalg.norm((found - many.mean(axis=0)) / spread))
+            style: float(np.linalg.norm((pattern - many.mean(axis=0)) / spread))
             for style, many in known.items()
         }
         votes[min(gaps, key=gaps.__getitem__)] += 1
@@ -107,6 +101,9 @@ def measure_pattern(surface: Floats) -> Floats:
     """How the detail of a surface is shared among scales, and how much of it lies level.
 
     How strong it is in all is left out: the colours tell that.
+
+    Args:
+        surface: (H, W, 3), float32, [0, 1], sRGB, of a frame of 256 pixels.
 
     Returns:
         (len(SCALES) + 1,), float32, logarithms.
@@ -132,6 +129,22 @@ def examples(style: str) -> Floats:
     return np.stack(found)
 
 
-def _light(pixels: Floats) -> Light:
-    red, green, blue = (float(v) for v in linear(pixels.mean(axis=0)))
+def _things(surface: Floats) -> NDArray[np.bool_]:
+    """Where something lies on a surface, (H, W)."""
+    middle = np.median(surface.reshape(-1, 3), axis=0)
+    far: NDArray[np.bool_] = np.abs(surface - middle).max(axis=2) > THING
+    return far
+
+
+def _pattern(surface: Floats) -> Floats:
+    """Light of each pixel, times what is around it, (H, W, 3), linear."""
+    light = linear(surface) + np.float32(1e-3)
+    sigma = LIGHT_SHARE * min(surface.shape[:2])
+    around = gaussian_filter(light, (sigma, sigma, 0), mode="reflect")
+    pattern: Floats = np.clip(light / around, *_PATTERN).astype(np.float32)
+    return pattern
+
+
+def _light(colour: NDArray[np.floating]) -> Light:
+    red, green, blue = (float(v) for v in colour)
     return red, green, blue

@@ -233,7 +233,9 @@ class Backdrop(Step):
         if self.generator != GENERATED:
             return False
         enlarges = WeightName(Upscale.name, ENLARGED_TIMES, "s", "faithful")
-        return weight.step == self.name or weight == enlarges
+        flavours = {BRAND if style == BRAND else "faithful" for style in self._styles}
+        paints = weight.step == self.name and weight.flavour in flavours
+        return paints or weight == enlarges
 
 
 def _styles(styles: object) -> tuple[str, ...]:
