@@ -25,6 +25,8 @@ from shopimg.contract import Backdrop
 Floats = NDArray[np.float32]
 
 _SOFT_SIDE, _HARD_SIDE, _SKY_SIDE = 320, 720, 240
+# Of what is computed, pixels; stretched to the frame. Penumbras have nothing finer, and at the full
+# size of a picture the points of the light would be seen as stripes.
 _SOFT_LIGHTS, _HARD_LIGHTS, _SKY_LIGHTS = 42, 12, 24
 _SOFT_SPREAD, _HARD_SPREAD = (6.0, 22.0), (1.0, 5.0)
 """Half the angle under which the light is seen, degrees: of a point, and what size adds to it."""

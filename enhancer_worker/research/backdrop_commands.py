@@ -16,7 +16,8 @@ from PIL import Image
 from enhancer_worker.nets.manifest import SHIPPED_WEIGHTS
 from enhancer_worker.research.backdrop_contenders import Painter, network, no_network
 from enhancer_worker.research.backdrop_scores import judge, judge_real, per_style, read_bench
-from enhancer_worker.training.data import Tile
+from enhancer_worker.training.data import NoTrainingImagesError, Tile
+from shopimg.contract import WorkerError
 
 NETWORK_FILE = "backdrop_s.safetensors"
 MOST_SHEET_BYTES = 150_000
@@ -28,30 +29,47 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command("evaluate-backdrops")
 @click.option("--data", type=_FOLDER, required=True, help="Written by prepare-backdrops.")
 @click.option("--net", "nets", type=_FILE, multiple=True, help="Weights; the shipped by default.")
+@click.option(
+    "--inception", type=_FILE, help="Weights of Inception-v3, as torch-fidelity has them."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="JSON file to write.")
 @click.option("--threads", default=1, show_default=True)
-def evaluate_backdrops(data: Path, nets: Sequence[Path], out: Path | None, threads: int) -> None:
+def evaluate_backdrops(
+    data: Path, nets: Sequence[Path], inception: Path | None, out: Path | None, threads: int
+) -> None:
     """Judge generators of backdrops on held-out pictures, beside real ones and no network.
 
     Figures end in `own`: their features are those of our restorer, and they must not be compared
-    with published ones.
+    with published ones. KID, FID and IS on Inception's features come with --inception.
     """
-    found = figures_of(data, nets or (SHIPPED_WEIGHTS / NETWORK_FILE,), threads)
+    chosen = nets or (SHIPPED_WEIGHTS / NETWORK_FILE,)
+    try:
+        found = figures_of(data, chosen, threads, inception)
+    except (WorkerError, NoTrainingImagesError) as err:
+        raise click.ClickException(getattr(err, "detail", "") or str(err)) from err
     text = json.dumps(found, indent=2)
     if out is not None:
         out.write_text(text + "\n")
     click.echo(text)
 
 
-def figures_of(data: Path, nets: Sequence[Path], threads: int = 1) -> dict[str, Any]:
-    """Figures of real halves, each network and the baseline, by name."""
+def figures_of(
+    data: Path, nets: Sequence[Path], threads: int = 1, inception: Path | None = None
+) -> dict[str, Any]:
+    """Figures of real halves, each network and the baseline, by name.
+
+    Raises:
+        NoTrainingImagesError: there are no prepared pictures.
+        WorkerError: a file holds other weights than it should.
+    """
     torch.set_num_threads(threads)
-    bench = read_bench(data)
+    bench = read_bench(data, inception=inception)
     contenders: dict[str, Painter] = {path.stem: network(path) for path in nets}
     results: dict[str, Mapping[str, Any]] = {"real halves": judge_real(bench)}
     results |= {name: judge(bench, paint) for name, paint in contenders.items()}
     results["no network"] = judge(bench, no_network)
-    return {"features": bench.network.name, "results": results}
+    published = {} if bench.inception is None else {"inception": bench.inception.name}
+    return {"features": bench.network.name, **published, "results": results}
 
 
 @click.command("backdrop-sheets")

@@ -28,6 +28,7 @@ from enhancer_worker.training.backdrops.features import (
     features_of,
     fit_styles,
 )
+from enhancer_worker.training.backdrops.inception import InceptionFeatures, inception_figures
 from enhancer_worker.training.backdrops.palettes import measure_palette
 from enhancer_worker.training.backdrops.samples import Sample, read_samples
 from enhancer_worker.training.backdrops.scenes import MIXED, SURFACED
@@ -53,6 +54,8 @@ class Bench:
     """Half of the held-out pictures: contenders are asked for their conditions."""
     judged: tuple[Sample, ...]
     """The other half: what contenders are compared with."""
+    inception: InceptionFeatures | None = None
+    """Judges as well, where a user has its weights."""
 
     def features(self, pictures: Sequence[Tile]) -> Tensor:
         """Standardised features (N, C)."""
@@ -60,13 +63,18 @@ class Bench:
         return found
 
 
-def read_bench(folder: Path, most: int = 400) -> Bench:
+def read_bench(folder: Path, most: int = 400, inception: Path | None = None) -> Bench:
     """Prepare the comparison on what `prepare-backdrops` has written.
 
     Args:
         folder: with training and held-out pictures.
         most: training pictures that scale features and teach the classifier.
+        inception: weights of Inception-v3; see `InceptionFeatures`.
+
+    Raises:
+        WorkerError: they are none.
     """
+    judge_too = None if inception is None else InceptionFeatures(inception)
     training, held_out = read_samples(folder)
     picked = np.random.default_rng(1).permutation(len(training))[:most]
     chosen = [training[int(index)] for index in picked]
@@ -79,7 +87,7 @@ def read_bench(folder: Path, most: int = 400) -> Bench:
     half = len(held_out) // 2
     asked = tuple(held_out[int(index)] for index in order[:half])
     judged = tuple(held_out[int(index)] for index in order[half : 2 * half])
-    return Bench(network, standard, classifier, asked, judged)
+    return Bench(network, standard, classifier, asked, judged, judge_too)
 
 
 def judge_real(bench: Bench) -> dict[str, Any]:
@@ -123,6 +131,10 @@ def _figures(bench: Bench, pictures: Sequence[Tile], features: Tensor) -> dict[s
     ]
     distance, deviation = kernel(real, features)
     precision, recall = precision_recall(real, features)
+    published = {}
+    if bench.inception is not None:
+        judged = [sample.picture for sample in bench.judged]
+        published = inception_figures(bench.inception, judged, pictures)
     return {
         "pictures": len(pictures),
         "kid_own": distance,
@@ -134,6 +146,7 @@ def _figures(bench: Bench, pictures: Sequence[Tile], features: Tensor) -> dict[s
         "recall": recall,
         "palette_error": fmean(errors),
         "style_accuracy": float((logits.argmax(1) == styles).float().mean()),
+        **published,
     }
 
 

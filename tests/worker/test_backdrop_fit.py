@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
 from enhancer_worker.nets.backdrop_generator import BackdropGenerator, BackdropGeneratorConfig
 from enhancer_worker.nets.backdrop_input import NUMBERS
-from enhancer_worker.nets.backdrop_maps import MAPS
+from enhancer_worker.nets.backdrop_maps import MAPS, SIDE
 from enhancer_worker.nets.backdrop_scenery import Scenery, SceneryConfig
 from enhancer_worker.training.args import TrainingArgsError
 from enhancer_worker.training.backdrops import fit as fit_backdrop
@@ -83,6 +84,9 @@ def test_fit__trains_and_resumes(objective: str, prepared: Path, tmp_path: Path)
     module = fit_backdrop.fit(args)
     first = load_file(tmp_path / "backdrop_s.safetensors")
     assert module.clock.step == 3
+    logged = EventAccumulator(str(tmp_path / "logs")).Reload()
+    (grid,) = logged.Images("val/made_real")
+    assert (grid.step, grid.width, grid.height) == (3, 2 * SIDE, SIDE)
     resumed = fit_backdrop.fit(replace(args, max_steps=4, resume=True))
     assert resumed.clock.step == 4
     assert any(

@@ -1,5 +1,6 @@
 """Distances on known Gaussians, and a comparison from end to end on drawn pictures."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,18 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
+from safetensors.torch import save_file
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from enhancer_worker.nets.backdrop_conditions import STYLES, BackdropConditions
+from enhancer_worker.nets.backdrop_generator import BackdropGenerator, BackdropGeneratorConfig
 from enhancer_worker.research import backdrop_scores
-from enhancer_worker.research.backdrop_commands import MOST_SHEET_BYTES, save_small, sheet
+from enhancer_worker.research.backdrop_commands import (
+    MOST_SHEET_BYTES,
+    evaluate_backdrops,
+    save_small,
+    sheet,
+)
 from enhancer_worker.research.backdrop_contenders import network, no_network
 from enhancer_worker.training.backdrops.distances import (
     diversity,
@@ -20,7 +29,9 @@ from enhancer_worker.training.backdrops.distances import (
     precision_recall,
 )
 from enhancer_worker.training.backdrops.features import OwnFeatures, fit_styles
+from enhancer_worker.training.backdrops.inception import InceptionFeatures, inception_figures
 from enhancer_worker.training.backdrops.prepare import prepare_backdrops
+from enhancer_worker.training.backdrops.samples import read_samples
 from shopimg.contract import WorkerError
 from tests.worker.tiny_nets import restorer
 
@@ -109,6 +120,60 @@ def test_judge__finds_real_pictures_nearer_than_the_baseline(
     sheets = backdrop_scores.per_style(bench, no_network, 2)
     assert list(sheets) == [style for style in STYLES if style in sheets]
     assert {len(pictures) for pictures in sheets.values()} == {2}
+
+
+class Unloaded(FeatureExtractorInceptionV3):
+    """Keeps the random weights that it begins with."""
+
+    def load_state_dict(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_evaluate_backdrops__judges_by_inception_too(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With random weights: those that were published are not ours to ship."""
+    monkeypatch.setattr(backdrop_scores, "OwnFeatures", lambda: OwnFeatures(restorer()))
+    monkeypatch.setattr(backdrop_scores, "FIXED_CONDITIONS", 1)
+    torch.manual_seed(0)
+    weights, net = tmp_path / "inception.pth", tmp_path / "backdrop_s.safetensors"
+    torch.save({}, weights)
+    random = Unloaded("inception-v3-compat", ["2048"], str(weights))
+    for part in random.modules():
+        if isinstance(part, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(part.weight)
+    torch.save(random.state_dict(), weights)
+    save_file(BackdropGenerator(BackdropGeneratorConfig()).state_dict(), net)
+    options = ["--data", str(prepared), "--net", str(net)]
+    result = CliRunner().invoke(evaluate_backdrops, [*options, "--inception", str(weights)])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.output)
+    assert found["inception"].startswith("Inception-v3 ")
+    assert list(found["results"]) == ["real halves", "backdrop_s", "no network"]
+    for figures in found["results"].values():
+        assert {"kid", "fid", "is", "kid_own", "fid_own", "is_own"} <= figures.keys()
+        assert 1 <= figures["is"] <= 1008
+    training, held_out = read_samples(prepared)
+    pictures = [sample.picture for sample in training[:12]]
+    judge = InceptionFeatures(weights)
+    same, other = (
+        inception_figures(judge, pictures, made)
+        for made in (pictures, [255 - sample.picture for sample in held_out[:12]])
+    )
+    assert same["fid"] == pytest.approx(0, abs=0.01 * other["fid"])
+    assert same["kid"] < other["kid"]
+    refused = CliRunner().invoke(evaluate_backdrops, [*options, "--inception", str(net)])
+    assert refused.exit_code == 1
+    assert "backdrop_s.safetensors holds no weights of Inception-v3" in refused.output
+
+
+def test_inception__says_which_file_holds_no_weights(tmp_path: Path) -> None:
+    for content in (b"nothing", b""):
+        file = tmp_path / "inception.pth"
+        file.write_bytes(content)
+        with pytest.raises(WorkerError) as caught:
+            InceptionFeatures(file)
+        assert "inception.pth holds no weights of Inception-v3" in caught.value.detail
 
 
 def test_no_network__paints_the_palette_where_it_belongs() -> None:

@@ -50,6 +50,15 @@ def too_small(_step: Backdrop, width: int, height: int, _tools: Tools) -> Backdr
     return BackdropImage(plain(width - 1, height, (1, 2, 3)))
 
 
+def around(_step: Backdrop, width: int, height: int, tools: Tools) -> BackdropImage:
+    """A generator that paints green around the product, and red over it."""
+    assert tools.product is not None
+    assert tools.product.alpha is not None
+    pixels = plain(width, height, (0, 200, 0))
+    pixels[tools.product.alpha == 255] = (200, 0, 0)
+    return BackdropImage(pixels, exact=True)
+
+
 OWN = f"{__name__}.generated"
 
 
@@ -176,6 +185,16 @@ def test_backdrop__draws_a_shadow_outside_the_product_only(engine: Engine) -> No
     assert np.array_equal(result[product.alpha == 255], product.pixels[product.alpha == 255])
     assert result[151:156, 80:120].mean() < 208
     assert (result[:20] == 221).all()
+
+
+def test_backdrop__shows_its_generator_the_framed_product(engine: Engine) -> None:
+    product = block(60, 40, (20, 10, 40, 30))
+    step = Backdrop(generator=f"{__name__}.around", shadow_mode="none")
+    made = backdrop(product, step, Tools(engine, NO_LIMIT)).picture.pixels
+    inside = np.zeros((40, 60), bool)
+    inside[10:30, 20:40] = True
+    assert np.array_equal(made[inside], product.pixels[inside])
+    assert (made[~inside] == (0, 200, 0)).all()
 
 
 def test_backdrop__fits_what_is_not_exact_to_the_light(engine: Engine) -> None:

@@ -44,7 +44,9 @@ class BackdropGenerator(Protocol):
             step: style, palette, seed, horizon and light.
             width: pixels.
             height: likewise.
-            tools: engine and deadline; the deadline is to be asked in work that takes seconds.
+            tools: engine and deadline; the deadline is to be asked in work that takes seconds. Its
+                ``product`` stands where it will stand, for what paints around it; whatever the
+                backdrop shows there, the product is set over it unchanged.
 
         Raises:
             RecipeError: it cannot do what the step asks for.

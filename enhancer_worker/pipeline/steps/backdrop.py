@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from enhancer_worker.pipeline.backdrops.protocol import BackdropImage
@@ -29,7 +31,8 @@ def backdrop(picture: Picture, step: Backdrop, tools: Tools) -> StepOutcome:
     """
     if picture.alpha is None:
         raise RecipeError("A backdrop needs a product that was cut out.")
-    made = generator(step.generator)(step, picture.width, picture.height, tools)
+    given = replace(tools, product=picture)
+    made = generator(step.generator)(step, picture.width, picture.height, given)
     _check(made, picture, step)
     tools.deadline.check()
     gains = NO_CHANGE if made.exact else backdrop_gains(picture)

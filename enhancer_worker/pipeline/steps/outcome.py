@@ -30,6 +30,8 @@ class Tools:
     """Corrected masks by digest: encoded pictures in which the product is white."""
     background: Background = HERE
     """Does what can be done beside."""
+    product: Picture | None = None
+    """The framed product with its transparency: only for what makes its backdrop."""
 
 
 @dataclass(frozen=True, slots=True)
