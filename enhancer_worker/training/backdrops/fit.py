@@ -57,7 +57,7 @@ TwoSides = tuple[list[Sample], list[Sample]]
 
 
 def fit(args: BackdropArgs) -> TrainingModule:
-    """Run one training and write `backdrop_s`, `backdrop_s_brand`, `scenery` or `dcgan`, a file each.
+    """Run one training and write `backdrop_s`, `backdrop_s_brand`, `scenery` or `dcgan`.
 
     Raises:
         NoTrainingImagesError: there is nothing to train on.
