@@ -204,11 +204,17 @@ def test_adopt__begins_as_the_other_style() -> None:
 
 @pytest.mark.usefixtures("few")
 @pytest.mark.filterwarnings(*QUIET)
-def test_fit__teaches_a_shop_its_own_style(photos: Path, tmp_path: Path) -> None:
+def test_fit__teaches_a_shop_its_own_style(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     start, out = tmp_path / "start.safetensors", tmp_path / "taught"
-    save_file(BackdropGenerator(TINY).state_dict(), start)
+    # As a run on prepared pictures writes it: it was taught no style of a shop.
+    save_file(BackdropGenerator(TINY).state_dict(), start, {"config": '{"palettes": ""}'})
+    adopted: list[str] = []
+    monkeypatch.setattr(fit_backdrop, "adopt", lambda _net, *styles: adopted.extend(styles))
     args = run_args(photos, out, init_from=start, max_steps=4, validate_steps=1)
     module = fit_backdrop.fit(args)
+    assert adopted == ["brand", "wood_table"]
     assert module.clock.step == 2, "the rest of four steps"
     taught, first = load_file(out / "backdrop_s_brand.safetensors"), load_file(start)
     assert not torch.equal(taught["to_pixels.bias"], first["to_pixels.bias"])
@@ -224,6 +230,11 @@ def test_fit__teaches_a_shop_its_own_style(photos: Path, tmp_path: Path) -> None
     stamps = [path.stat().st_mtime_ns for path in written]
     resumed = fit_backdrop.fit(replace(args, max_steps=8, resume=True))
     assert resumed.clock.step == 3
+    taught_again = replace(
+        args, out=tmp_path / "again", init_from=out / "backdrop_s_brand.safetensors"
+    )
+    fit_backdrop.fit(taught_again)
+    assert adopted == ["brand", "wood_table"] * 2, "on resuming, but not of a taught network"
     assert [path.stat().st_mtime_ns for path in written] == stamps, "pictures are made once"
     taught = load_file(out / "backdrop_s_brand.safetensors")
     assert all(torch.equal(taught[f"behind.{name}"], value) for name, value in scenery.items())

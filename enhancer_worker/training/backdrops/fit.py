@@ -137,7 +137,7 @@ def _fit_brand(args: BackdropArgs) -> TrainingModule:
     colours = args.palettes or usual_palettes(samples[0], np.random.default_rng(args.seed))
     args = replace(args, init_from=start, palettes=colours)
     net = cast(BackdropGenerator, warm_start(build_net(args), args))
-    if "palettes" not in recorded_config(start):
+    if not recorded_config(start).get("palettes"):
         adopt(net, BRAND, material)
     scenery = args.out / NAMES["scenery"]
     is_resumed = args.resume and (args.out / CHECKPOINT_NAME).exists()
