@@ -50,6 +50,8 @@ PHOTOGRAPHED_SHARE = 0.4
 STUFF_SIDE = 288
 LONGEST_LENS = 1.5
 """How much nearer what is behind a surface is seen than needed to fill the frame, at most."""
+EXPOSURES = (0.9, 1.05)
+"""Least and most light of a scene, times that of its photographs."""
 EVEN_AZIMUTH = 15.0
 """Degrees: what is lit no more from one side may stand in a light from any."""
 _BLUR_ROWS = 16
@@ -137,7 +139,7 @@ class BrandScenes:
         if abs(azimuth) > EVEN_AZIMUTH:
             conditions = replace(conditions, azimuth=azimuth)
         base, accent = chosen.colours
-        exposure = float(rng.uniform(0.9, 1.05))
+        exposure = float(rng.uniform(*EXPOSURES))
         materials = Materials(self._material, base, base, accent, exposure=exposure)
         stuff = None
         if chosen.stuff is not None and rng.random() < PHOTOGRAPHED_SHARE:
@@ -151,6 +153,7 @@ class BrandScenes:
     def panel(self, number: int, rng: np.random.Generator) -> Scene:
         """What is behind the surface of one photograph, and nothing before it."""
         chosen = self._settings[number % len(self._settings)]
-        light = chosen.behind(PANEL[0] * CELL, rng) * np.float32(rng.uniform(0.9, 1.05))
+        light = chosen.behind(PANEL[0] * CELL, rng)
+        exposure = float(rng.uniform(*EXPOSURES))
         name = f"panel-{number:05d}"
-        return panel_scene(name, BRAND, light, rng, is_held_out=chosen.is_held_out)
+        return panel_scene(name, BRAND, light, exposure, rng, is_held_out=chosen.is_held_out)

@@ -98,15 +98,21 @@ def filled(light: Floats) -> Floats:
 def panel(name: str, view: Photograph, rng: np.random.Generator) -> Scene:
     """A photograph out of focus and nothing before it, as small as the network draws it."""
     light = thrown_out_of_focus(view, PANEL[0] * CELL, rng)
-    light = random_materials(view.style, rng).exposure * light
-    return panel_scene(name, view.style, light, rng, is_held_out=view.is_held_out)
+    exposure = random_materials(view.style, rng).exposure
+    return panel_scene(name, view.style, light, exposure, rng, is_held_out=view.is_held_out)
 
 
 def panel_scene(
-    name: str, style: str, light: Floats, rng: np.random.Generator, *, is_held_out: bool
+    name: str,
+    style: str,
+    light: Floats,
+    exposure: float,
+    rng: np.random.Generator,
+    *,
+    is_held_out: bool,
 ) -> Scene:
-    """A panel alone, of light (PANEL[0] * CELL, SIDE, 3), linear."""
-    picture = panel_of(light)
+    """A panel alone, of light (PANEL[0] * CELL, SIDE, 3), linear, times an exposure."""
+    picture = panel_of(exposure * light)
     red, green, blue = (round(float(level)) for level in picture.mean((0, 1)))
     conditions = replace(
         random_conditions(style, rng),
