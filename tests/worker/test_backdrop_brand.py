@@ -32,6 +32,7 @@ from enhancer_worker.training.backdrops.surfaces import (
     nearest_material,
     surface_of,
 )
+from enhancer_worker.training.backdrops.writing import scenes_of, write_scenes
 from enhancer_worker.training.catalogue import TooFewPhotosError
 from enhancer_worker.training.config_file import recorded_config
 from tests.worker.test_backdrop_fit import QUIET, TINY, run_args
@@ -141,15 +142,14 @@ def test_setting__stands_upright(tmp_path: Path) -> None:
 
 def test_brand_scenes__stand_before_an_even_wall_in_any_light(tmp_path: Path) -> None:
     write_set(tmp_path / "wall.png", (200, 190, 180))
-    scenes = BrandScenes([Setting.read(tmp_path / "wall.png")], "wood_table")
-    made = [scenes.scene(number, np.random.default_rng(number)) for number in range(8)]
+    settings = [Setting.read(tmp_path / "wall.png")]
+    made = [*scenes_of(BrandScenes(settings, "wood_table").scene, settings, 8, (0, 0))]
     assert max(abs(scene.conditions.azimuth) for scene in made) > 60
 
 
 def test_brand_scenes__obey_conditions_that_no_photograph_had(photos: Path) -> None:
     settings = [Setting.read(path) for path in sorted(photos.glob("*"))]
-    scenes = BrandScenes(settings, "wood_table")
-    made = [scenes.scene(number, np.random.default_rng(number)) for number in range(12)]
+    made = [*scenes_of(BrandScenes(settings, "wood_table").scene, settings, 12, (0, 0))]
     assert {scene.conditions.style for scene in made} == {"brand"}
     assert len({round(scene.conditions.horizon, 2) for scene in made}) > 6
     assert {scene.is_paired for scene in made} == {True, False}
@@ -166,9 +166,7 @@ def test_brand_scenes__obey_conditions_that_no_photograph_had(photos: Path) -> N
 def test_batches__know_what_is_behind_a_photographed_surface(photos: Path, tmp_path: Path) -> None:
     settings = [Setting.read(path) for path in sorted(photos.glob("*"))]
     scenes = BrandScenes(settings, "wood_table")
-    brand.write_scenes(
-        (scenes.scene(number, np.random.default_rng(number)) for number in range(12)), tmp_path
-    )
+    write_scenes(scenes_of(scenes.scene, settings, 12, (0, 0)), tmp_path)
     samples = [sample for pair in read_samples(tmp_path) for sample in pair]
     for sample in samples:
         _, truth = BackdropBatches([sample], 1)(np.random.default_rng(0), 0)
@@ -246,11 +244,11 @@ def test_prepare_brand__makes_pictures_again_of_other_photographs(
 ) -> None:
     out = tmp_path / "prepared"
     brand.prepare_brand(photos, out, seed=1)
-    stamp = (out / "brand-00000.png").stat().st_mtime_ns
+    stamp = (out / "scene-00000.png").stat().st_mtime_ns
     (photos / "._photo1.jpg").write_bytes(b"not a picture")
     Image.new("RGB", (40, 400)).save(photos / "strip.png")
     brand.prepare_brand(photos, out, seed=1)
-    assert (out / "brand-00000.png").stat().st_mtime_ns > stamp
+    assert (out / "scene-00000.png").stat().st_mtime_ns > stamp
     assert "._photo1.jpg is left out: cannot be read" in caplog.text
     assert "strip.png is left out: too small: 40x400 pixels" in caplog.text
     assert not brand.is_prepared(photos)
@@ -260,8 +258,7 @@ def test_prepare_brand__makes_pictures_again_of_other_photographs(
 def test_usual_palettes__come_from_many_photographs(photos: Path, tmp_path: Path) -> None:
     settings = [Setting.read(path) for path in sorted(photos.glob("*"))][:4]
     scenes = BrandScenes(settings, "wood_table")
-    made = (scenes.scene(number, np.random.default_rng(number)) for number in range(64))
-    brand.write_scenes(made, tmp_path)
+    write_scenes(scenes_of(scenes.scene, settings, 64, (0, 0)), tmp_path)
     training, held_out = read_samples(tmp_path)
     text = brand.usual_palettes(training + held_out, np.random.default_rng(0))
     reds = [int(palette[:2], 16) for palette in text.split(", ")]

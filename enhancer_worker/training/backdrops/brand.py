@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -14,9 +14,8 @@ import numpy as np
 
 from enhancer_worker.training.backdrops.brand_scenes import BrandScenes, Setting
 from enhancer_worker.training.backdrops.samples import PANELS, Sample
-from enhancer_worker.training.backdrops.scenes import Scene
 from enhancer_worker.training.backdrops.surfaces import nearest_material
-from enhancer_worker.training.backdrops.writing import counted, write_scenes
+from enhancer_worker.training.backdrops.writing import counted, scenes_of, write_scenes
 from enhancer_worker.training.catalogue import SUFFIXES, TooFewPhotosError, UnfitPhotoError
 
 logger = logging.getLogger(__name__)
@@ -70,7 +69,9 @@ def prepare_brand(photos: Path, out: Path, seed: int) -> str:
         (scenes.panel, PANEL_SCENES, out / PANELS, "Panels"),
     )
     for stream, (make, count, folder, label) in enumerate(kinds):
-        write_scenes(counted(_made(make, count, (seed, stream)), count, label), folder)
+        write_scenes(
+            counted(scenes_of(make, settings, count, (seed, stream)), count, label), folder
+        )
     told.write_text(json.dumps({"material": material, **made_of}))
     return material
 
@@ -92,10 +93,3 @@ def _read(files: Sequence[Path]) -> list[Setting]:
             except UnfitPhotoError as err:
                 logger.warning("%s is left out: %s", path.name, err)
     return settings
-
-
-def _made(
-    make: Callable[[int, np.random.Generator], Scene], count: int, stream: tuple[int, int]
-) -> Iterator[Scene]:
-    for number in range(count):
-        yield make(number, np.random.default_rng((*stream, number)))

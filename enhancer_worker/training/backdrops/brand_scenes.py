@@ -128,9 +128,8 @@ class BrandScenes:
         self._settings = settings
         self._material = material
 
-    def scene(self, number: int, rng: np.random.Generator) -> Scene:
+    def scene(self, name: str, chosen: Setting, rng: np.random.Generator) -> Scene:
         """A surface as in one photograph, before what is behind that or another."""
-        chosen = self._settings[number % len(self._settings)]
         alike = [s for s in self._settings if s.is_held_out == chosen.is_held_out]
         other = alike[int(rng.integers(len(alike)))] if rng.random() < 0.5 else chosen
         conditions = random_conditions(BRAND, rng)
@@ -146,14 +145,11 @@ class BrandScenes:
             stuff = laid(chosen.stuff, conditions)
         picture = shade(conditions, materials, filled(light), stuff)
         source = MIXED if stuff is None else SURFACED
-        name = f"brand-{number:05d}"
         made = finished(name, picture, conditions, source, is_held_out=chosen.is_held_out)
         return replace(made, is_paired=stuff is None, behind=panel_of(exposure * light))
 
-    def panel(self, number: int, rng: np.random.Generator) -> Scene:
+    def panel(self, name: str, chosen: Setting, rng: np.random.Generator) -> Scene:
         """What is behind the surface of one photograph, and nothing before it."""
-        chosen = self._settings[number % len(self._settings)]
         light = chosen.behind(PANEL[0] * CELL, rng)
         exposure = float(rng.uniform(*EXPOSURES))
-        name = f"panel-{number:05d}"
         return panel_scene(name, BRAND, light, exposure, rng, is_held_out=chosen.is_held_out)

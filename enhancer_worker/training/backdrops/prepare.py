@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import numpy as np
 
 from enhancer_worker.training.backdrops.photo_scenes import SURFACES, mixed, panel, surfaced
-from enhancer_worker.training.backdrops.photographs import Photograph, find_chosen, find_views
+from enhancer_worker.training.backdrops.photographs import find_chosen, find_views
 from enhancer_worker.training.backdrops.samples import PANELS
 from enhancer_worker.training.backdrops.scenes import Scene, drawn
 from enhancer_worker.training.backdrops.shading import BOKEH
-from enhancer_worker.training.backdrops.writing import counted, write_scenes
+from enhancer_worker.training.backdrops.writing import counted, scenes_of, write_scenes
 
 DRAWN_STYLES = (
     "studio_white",
@@ -34,25 +34,6 @@ def drawn_scenes(count: int, seed: int) -> Iterator[Scene]:
         held_out = number // len(DRAWN_STYLES) % HELD_OUT_ONE_IN == 0
         rng = np.random.default_rng((seed, number))
         yield drawn(f"drawn-{number:05d}", style, rng, is_held_out=held_out)
-
-
-def photo_scenes(
-    make: Callable[[str, Photograph, np.random.Generator], Scene],
-    photos: Sequence[Photograph],
-    count: int,
-    stream: tuple[int, int],
-) -> Iterator[Scene]:
-    """Use photographs in turn; what is made of a held-out one is held out.
-
-    Args:
-        make: of a name, a photograph and random numbers.
-        photos: at least one, unless none is wanted.
-        count: of scenes.
-        stream: seeds the random numbers.
-    """
-    for number in range(count):
-        rng = np.random.default_rng((*stream, number))
-        yield make(f"{make.__name__}-{number:05d}", photos[number % len(photos)], rng)
 
 
 @click.command()
@@ -95,7 +76,7 @@ def prepare_backdrops(
             (panel, views, panel_count, out / PANELS),
         )
         for stream, (make, photos, count, folder) in enumerate(kinds):
-            named = photo_scenes(make, photos, count, (seed, stream))
+            named = scenes_of(make, photos, count, (seed, stream))
             made += write_scenes(counted(named, count, make.__name__.capitalize()), folder)
     if path_traced:
         from enhancer_worker.training.backdrops.path_traced import (  # noqa: PLC0415 - render extra

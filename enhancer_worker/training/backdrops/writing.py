@@ -1,17 +1,40 @@
-"""Writes training pictures of backdrops, each beside a JSON file of its exact conditions."""
+"""Makes training pictures of backdrops in turn, and writes each beside its exact conditions."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import click
+import numpy as np
 from PIL import Image
 
 from enhancer_worker.training.backdrops.scenes import Scene
+
+PhotoT = TypeVar("PhotoT")
+
+
+def scenes_of(
+    make: Callable[[str, PhotoT, np.random.Generator], Scene],
+    photos: Sequence[PhotoT],
+    count: int,
+    stream: tuple[int, int],
+) -> Iterator[Scene]:
+    """Use photographs in turn; what is made of a held-out one is held out.
+
+    Args:
+        make: of a name, a photograph and random numbers; scenes are named after it.
+        photos: at least one, unless none is wanted.
+        count: of scenes.
+        stream: seeds the random numbers.
+    """
+    for number in range(count):
+        rng = np.random.default_rng((*stream, number))
+        yield make(f"{make.__name__}-{number:05d}", photos[number % len(photos)], rng)
 
 
 def write_scenes(scenes: Iterable[Scene], out: Path) -> Counter[str]:
