@@ -15,8 +15,7 @@ from enhancer_worker.engine.choosing import Purpose, choose_entry
 from enhancer_worker.engine.device import Placement
 from enhancer_worker.nets.zoo import ZOO
 from enhancer_worker.pipeline.assessment import Assessment
-from enhancer_worker.pipeline.steps import upscale as upscale_module
-from enhancer_worker.pipeline.steps.verdict import Verdict
+from enhancer_worker.pipeline.steps.verdict import Verdict, Verdicts
 from shopimg.contract import FLAVOURS, RecipeError, Upscale
 from tests.worker.conftest import Make
 from tests.worker.recipe_runs import enlarged
@@ -62,7 +61,7 @@ def test_upscale__looks_which_flavour_suits(
     network: str,
 ) -> None:
     found = Verdict(judged, {"estimate_s": "d" * 64})
-    monkeypatch.setattr(upscale_module, "judge", lambda *_arguments: found)
+    monkeypatch.setattr(Verdicts, "of", lambda *_arguments: found)
     outcome = enlarged(make_engine(), Upscale(scale=2))
     assert outcome.details["flavour"] == flavour
     assert list(outcome.weights) == ["estimate_s", network]

@@ -9,20 +9,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.engine import Engine
+from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.nets import zoo
 from enhancer_worker.nets.blur_kernels import transfer
 from enhancer_worker.nets.estimator import Estimator, EstimatorConfig
 from enhancer_worker.nets.zoo import ZooEntry
+from enhancer_worker.pipeline import assessment
 from enhancer_worker.pipeline.assessment import Assessment
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.deconvolution import Blur, deconvolve, suspects
+from enhancer_worker.pipeline.steps import verdict
 from enhancer_worker.pipeline.steps.outcome import Tools
 from enhancer_worker.pipeline.steps.restore import restore
-from shopimg.contract import EnhancedImage, RecipeError, Restore
+from shopimg.contract import EnhancedImage, RecipeError, Restore, Upscale
 from tests.worker.recipe_runs import NO_LIMIT, photo, pixels_of, png, run_one
 from tests.worker.tiny_nets import TINY_ZOO, write_weights
 
@@ -43,7 +47,7 @@ def engine_that_estimates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> An
         entry = ZooEntry("estimate_s", "estimate", 1, halo=0, multiple_of=8, build=build)
         entries = {**TINY_ZOO, "estimate_s": entry}
         monkeypatch.setattr(zoo, "ZOO", entries)
-        folder = write_weights(tmp_path, ("restore_s", "estimate_s"), entries)
+        folder = write_weights(tmp_path, ("restore_s", "upscale_x2_s", "estimate_s"), entries)
         return Engine(WorkerConfig(device="torch-cpu", weights_dir=folder), entries)
 
     return make
@@ -65,6 +69,28 @@ def test_restore__leaves_what_looks_clean_alone(engine_that_estimates: AnswerEng
     assert image.quality["estimated_noise"] == 1.0
     assert image.quality["estimated_jpeg_quality"] == 95.0
     assert image.quality["estimated_blur"] == 0.2
+
+
+@pytest.mark.parametrize(
+    ("answer", "looks"), [((0.04, 0.1, 0.2), 1), ((0.4, 0.0, 0.0), 2)], ids=["clean", "noisy"]
+)
+def test_estimator__looks_once_at_what_restoring_leaves_alone(
+    engine_that_estimates: AnswerEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: tuple[float, float, float],
+    looks: int,
+) -> None:
+    looked_at = list[tuple[int, ...]]()
+
+    def assess(net: LoadedNet, pixels: NDArray[np.uint8]) -> Assessment:
+        looked_at.append(pixels.shape)
+        return assessment.assess(net, pixels)
+
+    monkeypatch.setattr(verdict, "assess", assess)
+    image = run_one(engine_that_estimates(answer), png(PIXELS), Restore(), Upscale(scale=2))
+    assert looked_at == [PIXELS.shape] * looks
+    judged = next(step for step in image.steps if step.name == "upscale").details["judged"]
+    assert judged["estimated_noise"] == answer[0] * 25
 
 
 @pytest.mark.parametrize("answer", [(0.4, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)])

@@ -14,6 +14,7 @@ from enhancer_worker.engine.runner import TiledRun
 from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.pipeline.background import HERE, Background
 from enhancer_worker.pipeline.context import Picture
+from enhancer_worker.pipeline.steps.verdict import Verdicts
 from shopimg.contract import Deadline
 from shopimg.contract.provenance import UNKNOWN
 
@@ -30,6 +31,8 @@ class Tools:
     """Corrected masks by digest: encoded pictures in which the product is white."""
     background: Background = HERE
     """Does what can be done beside."""
+    verdicts: Verdicts = field(default_factory=Verdicts)
+    """What the estimator makes of pictures."""
     product: Picture | None = None
     """The framed product with its transparency: only for what makes its backdrop."""
 

@@ -13,7 +13,6 @@ from enhancer_worker.pipeline.blur_estimation import estimate_blur, noise_to_all
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.deconvolution import SHARP, deconvolve
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools, engine_details
-from enhancer_worker.pipeline.steps.verdict import judge
 from shopimg.contract import RecipeError, Restore
 
 
@@ -35,7 +34,8 @@ def restore(picture: Picture, step: Restore, tools: Tools) -> StepOutcome:
     """
     if step.strength == 0:
         return StepOutcome(picture, {"strength": 0, "skipped": "strength is 0"})
-    verdict = None if step.always or step.network else judge(picture.pixels, tools.engine)
+    asks = not step.always and not step.network
+    verdict = tools.verdicts.of(picture.pixels, tools.engine) if asks else None
     weights, figures = (verdict.weights, verdict.found.figures()) if verdict else ({}, {})
     if verdict is not None and verdict.found.looks_clean:
         details = {"strength": step.strength, "skipped": "looks clean"}

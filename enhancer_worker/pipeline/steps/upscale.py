@@ -18,7 +18,7 @@ from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.steps.kept_text import redraw_text
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools, engine_details
-from enhancer_worker.pipeline.steps.verdict import Verdict, judge
+from enhancer_worker.pipeline.steps.verdict import Verdict
 from enhancer_worker.pipeline.text_regions import find_text
 from shopimg.contract import RecipeError, Upscale
 
@@ -122,7 +122,7 @@ def _judge(picture: Picture, step: Upscale, plan: UpscalePlan, tools: Tools) -> 
     """Look at what is to be enlarged, where that decides who does it."""
     if step.flavour != "auto" or step.network or not plan.scales:
         return None
-    return judge(picture.pixels, tools.engine)
+    return tools.verdicts.of(picture.pixels, tools.engine)
 
 
 def _flavour(step: Upscale, verdict: Verdict | None) -> str:

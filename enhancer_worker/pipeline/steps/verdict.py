@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,13 +23,27 @@ class Verdict:
     """Weight name -> sha256 of the estimator."""
 
 
-def judge(pixels: NDArray[np.uint8], engine: Engine) -> Verdict | None:
-    """Estimate the damage of a picture; None where no estimator ships.
+class Verdicts:
+    """Estimates the damage of pictures: once for a picture that a step has left as it was."""
 
-    Args:
-        pixels: (H, W, 3), uint8, RGB.
-        engine: runs the estimator.
-    """
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._last: tuple[weakref.ref[NDArray[np.uint8]], Verdict | None] | None = None
+
+    def of(self, pixels: NDArray[np.uint8], engine: Engine) -> Verdict | None:
+        """Estimate the damage of a picture; None where no estimator ships.
+
+        Args:
+            pixels: (H, W, 3), uint8, RGB; never changed in place.
+            engine: runs the estimator.
+        """
+        if self._last is None or self._last[0]() is not pixels:
+            # Weak: a large picture must not stay in memory for being asked about again.
+            self._last = weakref.ref(pixels), _judge(pixels, engine)
+        return self._last[1]
+
+
+def _judge(pixels: NDArray[np.uint8], engine: Engine) -> Verdict | None:
     if not engine.ships("estimate"):
         return None
     net = engine.net("estimate", 1)
