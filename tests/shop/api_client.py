@@ -15,6 +15,7 @@ from tests import builders
 ROOT = "/api/shopimg/v1/"
 JOBS = f"{ROOT}jobs/"
 VARIANTS = f"{ROOT}variants/"
+RUNS = f"{ROOT}bulk-runs/"
 
 GROUPS = {
     "plain": (),

@@ -41,6 +41,34 @@ def api(db: None) -> APIClient:
 
 
 @pytest.fixture
+def viewer(db: None) -> APIClient:
+    """Return a client of somebody who may look at jobs, runs and results."""
+    return client("viewer")
+
+
+@pytest.fixture
+def reviewer(db: None) -> APIClient:
+    """Return a client of somebody who reviews."""
+    return client("reviewer")
+
+
+@pytest.fixture
+def runner(db: None) -> APIClient:
+    """Return a client of somebody who starts bulk runs."""
+    return client("runner")
+
+
+@pytest.fixture
+def shopimg(settings):
+    """Change keys of the SHOPIMG setting."""
+
+    def change(**keys: Any) -> None:
+        settings.SHOPIMG = {**settings.SHOPIMG, **keys}
+
+    return change
+
+
+@pytest.fixture
 def publish(rosa: User) -> Publish:
     """Make another draft of a photograph, approve it and so publish it."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,8 +14,8 @@ from django.template import TemplateDoesNotExist
 from django.test import Client
 from django.urls import reverse
 
-from shopimg import checks, enhancers
-from shopimg.contract import CLEAN
+from shopimg import checks
+from tests.shop.complaining import complaints
 from tests.testapp import storages
 from tests.testapp.brokers import using_broker
 from tests.testapp.scope import own_photos
@@ -28,22 +26,8 @@ NAMED = {"main": {"steps": [{"step": "restore", "network": "mine"}]}}
 PINNED = {"file": "a.safetensors", "sha256": "0" * 64}
 
 
-def _ids() -> list[str | None]:
-    return [message.id for message in checks.run_all()]
-
-
-@pytest.fixture
-def shopimg(settings):
-    """Change keys of the SHOPIMG setting."""
-
-    def change(**keys: Any) -> None:
-        settings.SHOPIMG = {**settings.SHOPIMG, **keys}
-
-    return change
-
-
 def test_checks__good_settings_are_silent() -> None:
-    assert _ids() == []
+    assert complaints() == []
     assert list(run_checks(tags=["shopimg"])) == []
 
 
@@ -97,7 +81,7 @@ def test_checks__are_registered_and_have_hints(shopimg) -> None:
 )
 def test_check__fires_exactly_on(shopimg, keys: dict[str, Any], expected: list[str]) -> None:
     shopimg(**keys)
-    assert _ids() == expected
+    assert complaints() == expected
 
 
 def test_check__drafts_below_the_media_folder(settings, tmp_path: Path) -> None:
@@ -105,9 +89,9 @@ def test_check__drafts_below_the_media_folder(settings, tmp_path: Path) -> None:
     settings.STORAGES = settings.STORAGES | {
         "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"}
     }
-    assert _ids() == ["shopimg.E007"]
+    assert complaints() == ["shopimg.E007"]
     settings.MEDIA_ROOT = tmp_path / "media"
-    assert _ids() == []
+    assert complaints() == []
 
 
 def test_check__drafts_behind_a_link_into_a_public_folder(
@@ -120,7 +104,7 @@ def test_check__drafts_behind_a_link_into_a_public_folder(
     settings.STORAGES = settings.STORAGES | {
         "shopimg_drafts": {**settings.STORAGES["shopimg_drafts"], "OPTIONS": options}
     }
-    assert _ids() == ["shopimg.E007"]
+    assert complaints() == ["shopimg.E007"]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +123,7 @@ def test_check__public_bucket(settings, options: dict[str, Any], expected: list[
     bucket = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": {"bucket_name": "b"}}
     bucket["OPTIONS"] |= options
     settings.STORAGES = settings.STORAGES | {"shopimg_drafts": bucket}
-    assert _ids() == expected
+    assert complaints() == expected
 
 
 @pytest.mark.parametrize(
@@ -160,7 +144,7 @@ def test_check__public_bucket_of_another_provider(
 ) -> None:
     bucket = {"BACKEND": f"tests.testapp.storages.{backend}Options", "OPTIONS": options}
     settings.STORAGES = settings.STORAGES | {"shopimg_drafts": bucket}
-    assert _ids() == expected
+    assert complaints() == expected
 
 
 @pytest.mark.parametrize(
@@ -176,12 +160,12 @@ def test_options__are_those_of_the_real_backend(options: type, module: str) -> N
 
 def test_check__broker() -> None:
     with using_broker("redis://127.0.0.1:1/0") as app:
-        assert _ids() == []
+        assert complaints() == []
         app.conf.broker_transport_options = {"visibility_timeout": app.conf.task_time_limit}
-        assert _ids() == ["shopimg.E010", "shopimg.W002"]
+        assert complaints() == ["shopimg.E010", "shopimg.W002"]
         longer = app.conf.task_time_limit + 1
         app.conf.broker_transport_options = {"visibility_timeout": longer, "socket_timeout": 1}
-        assert _ids() == ["shopimg.W002"]
+        assert complaints() == ["shopimg.W002"]
 
 
 @pytest.mark.parametrize("url", [None, ""])
@@ -192,109 +176,16 @@ def test_check__no_broker(url: str | None) -> None:
         assert "CELERY_BROKER_URL" in str(message.hint)
         assert "shop/__init__.py" in str(message.hint)
         app.conf.broker_write_url = "amqp://queue.shop.example"
-        assert _ids() == []
+        assert complaints() == []
 
 
 def test_check__broker_of_an_app_without_a_hard_limit() -> None:
     with using_broker("redis://127.0.0.1:1/0", task_time_limit=None) as app:
         assert app.conf.task_time_limit is None
         app.conf.broker_transport_options = {"visibility_timeout": 300}
-        assert _ids() == ["shopimg.E010", "shopimg.W002"]
+        assert complaints() == ["shopimg.E010", "shopimg.W002"]
         app.conf.broker_transport_options = {"visibility_timeout": 301}
-        assert _ids() == ["shopimg.W002"]
-
-
-def _install_enhancer(folder: Path, module: str) -> Path:
-    """Write a package whose manifest lists three files, and return the folder for them."""
-    package = folder / "some_enhancer"
-    weights = package / "weights"
-    weights.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / module).touch()
-    entry = {
-        "sha256": hashlib.sha256(b"numbers").hexdigest(),
-        "openvino_sha256": {
-            "restore_s.xml": hashlib.sha256(b"graph").hexdigest(),
-            "restore_s.bin": hashlib.sha256(b"constants").hexdigest(),
-        },
-    }
-    (weights / "weights.json").write_text(json.dumps({"weights": {"restore_s": entry}}))
-    return weights
-
-
-def test_check__weights(shopimg, monkeypatch, tmp_path: Path) -> None:
-    weights = _install_enhancer(tmp_path, "backend.py")
-    monkeypatch.syspath_prepend(tmp_path)
-    shopimg(ENHANCER="some_enhancer.backend.Enhancer")
-    contents = {
-        "restore_s.safetensors": b"numbers",
-        "restore_s.xml": b"graph",
-        "restore_s.bin": b"constants",
-    }
-    assert _ids() == ["shopimg.E011"] * 3
-    for name, content in contents.items():
-        (weights / name).write_bytes(content)
-    assert _ids() == []
-    for name, content in contents.items():
-        (weights / name).write_bytes(b"damaged")
-        (message,) = checks.run_all()
-        assert (message.id, message.msg) == (
-            "shopimg.E011",
-            f"The weights file {name} is missing or damaged.",
-        )
-        (weights / name).write_bytes(content)
-
-
-def test_check__weights_where_only_the_digests_are_installed(
-    shopimg, monkeypatch, tmp_path: Path
-) -> None:
-    _install_enhancer(tmp_path, "other.py")
-    monkeypatch.syspath_prepend(tmp_path)
-    shopimg(ENHANCER="some_enhancer.backend.Enhancer")
-    assert _ids() == []
-    assert list(enhancers.weights_for(CLEAN)) == ["restore_s"]
-
-
-def test_weights_for__every_file_of_a_network_counts(shopimg, tmp_path: Path) -> None:
-    digests = set()
-    for part in ("sha256", "openvino_sha256", "int8"):
-        for change in ("a", "b"):
-            entry: dict[str, Any] = {
-                "sha256": "0",
-                "openvino_sha256": {"restore_s.bin": "0"},
-                "int8": {"sha256": {"restore_s.int8.bin": "0"}},
-            }
-            entry[part] = {
-                "sha256": change,
-                "openvino_sha256": {"restore_s.bin": change},
-                "int8": {"sha256": {"restore_s.int8.bin": change}, "loss_db": 0.01},
-            }[part]
-            folder = tmp_path / part / change
-            folder.mkdir(parents=True)
-            (folder / "weights.json").write_text(json.dumps({"weights": {"restore_s": entry}}))
-            shopimg(WEIGHTS_DIR=str(folder))
-            digests |= set(enhancers.weights_for(CLEAN).values())
-    assert len(digests) == 6
-
-
-def test_check__weights_of_ones_own(shopimg, monkeypatch, tmp_path: Path) -> None:
-    shipped = _install_enhancer(tmp_path, "backend.py")
-    monkeypatch.syspath_prepend(tmp_path)
-    own = tmp_path / "my-weights"
-    shopimg(ENHANCER="some_enhancer.backend.Enhancer", WEIGHTS_DIR=str(own))
-    (message,) = checks.run_all()
-    assert (message.id, message.msg) == ("shopimg.E013", f"There is no {own}/weights.json.")
-    own.mkdir()
-    entry = {"sha256": hashlib.sha256(b"tuned").hexdigest()}
-    (own / "weights.json").write_text(json.dumps({"weights": {"restore_s": entry}}))
-    shopimg(WEIGHTS_DIR=str(own))  # read afresh
-    assert _ids() == ["shopimg.E011"]
-    (own / "restore_s.safetensors").write_bytes(b"tuned")
-    assert _ids() == []
-    tuned = enhancers.weights_for(CLEAN)
-    shopimg(WEIGHTS_DIR="")
-    assert enhancers.weights_path() == shipped
-    assert enhancers.weights_for(CLEAN) != tuned
+        assert complaints() == ["shopimg.W002"]
 
 
 def _complaints_without(settings, *names: str) -> list[str]:
@@ -323,12 +214,12 @@ def test_check__apps_of_the_api_where_it_is_served(settings, name: str) -> None:
 
 def test_check__time_zones(settings) -> None:
     settings.USE_TZ = False
-    assert _ids() == ["shopimg.E015"]
+    assert complaints() == ["shopimg.E015"]
 
 
 def test_check__templates(settings) -> None:
     settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": []}]  # as with an editable install
-    assert _ids() == ["shopimg.E016"]
+    assert complaints() == ["shopimg.E016"]
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 from enhancer_worker.config import WorkerConfig
+from enhancer_worker.engine import measuring
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.nets import zoo
+from enhancer_worker.pipeline import surroundings
 from enhancer_worker.training.backdrops.prepare import prepare_backdrops
 from tests.worker.tiny_nets import TINY_ZOO, write_weights
 
@@ -26,6 +28,15 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(zoo, "ZOO", TINY_ZOO)
         yield Engine(WorkerConfig(device="torch-cpu", weights_dir=folder), TINY_ZOO)
+
+
+@pytest.fixture
+def measured_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Weights of networks so small that measuring them takes no time, on pictures as small."""
+    monkeypatch.setattr(zoo, "ZOO", TINY_ZOO)
+    monkeypatch.setattr(measuring, "_MEASURED_SIDES", (64, 96))
+    monkeypatch.setattr(surroundings, "_TRIAL_SIZES", ((40, 30), (64, 64), (90, 60)))
+    return write_weights(tmp_path / "weights")
 
 
 @pytest.fixture

@@ -9,10 +9,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, PngImagePlugin, features
+from PIL import Image, PngImagePlugin, features
 
 from enhancer_worker.pipeline import decode as decode_module
-from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.decode import decode, open_source
 from shopimg.contract import (
     EnhancementError,
@@ -22,17 +21,10 @@ from shopimg.contract import (
     UnsupportedFormatError,
 )
 from shopimg.contract.provenance import GENERATED, UNKNOWN, xmp_packet
+from tests.worker.decoding import facts_of, noise, read
 from tests.worker.recipe_runs import encoded
 
 needs_avif = pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
-
-
-def read(content: bytes) -> Picture:
-    return decode(open_source(content))[0]
-
-
-def facts_of(content: bytes) -> dict[str, object]:
-    return decode(open_source(content))[1]
 
 
 def corners(width: int = 32, height: int = 16) -> Image.Image:
@@ -43,11 +35,6 @@ def corners(width: int = 32, height: int = 16) -> Image.Image:
     pixels[height // 2 :, : width // 2] = (0, 0, 255)
     pixels[height // 2 :, width // 2 :] = (255, 255, 255)
     return Image.fromarray(pixels)
-
-
-def noise(width: int = 64, height: int = 48) -> Image.Image:
-    levels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    return Image.fromarray(levels)
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -212,53 +199,6 @@ def test_open_source__reads_what_the_upload_says_of_its_origin() -> None:
 
 
 # --- colour profiles ------------------------------------------------------------------------
-
-
-def linear_rgb_profile() -> bytes:
-    """sRGB primaries without its curve, so that middle levels move far."""
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    # The first 'para' curve: gamma 2.4 and its four parameters become gamma 1 and a plain line.
-    position = srgb.index(b"para\x00\x00\x00\x00\x00\x03")
-    fixed = struct.pack(">5i", 65_536, 65_536, 0, 65_536, 0)
-    return srgb[: position + 12] + fixed + srgb[position + 32 :]
-
-
-def test_decode__converts_a_foreign_profile() -> None:
-    content = encoded(Image.new("RGB", (16, 16), (64, 128, 192)), icc_profile=linear_rgb_profile())
-    # Linear 64, 128 and 192 of 255 are 137, 188 and 225 in sRGB.
-    assert np.abs(read(content).pixels[0, 0].astype(int) - [137, 188, 225]).max() <= 1
-    assert facts_of(content)["icc"] == "converted"
-
-
-def test_decode__keeps_white_and_black_under_a_foreign_profile() -> None:
-    for level in (0, 255):
-        image = Image.new("RGB", (16, 16), (level,) * 3)
-        content = encoded(image, icc_profile=linear_rgb_profile())
-        assert (read(content).pixels == level).all()
-
-
-def test_decode__leaves_srgb_untouched() -> None:
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    content = encoded(noise(), icc_profile=profile)
-    assert np.array_equal(read(content).pixels, np.asarray(noise()))
-    assert facts_of(content)["icc"] == "srgb"
-
-
-@pytest.mark.parametrize(
-    "profile",
-    [b"not a profile", b"\x00" * 3000, linear_rgb_profile()[:200]],
-    ids=["text", "zeros", "cut off"],
-)
-def test_decode__ignores_a_broken_profile(profile: bytes) -> None:
-    content = encoded(noise(), icc_profile=profile)
-    assert np.array_equal(read(content).pixels, np.asarray(noise()))
-    assert facts_of(content)["icc"] == "ignored"
-
-
-def test_decode__ignores_a_profile_for_another_kind_of_picture() -> None:
-    content = encoded(noise().convert("L"), icc_profile=linear_rgb_profile())
-    assert facts_of(content)["icc"] == "ignored"
-    assert read(content).grey
 
 
 # --- hostile and odd files ------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -10,18 +9,15 @@ from typing import NoReturn
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from numpy.typing import NDArray
-from PIL import Image
 
-from enhancer_worker import backend, plan_command
+from enhancer_worker import backend
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine import measuring
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.planner import Line, NetCost
 from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.engine.tiling import Geometry
-from enhancer_worker.nets import zoo
 from enhancer_worker.pipeline import planning, surroundings
 from enhancer_worker.pipeline.planning import NetRun, Planner, best_tile, net_runs, predict_job
 from enhancer_worker.pipeline.surroundings import (
@@ -48,7 +44,7 @@ from shopimg.contract import (
     Role,
     Upscale,
 )
-from tests.worker.tiny_nets import TINY_ZOO, write_weights
+from tests.worker.tiny_nets import TINY_ZOO
 
 COST = NetCost(Line(0.5, 1e-6), Line(1e6, 10.0))
 AROUND = Surroundings(Plane(0.1, 0.0, 1e-7), Plane(0, 0, 3.0))
@@ -56,17 +52,9 @@ FAITHFUL = {"flavour": "faithful"}
 
 
 @pytest.fixture
-def weights_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(zoo, "ZOO", TINY_ZOO)
-    monkeypatch.setattr(measuring, "_MEASURED_SIDES", (64, 96))
-    monkeypatch.setattr(surroundings, "_TRIAL_SIZES", ((40, 30), (64, 64), (90, 60)))
-    return write_weights(tmp_path / "weights")
-
-
-@pytest.fixture
-def engine(weights_dir: Path) -> Engine:
+def engine(measured_weights: Path) -> Engine:
     config = WorkerConfig(
-        weights_dir=weights_dir, device="torch-cpu", threads=1, cache_dir=weights_dir
+        weights_dir=measured_weights, device="torch-cpu", threads=1, cache_dir=measured_weights
     )
     return Engine(config, TINY_ZOO)
 
@@ -224,83 +212,6 @@ def test_forecast__of_the_neural_enhancer_is_what_the_planner_predicts(
     costs = [JobCost(job.seconds, job.warm_up_seconds, job.peak_bytes) for job in jobs]
     assert found == Forecast(costs, engine.jobs_at_once)
     assert min(cost.seconds for cost in costs) > 0
-
-
-def test_plan__prints_a_table_and_measures_once(
-    tmp_path: Path, weights_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(plan_command, "Engine", lambda config: Engine(config, TINY_ZOO))
-    picture = tmp_path / "picture.png"
-    Image.new("RGB", (90, 70)).save(picture)
-    environment = {
-        "ENHANCER_WEIGHTS_DIR": str(weights_dir),
-        "ENHANCER_CACHE_DIR": str(tmp_path / "cache"),
-        "ENHANCER_DEVICE": "torch-cpu",
-    }
-    done = CliRunner().invoke(plan_command.plan, ["64x48", str(picture)], env=environment)
-    assert done.exit_code == 0, done.output
-    lines = done.stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["size", "64x48", "90x70"]
-    assert "restore_s on cpu (torch fp32): 1 of 192 px, 1 at once, best 192 px" in lines[1]
-    kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
-    assert kept
-    again = CliRunner().invoke(plan_command.plan, ["64x48"], env=environment)
-    assert again.exit_code == 0, again.output
-    after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
-    assert after == kept
-    anew = CliRunner().invoke(plan_command.plan, ["64x48", "--again"], env=environment)
-    assert anew.exit_code == 0, anew.output
-    after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
-    assert after.keys() == kept.keys()
-    assert all(after[name] > kept[name] for name in kept)
-
-
-@pytest.mark.parametrize(("load", "warned"), [(0.0, False), (1e3, True)])
-def test_plan__says_that_the_machine_is_busy(
-    tmp_path: Path,
-    weights_dir: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    load: float,
-    warned: bool,
-) -> None:
-    monkeypatch.setattr(plan_command, "Engine", lambda config: Engine(config, TINY_ZOO))
-    monkeypatch.setattr(plan_command.os, "getloadavg", lambda: (load, 0.0, 0.0))
-    environment = {
-        "ENHANCER_WEIGHTS_DIR": str(weights_dir),
-        "ENHANCER_CACHE_DIR": str(tmp_path / "cache"),
-        "ENHANCER_DEVICE": "torch-cpu",
-    }
-    done = CliRunner().invoke(plan_command.plan, ["64x48"], env=environment)
-    assert done.exit_code == 0, done.output
-    assert ("The machine is busy (load 1000.0 on" in done.stderr) == warned
-
-
-def test_plan__predicts_the_recipe_of_a_file(
-    tmp_path: Path, weights_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(plan_command, "Engine", lambda config: Engine(config, TINY_ZOO))
-    steps = [{"step": "upscale", "scale": 3, "flavour": "faithful"}]
-    (tmp_path / "mine.json").write_text(json.dumps({"thrice": {"main": {"steps": steps}}}))
-    environment = {
-        "ENHANCER_WEIGHTS_DIR": str(weights_dir),
-        "ENHANCER_CACHE_DIR": str(tmp_path / "cache"),
-        "ENHANCER_DEVICE": "torch-cpu",
-    }
-    options = ["--recipes", str(tmp_path / "mine.json"), "--recipe"]
-    done = CliRunner().invoke(plan_command.plan, ["64x48", *options, "thrice"], env=environment)
-    assert done.exit_code == 0, done.output
-    assert "upscale_x3_s on cpu (torch fp32): 1 of" in done.output
-    assert "restore_s" not in done.output
-    absent = CliRunner().invoke(plan_command.plan, ["64x48", *options, "twice"], env=environment)
-    assert absent.exit_code == 2
-    assert "has no recipe 'twice', only thrice" in absent.output
-
-
-@pytest.mark.parametrize("text", ["0x10", "ten", "10x", "100000x2"])
-def test_plan__refuses_what_is_no_size(text: str) -> None:
-    done = CliRunner().invoke(plan_command.plan, [text])
-    assert done.exit_code == 2
-    assert "neither WIDTHxHEIGHT nor a picture" in done.output
 
 
 def test_trial_recipe__shrinks_fixed_sizes_alike() -> None:
