@@ -82,7 +82,7 @@ def working() -> Iterator[None]:
         if is_out_of_memory(err):
             raise CapacityError(detail=_describe(err)) from err
         logger.exception("The enhancer failed")
-        if _is_from_cuda(err):
+        if is_from_cuda(err):
             _device_lost.set()
             raise DeviceLostError(detail=_describe(err)) from err
         raise WorkerError(detail=_describe(err)) from err
@@ -96,7 +96,7 @@ def is_out_of_memory(err: Exception) -> bool:
     return isinstance(err, RuntimeError) and any(text in str(err) for text in _OUT_OF_MEMORY)
 
 
-def _is_from_cuda(err: Exception) -> bool:
+def is_from_cuda(err: Exception) -> bool:
     """Recognise the errors that leave a CUDA context unusable, without importing PyTorch."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(err, getattr(torch, "AcceleratorError", ())):

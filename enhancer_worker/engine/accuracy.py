@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from enhancer_worker.engine.files import write_whole
 from enhancer_worker.engine.torch_session import TorchSession
+from enhancer_worker.errors import is_from_cuda
 
 LEAST_PSNR_DB = 50.0
 """How close to fp32 results must be, on the crops below. On a CPU our networks reach 54 dB and more
@@ -105,7 +106,7 @@ def session_by_check(make: Callable[[str], TorchSession], path: Path) -> TorchSe
     sessions, trials = {_REFERENCE: reference}, {_REFERENCE: Trial(math.inf, _seconds(reference))}
     for name in _TRIED:
         sessions[name] = make(name)
-        trials[name] = Trial(psnr_db(sessions[name](batch), expected), _seconds(sessions[name]))
+        trials[name] = _try(sessions[name], batch, expected)
         logger.info(
             "%s: %.1f dB from fp32, %.4f s for fp32's %.4f s",
             *(sessions[name].device, trials[name].psnr_db),
@@ -117,6 +118,17 @@ def session_by_check(make: Callable[[str], TorchSession], path: Path) -> TorchSe
             session.close()
     _keep(path, chosen, trials)
     return sessions[chosen]
+
+
+def _try(session: TorchSession, batch: NDArray[np.float32], expected: NDArray[np.float32]) -> Trial:
+    try:
+        return Trial(psnr_db(session(batch), expected), _seconds(session))
+    except RuntimeError as err:
+        # After an error of the device itself nothing runs any more, in no precision.
+        if is_from_cuda(err):
+            raise
+        logger.warning("%s does not run: %s", session.device, err)
+        return Trial(math.nan, math.inf)
 
 
 def _seconds(session: TorchSession) -> float:

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import torch
 
+_SHARED_POOL = (0, 0)
+
 
 class DeviceMemory(Protocol):
     """Tells about the memory of a device."""
@@ -32,8 +34,20 @@ class CudaMemory:
         """See ``DeviceMemory``."""
         free, total = torch.cuda.mem_get_info(self._device)
         reserved = torch.cuda.memory_reserved(self._device)
-        unused = reserved - torch.cuda.memory_allocated(self._device)
-        return max(0.0, min(float(free), self._share * total - reserved)) + unused
+        untaken = max(0.0, min(float(free), self._share * total - reserved))
+        return untaken + self._unused_bytes()
+
+    def _unused_bytes(self) -> float:
+        """Bytes that were taken and are free again; not those that recorded graphs keep."""
+        segments = torch.cuda.memory_snapshot(include_traces=False)
+        index = self._device.index or 0
+        return float(
+            sum(
+                segment["total_size"] - segment["allocated_size"]
+                for segment in segments
+                if segment["device"] == index and tuple(segment["segment_pool_id"]) == _SHARED_POOL
+            )
+        )
 
     def peak_bytes(self, run: Callable[[], object]) -> float:
         """See ``DeviceMemory``."""

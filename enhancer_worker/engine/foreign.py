@@ -96,7 +96,7 @@ class ForeignSession:
 
         from enhancer_worker.engine import torch_session  # noqa: PLC0415
 
-        torch_session.use_threads(device, threads)
+        torch_session.set_up_device(device, threads)
         self._run_within_memory = torch_session.run_within_memory
         dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
         self._torch = torch
@@ -149,12 +149,24 @@ def _describe(path: Path) -> ImageModelDescriptor[Any]:
 def _precision(descriptor: ImageModelDescriptor[Any], placement: Placement) -> str:
     """Choose fp32 on CPUs; else the precision that was asked for, if the network survives it.
 
-    Left to us, that is bfloat16: half precision overflows in most transformers.
+    Left to us, that is bfloat16, where the GPU has it: half precision overflows in most
+    transformers.
     """
     supported: Mapping[str, bool] = {
         "bf16": descriptor.supports_bfloat16,
         "fp16": descriptor.supports_half,
     }
-    wanted = "bf16" if placement.precision == "auto" else placement.precision
-    on_cpu = placement.device == "cpu"
-    return wanted if not on_cpu and supported.get(wanted, False) else "fp32"
+    if placement.device == "cpu":
+        return "fp32"
+    wanted = placement.precision
+    if wanted == "auto":
+        wanted = "bf16" if _multiplies_bfloat16(placement.device) else "fp32"
+    return wanted if supported.get(wanted, False) else "fp32"
+
+
+def _multiplies_bfloat16(device: str) -> bool:
+    """Whether the GPU has units for it: one before Ampere emulates it, slower than fp32."""
+    import torch  # noqa: PLC0415 - a CPU worker must not pay for this import
+
+    with torch.cuda.device(device):
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))

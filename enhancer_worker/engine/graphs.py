@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +24,9 @@ Record = Callable[[Program, Tensor], Program]
 """Turns a program into one that gives the same for batches of the example's shape."""
 
 _LARGEST_CACHE = 8
-_MOST_SHAPES_REMEMBERED = 256
+_LEAST_USES = 2
+_TIMES_AS_OFTEN = 2
+_AGEING_BATCHES = 256
 
 logger = logging.getLogger(__name__)
 
@@ -34,11 +36,13 @@ class RecordingError(Exception):
 
 
 class GraphCache:
-    """Runs a program as it is for the first batch of a shape, and from a graph after that.
+    """Runs a program as it is for the first two batches of a shape, and from a graph after that.
 
     The first run is the warm-up that a recording needs, and a picture whose shape never comes back
-    costs nothing more. Whatever goes wrong with a recording, the program's own result is given,
-    and it alone runs from then on.
+    costs nothing more. A recording stops the device for a moment, so there are no more graphs than
+    a few, and none gives way before another shape has been used clearly more often of late: a
+    catalogue of more shapes than that keeps what it has. Whatever goes wrong with a recording, the
+    program's own result is given, and it alone runs from then on.
     """
 
     def __init__(self, program: Program, record: Record, note: RecordingNote) -> None:
@@ -51,17 +55,18 @@ class GraphCache:
         """
         self._program, self._note = program, note
         self._record: Record | None = record
-        self._graphs: OrderedDict[tuple[int, ...], Program] = OrderedDict()
-        self._seen: set[tuple[int, ...]] = set()
+        self._graphs: dict[tuple[int, ...], Program] = {}
+        self._uses: Counter[tuple[int, ...]] = Counter()
+        self._batches = 0
 
     def __call__(self, batch: Tensor) -> Tensor:
         """Run; the result is valid until the next call."""
         shape = tuple(batch.shape)
+        self._count(shape)
         if shape in self._graphs:
-            self._graphs.move_to_end(shape)
             return self._graphs[shape](batch)
         result = self._program(batch)
-        if self._record is not None and self._is_known(shape):
+        if self._record is not None and self._is_worth_it(shape):
             self._try_to_record(self._record, batch, result)
         return result
 
@@ -69,12 +74,20 @@ class GraphCache:
         """Give the memory of all graphs back."""
         self._graphs.clear()
 
-    def _is_known(self, shape: tuple[int, ...]) -> bool:
-        if len(self._seen) > _MOST_SHAPES_REMEMBERED:
-            self._seen.clear()
-        known = shape in self._seen
-        self._seen.add(shape)
-        return known
+    def _count(self, shape: tuple[int, ...]) -> None:
+        self._uses[shape] += 1
+        self._batches += 1
+        if self._batches % _AGEING_BATCHES == 0:
+            # What was used long ago counts for less, and what was used once is forgotten.
+            self._uses = Counter({seen: uses // 2 for seen, uses in self._uses.items() if uses > 1})
+
+    def _is_worth_it(self, shape: tuple[int, ...]) -> bool:
+        if len(self._graphs) < _LARGEST_CACHE:
+            return self._uses[shape] >= _LEAST_USES
+        return self._uses[shape] > _TIMES_AS_OFTEN * self._uses[self._rarest()]
+
+    def _rarest(self) -> tuple[int, ...]:
+        return min(self._graphs, key=self._uses.__getitem__)
 
     def _try_to_record(self, record: Record, batch: Tensor, expected: Tensor) -> None:
         try:
@@ -84,10 +97,10 @@ class GraphCache:
         except Exception as err:  # noqa: BLE001 - none of them may cost a job: it runs without
             reason = f"{type(err).__name__}: {err}"[:300]
         else:
-            self._graphs[tuple(batch.shape)] = graph
             # Comparing has waited for the device: no graph is running.
-            while len(self._graphs) > _LARGEST_CACHE:
-                self._graphs.popitem(last=False)
+            if len(self._graphs) >= _LARGEST_CACHE:
+                del self._graphs[self._rarest()]
+            self._graphs[tuple(batch.shape)] = graph
             return
         self._record = None
         self._graphs.clear()

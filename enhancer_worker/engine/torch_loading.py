@@ -30,10 +30,6 @@ def torch_session(
         config: threads, share of the GPU's memory, folder for what was found.
     """
     device = placement.device
-    if device.startswith("cuda"):
-        # Else fp32 would be TF32, ten bits of precision: no reference for anything.
-        backend: Any = torch.backends.cudnn
-        backend.conv.fp32_precision = "ieee"
 
     def make(precision: str) -> TorchSession:
         options = _cuda_options(device, precision, digest, config)

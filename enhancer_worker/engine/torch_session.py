@@ -53,12 +53,12 @@ class TorchSession:
             net: (B, 3, H, W) in, (B, 3, scale * H, scale * W) out; changed in place.
             device: ``cpu`` or ``cuda:N``.
             precision: fp32, bf16 or fp16.
-            threads: see ``use_threads``.
+            threads: see ``set_up_device``.
             memory: of the device, which decides how many tiles run at once; without it one does,
                 as on a CPU, where more gain nothing.
             graphs: makes a cache of graphs for what runs on batches of bytes.
         """
-        use_threads(device, threads)
+        set_up_device(device, threads)
         self._device = torch.device(device)
         self._dtype = DTYPES[precision]
         self._memory = memory
@@ -70,6 +70,8 @@ class TorchSession:
         self._staging = Staging(self.program, self._device)
         self.device = f"{device} (torch {precision})"
         self.largest_batch = 1 if memory is None else _LARGEST_FLOAT_BATCH
+        # The weights are laid out anew on the default stream, which the others do not wait for.
+        self._staging.settle()
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """See ``Session``."""
@@ -149,14 +151,21 @@ class TorchSession:
         return fit_line(points), staged
 
 
-def use_threads(device: str, threads: int) -> None:
-    """Limit PyTorch's threads in this process, where networks run on the CPU.
+def set_up_device(device: str, threads: int) -> None:
+    """Set what holds for all networks of this process on a device.
+
+    On CUDA, fp32 means fp32: TF32 has ten bits of precision and is no reference for anything. On
+    the CPU, PyTorch's threads are limited.
 
     Args:
         device: ``cpu`` or ``cuda:N``.
         threads: CPU threads; 0 leaves PyTorch its own choice.
     """
-    if device == "cpu" and threads:
+    if device.startswith("cuda"):
+        # Not by ``conv.fp32_precision``: PyTorch then refuses its own ``cudnn.flags``, which
+        # ``torch.export`` uses, and so converting a network for the CPU.
+        torch.backends.cudnn.allow_tf32 = False
+    elif threads:
         torch.set_num_threads(threads)
 
 

@@ -59,8 +59,12 @@ class Planner:
                 are kept.
 
         Raises:
+            RecipeError: see ``net_runs``.
             WorkerError: the machine cannot run the recipe.
         """
+        for role in recipe.roles:
+            for step in role.steps:
+                _refuse_foreign(step)
         self._recipe, self._engine = recipe, engine
         self._costs = dict[str, NetCost]()
         # First of all, while no network that has run holds memory.
@@ -173,9 +177,13 @@ def best_tile(
     return choose_tile(run.height, run.width, geometry, cost, sides=sides, most_bytes=most_bytes)
 
 
-def _step_runs(width: int, height: int, step: Step, engine: Engine) -> Iterator[NetRun]:
+def _refuse_foreign(step: Step) -> None:
     if isinstance(step, (Restore, Upscale)) and step.network:
         raise RecipeError(f"The costs of the network {step.network!r} are not known.")
+
+
+def _step_runs(width: int, height: int, step: Step, engine: Engine) -> Iterator[NetRun]:
+    _refuse_foreign(step)
     if isinstance(step, Restore) and step.strength > 0:
         yield NetRun((engine.net("restore", 1),), height, width)
     if isinstance(step, Upscale):

@@ -132,6 +132,45 @@ def test_session_by_check__refuses_a_precision_that_overflows(
     assert session_by_check(maker(Overflowing), blocked).device == "cpu (torch bf16)"
 
 
+class Refusing(torch.nn.Module):
+    """Has no kernel for half precision."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net, self.reason = upscaler(2), "not implemented for 'Half'"
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        if batch.dtype == torch.float16:
+            raise RuntimeError(self.reason)
+        result: torch.Tensor = self.net(batch)
+        return result
+
+
+def test_session_by_check__goes_on_where_a_precision_does_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    timed(monkeypatch, {"fp32": 1.0, "fp16": 0.1, "bf16": 0.4})
+    session = session_by_check(maker(Refusing), tmp_path / "file")
+    assert session.device == "cpu (torch bf16)"
+    assert caplog.messages == ["cpu (torch fp16) does not run: not implemented for 'Half'"]
+    trial = json.loads((tmp_path / "file").read_text())["trials"]["fp16"]
+    assert trial == {"psnr_db": "nan", "seconds": math.inf}
+
+
+def test_session_by_check__does_not_go_on_with_a_device_that_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost() -> Refusing:
+        net = Refusing()
+        net.reason = "CUDA error: an illegal memory access was encountered"
+        return net
+
+    timed(monkeypatch, {"fp32": 1.0, "fp16": 0.1, "bf16": 0.4})
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        session_by_check(maker(lost), tmp_path / "file")
+    assert not (tmp_path / "file").exists()
+
+
 def test_load__checks_the_precision_of_what_is_left_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,21 +188,30 @@ def test_load__checks_the_precision_of_what_is_left_to_it(
 
 
 @pytest.mark.parametrize(
-    ("wanted", "half", "bfloat", "precision"),
+    ("wanted", "half", "bfloat", "units", "precision"),
     [
-        ("auto", True, True, "bf16"),
-        ("auto", True, False, "fp32"),
-        ("fp16", True, True, "fp16"),
-        ("fp16", False, True, "fp32"),
+        ("auto", True, True, True, "bf16"),
+        ("auto", True, True, False, "fp32"),
+        ("auto", True, False, True, "fp32"),
+        ("bf16", True, True, False, "bf16"),
+        ("fp16", True, True, True, "fp16"),
+        ("fp16", False, True, True, "fp32"),
     ],
 )
 def test_foreign_network__runs_in_bfloat16_where_it_is_left_to_us(
-    wanted: str, half: bool, bfloat: bool, precision: str
+    monkeypatch: pytest.MonkeyPatch,
+    wanted: str,
+    half: bool,
+    bfloat: bool,
+    units: bool,
+    precision: str,
 ) -> None:
     class Descriptor:
         supports_half, supports_bfloat16 = half, bfloat
 
+    monkeypatch.setattr(foreign, "_multiplies_bfloat16", lambda device: units)
     assert foreign._precision(Descriptor(), Placement("torch", "cuda:0", wanted)) == precision
+    assert foreign._precision(Descriptor(), Placement("torch", "cpu", wanted)) == "fp32"
 
 
 @pytest.mark.gpu
@@ -173,4 +221,4 @@ def test_load__checks_the_precision_on_cuda(tmp_path: Path) -> None:
     (kept,) = tmp_path.glob("precision-*.json")
     trials = json.loads(kept.read_text())["trials"]
     assert all(float(trial["psnr_db"]) > LEAST_PSNR_DB for trial in trials.values())
-    assert torch.backends.cudnn.conv.fp32_precision == "ieee"
+    assert not torch.backends.cudnn.allow_tf32

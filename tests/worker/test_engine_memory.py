@@ -177,9 +177,16 @@ def test_engine__on_the_cpu_has_nowhere_else_to_go(exported_dir: Path) -> None:
 def test_cuda_memory__counts_the_share_and_what_the_allocator_holds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    figures = {"mem_get_info": (60, 100), "memory_reserved": 20, "memory_allocated": 5}
-    for name, figure in figures.items():
-        monkeypatch.setattr(device_memory.torch.cuda, name, lambda _device, found=figure: found)
+    def segment(total: int, allocated: int, pool: int = 0, device: int = 0) -> dict[str, object]:
+        found = {"device": device, "total_size": total, "allocated_size": allocated}
+        return {**found, "segment_pool_id": (0, pool)}
+
+    # A graph's own memory is free in between, but for nobody else; nor is that of another GPU.
+    segments = [segment(12, 5), segment(8, 0), segment(30, 3, pool=1), segment(9, 1, device=1)]
+    cuda = device_memory.torch.cuda
+    monkeypatch.setattr(cuda, "mem_get_info", lambda _device: (60, 100))
+    monkeypatch.setattr(cuda, "memory_reserved", lambda _device: 20)
+    monkeypatch.setattr(cuda, "memory_snapshot", lambda include_traces: segments)
     device = torch.device("cuda:0")
     found = [CudaMemory(device, share).free_bytes() for share in (1.0, 0.5, 0.2, 0.1)]
     assert found == [75.0, 45.0, 15.0, 15.0]

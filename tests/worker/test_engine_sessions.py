@@ -15,7 +15,7 @@ import torch
 from enhancer_worker.engine.loading import convert
 from enhancer_worker.engine.openvino_session import OpenVinoSession
 from enhancer_worker.engine.session import DeviceMemoryError
-from enhancer_worker.engine.torch_session import TorchSession
+from enhancer_worker.engine.torch_session import TorchSession, set_up_device
 from tests.worker.tiny_nets import restorer, upscaler
 
 NETS = {"x2": upscaler(2), "x4": upscaler(4), "restore": restorer()}
@@ -129,6 +129,16 @@ def test_torch_session__keeps_to_its_threads() -> None:
     assert torch.get_num_threads() == 2
     TorchSession(upscaler(2), device="cpu", threads=1)
     assert torch.get_num_threads() == 1
+
+
+def test_set_up_device__for_cuda_lets_networks_be_converted_for_the_cpu() -> None:
+    before = torch.backends.cudnn.allow_tf32
+    try:
+        set_up_device("cuda:0", threads=0)
+        assert not torch.backends.cudnn.allow_tf32
+        assert convert(upscaler(2), 1).inputs
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 @pytest.mark.gpu

@@ -89,6 +89,15 @@ def test_net_runs__does_not_guess_foreign_networks(engine: Engine) -> None:
         list(net_runs(60, 40, recipe_of((foreign,)), engine))
 
 
+def test_planner__refuses_foreign_networks_before_it_measures(
+    engine: Engine, measured_weights: Path
+) -> None:
+    step = Upscale(scale=2, network="mine.safetensors", sha256="0" * 64)
+    with pytest.raises(RecipeError, match=r"The costs of the network 'mine.safetensors' are not"):
+        Planner(recipe_of((step,)), engine)
+    assert not list(measured_weights.glob("around-*"))
+
+
 def test_predict_job__adds_up_by_hand(engine: Engine) -> None:
     recipe = recipe_of((Upscale(scale=2, **FAITHFUL),))
     job = predict_job((60, 40), recipe, engine, {"upscale_x2_s": COST}, AROUND)
