@@ -18,6 +18,7 @@ from django.utils.crypto import salted_hmac
 
 from shopimg import sources, storage
 from shopimg.contract import CapacityError, SourceMissingError, SourceTooLargeError
+from shopimg.contract.formats import sniff
 from shopimg.models import EnhancedVariant, ReviewDecision
 from shopimg.scope import visible_to
 from shopimg.states import Decision, ReviewState
@@ -146,7 +147,7 @@ def _export_one(row: ReviewDecision, folder: Path) -> Record:
     content = b"" if left_out else _draft_of(variant, row.digest)
     upload = b"" if left_out else _upload_of(variant, job.source_digest)
     result_name = f"variants/{variant.pk}{Path(variant.draft_name).suffix}"
-    source_name = f"sources/{job.source_digest}{_suffix_of(job.source_name)}"
+    source_name = f"sources/{job.source_digest}{_suffix_of(upload)}"
     found = {"variant": content, "source": upload}
     missing = [] if left_out else [word for word, data in found.items() if not data]
     if content:
@@ -260,10 +261,9 @@ def _pseudonym(user_id: Any) -> str:
     return salted_hmac("shopimg.review_export", str(user_id)).hexdigest()[:12]
 
 
-def _suffix_of(name: str) -> str:
-    """Return the ending of an upload's name where it is one of a picture, else ``.bin``."""
-    suffix = Path(name).suffix.lower()
-    return suffix if suffix in {".jpg", ".jpeg", ".png", ".webp", ".avif"} else ".bin"
+def _suffix_of(upload: bytes) -> str:
+    """Return the usual ending of a file's format: names end in ``.jfif`` and others, too."""
+    return f".{sniff(upload).replace('jpeg', 'jpg')}" if upload else ""
 
 
 def _harmless(value: object) -> object:

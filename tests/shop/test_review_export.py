@@ -73,6 +73,18 @@ def test_export__writes_files_and_reasons(
     assert "personal data" in said
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "ending"), [("a.jfif", "JPEG", ".jpg"), ("b.png", "PNG", ".png")]
+)
+def test_export__names_uploads_by_what_they_are(
+    tmp_path: Path, rosa: User, name: str, kind: str, ending: str
+) -> None:
+    reviews.approve(builders.draft(builders.photo(builders.picture(kind=kind), name)), by=rosa)
+    call_command("shopimg_export_reviews", "--out", str(tmp_path / "set"))
+    (line,) = lines(tmp_path / "set")
+    assert Path(str(line["source"])).suffix == ending
+
+
 @pytest.mark.usefixtures("approved")
 def test_export__names_no_reviewer_and_starts_no_formula(rosa: User, tmp_path: Path) -> None:
     out = tmp_path / "set"
