@@ -13,9 +13,11 @@ import click
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.measuring import forget_costs
+from enhancer_worker.engine.session import LevelSession, LoadedNet
 from enhancer_worker.enhance_command import read_recipe
 from enhancer_worker.pipeline.planning import JobPrediction, Planner, best_tile, net_runs
 from shopimg.contract import CLEAN, EnhancementError, Recipe
+from shopimg.contract.limits import check_source_size
 
 _DEFAULT_SIZES = ("512x512", "1000x1000", "3000x2000")
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
@@ -61,6 +63,7 @@ def plan(
         if again:
             forget_costs(config.cache_dir)
         _warn_if_busy()
+        click.echo("Measuring what is not known of this machine yet ...", err=True)
         rows = _rows(config, recipe, wanted, (memory or math.inf) * _MEGABYTE)
     except EnhancementError as err:
         raise click.ClickException(err.detail or err.public_message) from err
@@ -78,10 +81,10 @@ def parse_size(text: str) -> tuple[int, int]:
         text: such as ``1000x800``, or a path.
 
     Returns:
-        Width and height, pixels, above 0.
+        Width and height, pixels.
 
     Raises:
-        click.BadParameter: it is neither.
+        click.BadParameter: it is neither, or no worker takes an upload of that size.
 
     >>> parse_size("1000x800")
     (1000, 800)
@@ -89,9 +92,12 @@ def parse_size(text: str) -> tuple[int, int]:
     match = _SIZE.fullmatch(text)
     if match:
         width, height = int(match[1]), int(match[2])
-        if width and height:
-            return width, height
-    elif Path(text).is_file():
+        try:
+            check_source_size(width, height)
+        except EnhancementError as err:
+            raise click.BadParameter(f"{text}: {err.public_message}") from err
+        return width, height
+    if Path(text).is_file():
         return _picture_size(Path(text))
     raise click.BadParameter(f"{text!r} is neither WIDTHxHEIGHT nor a picture.")
 
@@ -128,12 +134,18 @@ def _rows(
 def _row(size: tuple[int, int], job: JobPrediction, best: list[int]) -> str:
     networks = ", ".join(
         f"{net.name} on {net.session.device}: {run.tile_count} of {run.tile_size} px, "
-        f"{net.session.largest_batch} at once, best {tile} px"
+        f"{_at_once(net, run.tile_size)} at once, best {tile} px"
         for net, run, tile in zip(job.nets, job.runs, best, strict=True)
     )
     label, first = f"{size[0]}x{size[1]}", job.seconds + job.warm_up_seconds
     figures = f"{job.seconds:>8.2f}  {first:>8.2f}  {job.peak_bytes / _MEGABYTE:>6.0f}"
     return f"{label:>11}  {figures}  {networks}"
+
+
+def _at_once(net: LoadedNet, side: int) -> int:
+    """Tiles that the device takes in one batch."""
+    session = net.session
+    return session.batch_for(side, side) if isinstance(session, LevelSession) else 1
 
 
 def _warn_if_busy() -> None:

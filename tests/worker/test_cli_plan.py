@@ -84,8 +84,38 @@ def test_plan__predicts_the_recipe_of_a_file(
     assert "has no recipe 'twice', only thrice" in absent.output
 
 
-@pytest.mark.parametrize("text", ["0x10", "ten", "10x", "100000x2"])
+@pytest.mark.parametrize("text", ["ten", "10x", "100000x2"])
 def test_plan__refuses_what_is_no_size(text: str) -> None:
     done = CliRunner().invoke(plan_command.plan, [text])
     assert done.exit_code == 2
     assert "neither WIDTHxHEIGHT nor a picture" in done.output
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("0x10", "too small: both sides need at least 16 pixels"),
+        ("12001x900", "a side over 12000 pixels"),
+        ("9000x9000", "more than 50 megapixels"),
+        ("1000x40", "too narrow"),
+    ],
+)
+def test_plan__refuses_what_no_worker_takes(text: str, reason: str) -> None:
+    done = CliRunner().invoke(plan_command.plan, [text])
+    assert done.exit_code == 2
+    assert text in done.output
+    assert reason in " ".join(done.output.split())
+
+
+def test_plan__refuses_networks_from_elsewhere_in_words(
+    tmp_path: Path, measured_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_command, "Engine", lambda config: Engine(config, TINY_ZOO))
+    step = {"step": "upscale", "scale": 2, "network": "mine.safetensors", "sha256": "0" * 64}
+    recipes = tmp_path / "recipes.json"
+    recipes.write_text(json.dumps({"foreign": {"main": {"steps": [step]}}}))
+    environment = {"ENHANCER_WEIGHTS_DIR": str(measured_weights), "ENHANCER_DEVICE": "torch-cpu"}
+    options = ["--recipes", str(recipes), "--recipe", "foreign"]
+    done = CliRunner().invoke(plan_command.plan, ["64x48", *options], env=environment)
+    assert done.exit_code == 1
+    assert "The costs of the network 'mine.safetensors' are not known." in done.output
