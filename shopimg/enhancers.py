@@ -6,7 +6,7 @@ import functools
 import hashlib
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from shopimg.conf import settings
-from shopimg.contract import Enhancer, Recipe, WorkerError
+from shopimg.contract import EnhancedImage, Enhancer, Recipe, WorkerError
 
 
 @functools.cache
@@ -80,6 +80,28 @@ def weights_for(recipe: Recipe) -> dict[str, str]:
     """
     manifest = weights_manifest()
     return {name: _digest(name, manifest[name]) for name in sorted(recipe.weights(manifest))}
+
+
+def check_weights(images: Iterable[EnhancedImage]) -> None:
+    """Refuse results of other weights than the shop counts on: they would pass for up to date.
+
+    Args:
+        images: what an enhancer has made; of networks that are not in ``weights.json``, such as
+            those from elsewhere, the recipe itself says which they must be.
+
+    Raises:
+        WorkerError: the worker runs other weights.
+    """
+    manifest = weights_manifest()
+    for image in images:
+        for name, digest in image.weights.items():
+            expected = manifest[name]["sha256"] if name in manifest else digest
+            if digest != expected:
+                raise WorkerError(
+                    detail=f"{name}: the shop expects the weights {expected[:12]} of "
+                    f"{weights_path()}, this worker runs {digest[:12]}; let "
+                    "ENHANCER_WEIGHTS_DIR and SHOPIMG['WEIGHTS_DIR'] name the same folder"
+                )
 
 
 def _packages() -> list[Path]:

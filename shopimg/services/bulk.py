@@ -179,6 +179,21 @@ def progress(run: BulkRun) -> dict[JobState, int]:
     return {JobState(state): number for state, number in counts.order_by()}
 
 
+def failures(run: BulkRun, most: int = 3) -> list[tuple[int, str]]:
+    """Return the commonest reasons why jobs of a run failed, with how many jobs each ended.
+
+    Args:
+        run: any.
+        most: reasons.
+    """
+    failed = run.jobs.filter(state__in=(JobState.FAILED, JobState.QUARANTINED))
+    rows = failed.values_list("error_code", "error_detail").annotate(number=Count("pk"))
+    ordered = rows.order_by("-number", "error_code", "error_detail")[:most]
+    return [
+        (number, f"{code}: {detail}" if detail else str(code)) for code, detail, number in ordered
+    ]
+
+
 def to_queue(selection: Selection) -> Iterator[tuple[sources.Source, models.QuerySet[Any]]]:
     """Yield the images of each model for which the run would queue a job."""
     for source, rows in _chosen(selection):

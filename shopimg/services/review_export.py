@@ -66,8 +66,8 @@ _OURS = re.compile(r"[0-9a-f]{64}|[0-9a-f-]{36}")
 Record = dict[str, Any]
 
 
-class PublicFolderError(ValueError):
-    """Private files would be written where shoppers can fetch them."""
+class UnfitFolderError(ValueError):
+    """A folder is not one to export into; the message says why."""
 
 
 def decided(
@@ -107,10 +107,10 @@ def export(rows: QuerySet[ReviewDecision], folder: Path) -> Iterator[Record]:
         folder: made where it is missing; readable by nobody else.
 
     Raises:
-        PublicFolderError: the folder lies in one that shoppers may read.
+        UnfitFolderError: see ``check_folder``.
         OSError: the folder cannot be written.
     """
-    _refuse_public(folder)
+    check_folder(folder)
     for name in (f"{kind}/{part}" for kind in FOLDERS.values() for part in ("sources", "variants")):
         (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     for private in (folder, *(folder / kind for kind in FOLDERS.values())):
@@ -249,10 +249,34 @@ def _private(path: Path, mode: str) -> IO[Any]:
     return os.fdopen(descriptor, mode, encoding=None if "b" in mode else "utf-8")
 
 
+def check_folder(folder: Path) -> None:
+    """Look at a folder before anything is written.
+
+    Raises:
+        UnfitFolderError: it lies in one that shoppers may read, or holds something else.
+    """
+    _refuse_public(folder)
+    _refuse_foreign(folder)
+
+
 def _refuse_public(folder: Path) -> None:
     place = folder.resolve()
     if any(place.is_relative_to(served) for served in storage.served_folders()):
-        raise PublicFolderError(f"{folder} lies in a folder that shoppers may read.")
+        raise UnfitFolderError(f"{folder} lies in a folder that shoppers may read.")
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Keep apart what is deleted with the export, and what its README does not speak of."""
+    if not folder.exists() or (folder / "decisions.jsonl").exists():
+        return
+    if not folder.is_dir():
+        raise UnfitFolderError(f"{folder} is a file; name a folder.")
+    begun = {*FOLDERS.values(), "README.txt"}
+    for path in sorted(folder.iterdir()):
+        if path.name not in begun and not path.name.startswith((".", "decisions.")):
+            raise UnfitFolderError(
+                f"{folder} holds {path.name}, which is no export's; name a folder of its own."
+            )
 
 
 def _pseudonym(user_id: Any) -> str:

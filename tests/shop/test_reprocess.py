@@ -87,7 +87,7 @@ def test_reprocess__with_nothing_to_queue_asks_no_worker(capsys) -> None:
     said = capsys.readouterr()
     assert said.out.splitlines() == [
         "0 images: 0 would be queued, 0 are up to date.",
-        "Nothing to queue, so that no worker was asked.",
+        "Nothing to queue, so no worker was asked. --force counts what is up to date, too.",
     ]
     assert said.err == ""
 
@@ -214,7 +214,8 @@ def test_reprocess__waits_for_the_end_and_fails_when_a_job_failed(monkeypatch, c
     with pytest.raises(CommandError, match=r"1 jobs failed\. See them in the admin"):
         call_command("shopimg_reprocess", "--wait")
     said = capsys.readouterr().out.splitlines()
-    assert said[1:] == ["Finished: 1 succeeded, 1 failed."]
+    assert said[1] == "Finished: 1 succeeded, 1 failed."
+    assert [line.partition(": ")[0] for line in said[2:]] == ["  1 x source_unreadable"]
     assert BulkRun.objects.get().state == RunState.FINISHED
     assert EnhancementJob.objects.for_source(good).get().state == "succeeded"
 

@@ -151,19 +151,19 @@ def test_export__goes_on_after_an_interruption(tmp_path: Path) -> None:
     ],
 )
 def test_export__only_what_was_asked_for(tmp_path: Path, choice: str, expected: list[str]) -> None:
-    call_command("shopimg_export_reviews", "--out", str(tmp_path), "--decision", choice)
-    assert sorted(str(line["decision"]) for line in lines(tmp_path)) == expected
+    call_command("shopimg_export_reviews", "--out", str(tmp_path / "set"), "--decision", choice)
+    assert sorted(str(line["decision"]) for line in lines(tmp_path / "set")) == expected
 
 
 @pytest.mark.usefixtures("approved")
 def test_export__only_what_is_new(tmp_path: Path) -> None:
     tomorrow = (timezone.now() + timedelta(days=1)).isoformat()
     call_command("shopimg_export_reviews", "--out", str(tmp_path / "a"), "--since", tomorrow)
-    assert lines(tmp_path / "a") == []
+    assert not (tmp_path / "a").exists()
     call_command("shopimg_export_reviews", "--out", str(tmp_path / "b"), "--since", "2020-01-31")
     assert len(lines(tmp_path / "b")) == 1
     with pytest.raises(CommandError, match="'soon' is no date"):
-        call_command("shopimg_export_reviews", "--out", str(tmp_path), "--since", "soon")
+        call_command("shopimg_export_reviews", "--out", str(tmp_path / "set"), "--since", "soon")
 
 
 @pytest.mark.usefixtures("approved", "rejected")
@@ -180,10 +180,10 @@ def test_export__says_what_is_gone(
     photo = approved.source
     photo.file.storage.delete(photo.file.name)
     photo.file.storage.save(photo.file.name, builders.upload(builders.picture(colour=(7, 7, 7))))
-    call_command("shopimg_export_reviews", "--out", str(tmp_path))
-    (line,) = lines(tmp_path)
+    call_command("shopimg_export_reviews", "--out", str(tmp_path / "set"))
+    (line,) = lines(tmp_path / "set")
     assert (line["missing"], line["variant"], line["source"]) == ("variant source", "", "")
-    assert files_below(tmp_path / "approved") == []
+    assert files_below(tmp_path / "set" / "approved") == []
     assert "Of 1 the upload or the result is gone or has changed." in capsys.readouterr().out
 
 
@@ -191,8 +191,8 @@ def test_export__says_what_is_gone(
 def test_export__stops_when_a_storage_does_not_answer(settings, tmp_path: Path) -> None:
     use_storage(settings, "shopimg_drafts", "BrokenStorage")
     with pytest.raises(CommandError, match="Run the command again"):
-        call_command("shopimg_export_reviews", "--out", str(tmp_path))
-    assert not (tmp_path / "decisions.jsonl").exists()
+        call_command("shopimg_export_reviews", "--out", str(tmp_path / "set"))
+    assert not (tmp_path / "set" / "decisions.jsonl").exists()
 
 
 @pytest.mark.parametrize("place", ["shopimg_published", "default", "MEDIA_ROOT", "STATIC_ROOT"])
@@ -214,34 +214,57 @@ def test_export__what_was_withdrawn_later_is_no_example_any_more(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     other = reviews.approve(builders.draft(colour=(3, 3, 3)), by=rosa)
-    call_command("shopimg_export_reviews", "--out", str(tmp_path))
-    assert [line["now"] for line in lines(tmp_path)] == ["published", "published"]
+    call_command("shopimg_export_reviews", "--out", str(tmp_path / "set"))
+    assert [line["now"] for line in lines(tmp_path / "set")] == ["published", "published"]
     publishing.withdraw(approved, by=rosa)
     capsys.readouterr()
-    call_command("shopimg_export_reviews", "--out", str(tmp_path))
-    first, second = lines(tmp_path)
+    call_command("shopimg_export_reviews", "--out", str(tmp_path / "set"))
+    first, second = lines(tmp_path / "set")
     assert (first["now"], first["variant"], first["source"]) == ("withdrawn", "", "")
     assert (first["missing"], second["now"]) == ("", "published")
     # Both are of the same upload, which the other one still needs.
-    assert files_below(tmp_path / "approved") == [
+    assert files_below(tmp_path / "set" / "approved") == [
         f"sources/{other.job.source_digest}.jpg",
         f"variants/{other.pk}.jpg",
     ]
     assert "1 were withdrawn later: their files are left out." in capsys.readouterr().out
     publishing.restore(approved, by=rosa)
-    call_command("shopimg_export_reviews", "--out", str(tmp_path))
-    assert [line["now"] for line in lines(tmp_path)] == ["published", "published"]
-    assert len(files_below(tmp_path / "approved")) == 3
+    call_command("shopimg_export_reviews", "--out", str(tmp_path / "set"))
+    assert [line["now"] for line in lines(tmp_path / "set")] == ["published", "published"]
+    assert len(files_below(tmp_path / "set" / "approved")) == 3
 
 
 @pytest.mark.usefixtures("approved", "rejected")
 def test_export__drops_its_own_files_that_the_tables_do_not_name(tmp_path: Path) -> None:
-    call_command("shopimg_export_reviews", "--out", str(tmp_path))
-    notes = tmp_path / "rejected" / "sources" / "notes.txt"
+    call_command("shopimg_export_reviews", "--out", str(tmp_path / "set"))
+    notes = tmp_path / "set" / "rejected" / "sources" / "notes.txt"
     notes.write_text("mine")
-    call_command("shopimg_export_reviews", "--out", str(tmp_path), "--decision", "approved")
-    assert len(files_below(tmp_path / "approved")) == 2
-    assert files_below(tmp_path / "rejected") == ["sources/notes.txt"]
+    call_command("shopimg_export_reviews", "--out", str(tmp_path / "set"), "--decision", "approved")
+    assert len(files_below(tmp_path / "set" / "approved")) == 2
+    assert files_below(tmp_path / "set" / "rejected") == ["sources/notes.txt"]
+
+
+@pytest.mark.usefixtures("approved")
+def test_export__refuses_a_folder_that_holds_something_else(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir(mode=0o755)
+    (mine / "cat.jpg").write_bytes(b"cat")
+    with pytest.raises(CommandError, match=r"holds cat.jpg, .* name a folder of its own"):
+        call_command("shopimg_export_reviews", "--out", str(mine))
+    assert files_below(mine) == ["cat.jpg"]
+    assert mine.stat().st_mode & 0o777 == 0o755
+    with pytest.raises(CommandError, match="is a file; name a folder"):
+        call_command("shopimg_export_reviews", "--out", str(mine / "cat.jpg"))
+
+
+@pytest.mark.usefixtures("approved")
+def test_export__of_nothing_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "set"
+    call_command("shopimg_export_reviews", "--out", str(out), "--since", "2100-01-01")
+    assert capsys.readouterr().out == "No decision to export; nothing was written.\n"
+    assert not out.exists()
 
 
 def test_export__respects_scope_and_permission(settings, tmp_path: Path, rosa: User) -> None:
@@ -271,5 +294,5 @@ def test_export__queries_do_not_grow_with_the_shop(
         reviews.approve(builders.draft(colour=(number, 0, 0)), by=rosa)
         # One for the decisions and one for their images.
         with django_assert_num_queries(2):
-            records = list(review_export.export(review_export.decided("all"), tmp_path))
+            records = list(review_export.export(review_export.decided("all"), tmp_path / "a"))
         assert len(records) == number + 1

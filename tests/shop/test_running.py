@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
@@ -56,6 +57,31 @@ def test_run__enhancer_that_cannot_be_used_is_said_in_the_row(settings, name: st
     job.refresh_from_db()
     assert job.error_code == "worker_error"
     assert name in job.error_detail
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("name", "digest", "state"),
+    [
+        ("restore_s", "9" * 64, JobState.SUCCEEDED),
+        ("restore_s", "3" * 64, JobState.QUEUED),
+        ("upscale_x2_s", "3" * 64, JobState.SUCCEEDED),
+    ],
+)
+def test_run__results_of_other_weights_than_the_shop_expects_are_no_results(
+    settings, tmp_path: Path, name: str, digest: str, state: JobState
+) -> None:
+    manifest = {"weights": {name: {"sha256": digest}}}
+    (tmp_path / "weights.json").write_text(json.dumps(manifest))
+    _use(settings, "TunedEnhancer", WEIGHTS_DIR=str(tmp_path))
+    job = builders.job_of(builders.photo())
+    assert running.run(job.pk) == state
+    job.refresh_from_db()
+    if state == JobState.QUEUED:
+        assert job.error_code == "worker_error"
+        assert "expects the weights 333333333333" in job.error_detail
+        assert "this worker runs 999999999999" in job.error_detail
+        assert not EnhancedVariant.objects.exists()
 
 
 @pytest.mark.django_db

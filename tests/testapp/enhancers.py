@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from django.conf import settings
@@ -75,6 +76,16 @@ class ConnectionCountingEnhancer(EchoEnhancer):
             (backend,) = cursor.fetchone()
         (Path(settings.SIGNAL_DIR) / f"backend-{os.getpid()}-{backend}").touch()
         return super().enhance(source, recipe, deadline=deadline)
+
+
+class TunedEnhancer(EchoEnhancer):
+    """Says that it ran weights whose digest is all nines."""
+
+    def enhance(
+        self, source: bytes, recipe: Recipe, *, deadline: Deadline
+    ) -> Sequence[EnhancedImage]:
+        images = super().enhance(source, recipe, deadline=deadline)
+        return [replace(image, weights={"restore_s": "9" * 64}) for image in images]
 
 
 class RaisingEnhancer(EchoEnhancer):

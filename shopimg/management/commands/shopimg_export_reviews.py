@@ -9,10 +9,12 @@ from typing import Any
 import click
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import QuerySet
 
 from shopimg import permissions
 from shopimg.conf import settings
 from shopimg.management.moments import moment
+from shopimg.models import ReviewDecision
 from shopimg.services import review_export
 
 
@@ -37,7 +39,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="count, write nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Count, or export with a progress bar."""
+        """Count, or export."""
         rows = review_export.decided(
             options["decision"], options["since"], _reader(options["user"])
         )
@@ -47,21 +49,14 @@ class Command(BaseCommand):
             self._tell(numbers)
             self.stdout.write(f"{total} decisions would be exported.")
             return
-        missing = withdrawn = 0
         try:
-            records = review_export.export(rows, options["out"])
-            with click.progressbar(
-                records, length=total, label="Exporting", file=sys.stderr
-            ) as bar:
-                for record in bar:
-                    missing += bool(record["missing"])
-                    withdrawn += record["now"] == review_export.WITHDRAWN
-        except review_export.PublicFolderError as err:
+            review_export.check_folder(options["out"])
+        except review_export.UnfitFolderError as err:
             raise CommandError(str(err)) from err
-        except OSError as err:
-            raise CommandError(f"{err} Run the command again to go on.") from err
-        except KeyboardInterrupt:
-            raise CommandError("Interrupted. Run the command again to go on.") from None
+        if not total:
+            self.stdout.write("No decision to export; nothing was written.")
+            return
+        missing, withdrawn = self._export(rows, total, options["out"])
         self._tell(numbers)
         self.stdout.write(f"{total} decisions exported to {options['out']}.")
         if withdrawn:
@@ -69,6 +64,23 @@ class Command(BaseCommand):
         if missing:
             self.stdout.write(f"Of {missing} the upload or the result is gone or has changed.")
         self.stdout.write("The folder may hold personal data: see its README.txt.")
+
+    def _export(self, rows: QuerySet[ReviewDecision], total: int, folder: Path) -> tuple[int, int]:
+        """Export with a progress bar; how many decisions lack a file, and were withdrawn."""
+        missing = withdrawn = 0
+        try:
+            records = review_export.export(rows, folder)
+            with click.progressbar(
+                records, length=total, label="Exporting", file=sys.stderr
+            ) as bar:
+                for record in bar:
+                    missing += bool(record["missing"])
+                    withdrawn += record["now"] == review_export.WITHDRAWN
+        except OSError as err:
+            raise CommandError(f"{err} Run the command again to go on.") from err
+        except KeyboardInterrupt:
+            raise CommandError("Interrupted. Run the command again to go on.") from None
+        return missing, withdrawn
 
     def _tell(self, numbers: dict[str, int]) -> None:
         for name, number in numbers.items():

@@ -109,7 +109,9 @@ class Command(BaseCommand):
         if not ask:
             return
         if not estimate.to_queue:
-            self.stdout.write("Nothing to queue, so that no worker was asked.")
+            self.stdout.write(
+                "Nothing to queue, so no worker was asked. --force counts what is up to date, too."
+            )
         elif not self._forecast(selection):
             self._recall(estimate)
 
@@ -188,6 +190,8 @@ class Command(BaseCommand):
         bad = counts.get(JobState.FAILED, 0) + counts.get(JobState.QUARANTINED, 0)
         numbers = {"jobs failed": bad, "images were refused": run.refused}
         problems = ", ".join(f"{number} {what}" for what, number in numbers.items() if number)
+        for number, reason in bulk.failures(run) if waited else ():
+            self.stdout.write(f"  {number} x {reason}")
         if waited and problems:
             raise CommandError(f"{problems}. See them in the admin, or run --only-failed.")
 
