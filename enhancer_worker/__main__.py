@@ -78,7 +78,10 @@ def _extra(name: str, place: str, summary: str) -> click.Command:
     @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
     def run(arguments: Sequence[str]) -> None:
         module, _, attribute = place.partition(":")
-        found = getattr(import_module(f"enhancer_worker.{module}"), attribute)
+        try:
+            found = getattr(import_module(f"enhancer_worker.{module}"), attribute)
+        except ModuleNotFoundError as err:
+            raise click.ClickException(f'{name}: {err}: pip install "shopimg[train]"') from err
         if isinstance(found, click.Command):
             found(list(arguments), prog_name=f"python -m enhancer_worker {name}")
         sys.exit(found(arguments))

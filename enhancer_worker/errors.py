@@ -78,6 +78,8 @@ def working() -> Iterator[None]:
         raise
     except MemoryError as err:
         raise CapacityError(detail=_describe(err)) from err
+    except ModuleNotFoundError as err:
+        raise WorkerError(detail=f'{err}: pip install "shopimg[worker]"') from err
     except Exception as err:
         if is_out_of_memory(err):
             raise CapacityError(detail=_describe(err)) from err

@@ -16,6 +16,7 @@ from shopimg.contract import (
     EnhancementError,
     Enhancer,
     Recipe,
+    WorkerError,
 )
 
 SKIPPED = "there already"
@@ -129,6 +130,9 @@ def run_job(enhancer: Enhancer, job: Job, options: Options) -> dict[str, Any]:
             for image in images
             if (image.role, image.candidate) in wanted
         ]
+    except WorkerError as err:
+        # What it says in public is for sellers, whose jobs run again by themselves.
+        result |= {"error": err.detail or str(err), "code": err.code}
     except EnhancementError as err:
         result |= {"error": str(err), "code": err.code}
     except OSError as err:

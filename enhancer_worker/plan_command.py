@@ -15,6 +15,7 @@ from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.measuring import forget_costs
 from enhancer_worker.engine.session import LevelSession, LoadedNet
 from enhancer_worker.enhance_command import read_recipe
+from enhancer_worker.errors import working
 from enhancer_worker.pipeline.planning import JobPrediction, Planner, best_tile, net_runs
 from shopimg.contract import CLEAN, EnhancementError, Recipe
 from shopimg.contract.limits import check_source_size
@@ -64,7 +65,8 @@ def plan(
             forget_costs(config.cache_dir)
         _warn_if_busy()
         click.echo("Measuring what is not known of this machine yet ...", err=True)
-        rows = _rows(config, recipe, wanted, (memory or math.inf) * _MEGABYTE)
+        with working():
+            rows = _rows(config, recipe, wanted, (memory or math.inf) * _MEGABYTE)
     except EnhancementError as err:
         raise click.ClickException(err.detail or err.public_message) from err
     click.echo(
