@@ -80,8 +80,13 @@ def find_jobs(source: Path, target: Path) -> list[Job]:
         raise ValueError(_mixed(target, "is the source or lies inside it"))
     if _lies_in(source, target):
         raise ValueError(_mixed(target, "contains the source"))
-    found = sorted(path for path in source.rglob("*") if path.suffix.lower() in _SUFFIXES)
-    return [Job(path, target / path.relative_to(source)) for path in found if path.is_file()]
+    return [Job(path, target / path.relative_to(source)) for path in find_pictures(source)]
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """List the files below a folder that are named like pictures, in the order of their paths."""
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+    return [path for path in found if path.is_file()]
 
 
 def _mixed(target: Path, problem: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from enhancer_worker.engine.measuring import forget_costs
 from enhancer_worker.engine.session import LevelSession, LoadedNet
 from enhancer_worker.enhance_command import read_recipe
 from enhancer_worker.errors import working
+from enhancer_worker.folder import find_pictures
 from enhancer_worker.pipeline.planning import JobPrediction, Planner, best_tile, net_runs
 from shopimg.contract import CLEAN, EnhancementError, Recipe
 from shopimg.contract.limits import check_source_size
@@ -27,7 +29,7 @@ _BUSY_SHARE = 0.5
 
 
 @click.command()
-@click.argument("sizes", nargs=-1, metavar="[WIDTHxHEIGHT | PICTURE]...")
+@click.argument("sizes", nargs=-1, metavar="[WIDTHxHEIGHT | PICTURE | FOLDER]...")
 @click.option("--recipe", "name", default=CLEAN.name, show_default=True, help="Recipe to predict.")
 @click.option(
     "--recipes",
@@ -47,7 +49,7 @@ def plan(
     again: bool,
     memory: int | None,
 ) -> None:
-    """Predict the time and memory of a recipe for pictures of SIZES.
+    """Predict the time and memory of a recipe for sizes, pictures, or folders of pictures.
 
     The machine is measured once, medians of several runs; the figures are kept in
     ENHANCER_CACHE_DIR until the machine, the versions, the weights or the precision change, or
@@ -57,7 +59,7 @@ def plan(
     Exit status: 0 done, 1 the machine cannot run the recipe, 2 the command was not understood.
     """
     recipe = read_recipe(recipes, name)
-    wanted = [parse_size(text) for text in sizes or _DEFAULT_SIZES]
+    wanted = Counter(size for text in sizes or _DEFAULT_SIZES for size in parse_sizes(text))
     try:
         config = WorkerConfig.from_environment()
         config = replace(config, device=device) if device else config
@@ -66,30 +68,37 @@ def plan(
         _warn_if_busy()
         click.echo("Measuring what is not known of this machine yet ...", err=True)
         with working():
-            rows = _rows(config, recipe, wanted, (memory or math.inf) * _MEGABYTE)
+            found = _predict(config, recipe, list(wanted), (memory or math.inf) * _MEGABYTE)
     except EnhancementError as err:
         raise click.ClickException(err.detail or err.public_message) from err
     click.echo(
         f"{'size':>11}  {'seconds':>8}  {'first':>8}  {'MB':>6}  networks: tiles, fastest tile"
     )
-    for row in rows:
-        click.echo(row)
+    for size, job, best in found:
+        click.echo(_row(size, job, best))
+    if sizes and wanted.total() > 1:
+        jobs = {size: job for size, job, _ in found}
+        seconds = sum(jobs[size].seconds * count for size, count in wanted.items())
+        seconds += sum(job.warm_up_seconds for job in jobs.values())
+        counts = f"{wanted.total()} pictures of {len(wanted)} sizes"
+        click.echo(f"{counts}: {seconds / 60:.1f} min in one process")
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """Read a size, or the size of a picture file.
+def parse_sizes(text: str) -> list[tuple[int, int]]:
+    """Read a size, the size of a picture file, or those of all pictures below a folder.
 
     Args:
-        text: such as ``1000x800``, or a path.
+        text: such as ``1000x800``, or a path. Pictures of a folder that no worker takes are left
+            out, and named on stderr.
 
     Returns:
-        Width and height, pixels.
+        Width and height of each, pixels.
 
     Raises:
-        click.BadParameter: it is neither, or no worker takes an upload of that size.
+        click.BadParameter: it is none of these, or no worker takes an upload of that size.
 
-    >>> parse_size("1000x800")
-    (1000, 800)
+    >>> parse_sizes("1000x800")
+    [(1000, 800)]
     """
     match = _SIZE.fullmatch(text)
     if match:
@@ -98,10 +107,24 @@ def parse_size(text: str) -> tuple[int, int]:
             check_source_size(width, height)
         except EnhancementError as err:
             raise click.BadParameter(f"{text}: {err.public_message}") from err
-        return width, height
+        return [(width, height)]
     if Path(text).is_file():
-        return _picture_size(Path(text))
-    raise click.BadParameter(f"{text!r} is neither WIDTHxHEIGHT nor a picture.")
+        return [_picture_size(Path(text))]
+    if Path(text).is_dir():
+        return _sizes_below(Path(text))
+    raise click.BadParameter(f"{text!r} is neither WIDTHxHEIGHT nor a picture or a folder.")
+
+
+def _sizes_below(folder: Path) -> list[tuple[int, int]]:
+    found = []
+    for path in find_pictures(folder):
+        try:
+            found.append(_picture_size(path))
+        except click.BadParameter as err:
+            click.echo(f"Left out: {err.message}", err=True)
+    if not found:
+        raise click.BadParameter(f"{folder}: there are no pictures.")
+    return found
 
 
 def _picture_size(path: Path) -> tuple[int, int]:
@@ -113,13 +136,14 @@ def _picture_size(path: Path) -> tuple[int, int]:
         raise click.BadParameter(f"{path}: {err.public_message}") from err
 
 
-def _rows(
+def _predict(
     config: WorkerConfig, recipe: Recipe, sizes: list[tuple[int, int]], most_bytes: float
-) -> list[str]:
+) -> list[tuple[tuple[int, int], JobPrediction, list[int]]]:
+    """Predict a job of each size, and pick the fastest tile for each of its networks."""
     engine = Engine(config)
     try:
         planner = Planner(recipe, engine)
-        rows = []
+        found = []
         for size in sizes:
             job = planner.predict(size)
             runs = net_runs(*size, recipe, engine)
@@ -127,8 +151,8 @@ def _rows(
                 best_tile(net, run, planner.cost(net), engine, most_bytes)
                 for net, run in zip(job.nets, runs, strict=True)
             ]
-            rows.append(_row(size, job, [choice.tile_size for choice in best]))
-        return rows
+            found.append((size, job, [choice.tile_size for choice in best]))
+        return found
     finally:
         engine.close()
 

@@ -28,7 +28,7 @@ def test_plan__prints_a_table_and_measures_once(
     done = CliRunner().invoke(plan_command.plan, ["64x48", str(picture)], env=environment)
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["size", "64x48", "90x70"]
+    assert [line.split()[0] for line in lines] == ["size", "64x48", "90x70", "2"]
     assert "restore_s on cpu (torch fp32): 1 of 192 px, 1 at once, best 192 px" in lines[1]
     kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
     assert kept
@@ -88,7 +88,7 @@ def test_plan__predicts_the_recipe_of_a_file(
 def test_plan__refuses_what_is_no_size(text: str) -> None:
     done = CliRunner().invoke(plan_command.plan, [text])
     assert done.exit_code == 2
-    assert "neither WIDTHxHEIGHT nor a picture" in done.output
+    assert "neither WIDTHxHEIGHT nor a picture or a folder" in done.output
 
 
 @pytest.mark.parametrize(
@@ -119,3 +119,26 @@ def test_plan__refuses_networks_from_elsewhere_in_words(
     done = CliRunner().invoke(plan_command.plan, ["64x48", *options], env=environment)
     assert done.exit_code == 1
     assert "The costs of the network 'mine.safetensors' are not known." in done.output
+
+
+def test_plan__adds_up_the_pictures_of_a_folder(
+    tmp_path: Path, measured_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_command, "Engine", lambda config: Engine(config, TINY_ZOO))
+    catalogue = tmp_path / "catalogue"
+    (catalogue / "mugs").mkdir(parents=True)
+    for name, size in {"a": (64, 48), "mugs/b": (64, 48), "mugs/c": (90, 70)}.items():
+        Image.new("RGB", size).save(catalogue / f"{name}.png")
+    (catalogue / "broken.jpg").write_bytes(b"not a picture")
+    environment = {"ENHANCER_WEIGHTS_DIR": str(measured_weights), "ENHANCER_DEVICE": "torch-cpu"}
+    environment["ENHANCER_CACHE_DIR"] = str(tmp_path / "cache")
+    done = CliRunner().invoke(plan_command.plan, [str(catalogue)], env=environment)
+    assert done.exit_code == 0, done.output
+    assert f"Left out: {catalogue / 'broken.jpg'}: " in done.stderr
+    *_, first, second, total = done.stdout.splitlines()
+    assert (first.split()[0], second.split()[0]) == ("64x48", "90x70")
+    assert total.startswith("3 pictures of 2 sizes: 0.")
+    (tmp_path / "empty").mkdir()
+    done = CliRunner().invoke(plan_command.plan, [str(tmp_path / "empty")], env=environment)
+    assert done.exit_code == 2
+    assert "there are no pictures" in done.output
