@@ -45,13 +45,17 @@ Reviewers' decisions, exported from a shop.
 
   approved/sources, approved/variants    uploads, and what was approved of them
   rejected/sources, rejected/variants    uploads, and what was rejected of them
-  decisions.csv, decisions.jsonl         who decided what, when and why, by which recipe and weights
-                                         and what became of it
+  decisions.csv, decisions.jsonl         who decided what, when and why, by which recipe, and what
+                                         became of it; the latter has steps and weights, too
 
 What was approved and withdrawn later has a line, and no files. Another export into this folder
 deletes the pictures that its tables do not name.
 
   python -m enhancer_worker finetune --from NAME --data approved/sources --out RUN
+
+Uploads are named by their content, so that finetune cannot tell which show one product: views of
+one may both train and judge, and the verdict then flatters. Put those of a product together under
+one name with a number, such as mug_1.jpg and mug_2.jpg, where you have several of many.
 
 Personal data: photographs may show people, uploads may hold the place and the camera in their
 metadata, and notes may name somebody. Reviewers are pseudonyms that only this shop can resolve.
