@@ -23,11 +23,11 @@ from enhancer_worker.training.args import (
     TrainingArgs,
     TrainingArgsError,
     UpscalerArgs,
-    parse,
 )
 from enhancer_worker.training.backdrops import fit as fit_backdrop
 from enhancer_worker.training.backdrops.args import BackdropArgs
 from enhancer_worker.training.catalogue import TooFewPhotosError
+from enhancer_worker.training.command_lines import parse
 from enhancer_worker.training.data import NoTrainingImagesError
 from enhancer_worker.training.fit_blur import BlurArgs
 from enhancer_worker.training.fit_estimator import EstimatorArgs

@@ -21,7 +21,7 @@ from enhancer_worker.nets.manifest import (
 )
 from enhancer_worker.nets.zoo import ZooEntry, read_net, zoo_entry
 from enhancer_worker.training.adapters import adapter_header, adapter_state, add_adapters
-from enhancer_worker.training.args import FinetuneArgs, TrainingArgsError, command_line
+from enhancer_worker.training.args import FinetuneArgs, TrainingArgsError
 from enhancer_worker.training.averages import write_weights
 from enhancer_worker.training.catalogue import (
     Catalogue,
@@ -30,6 +30,7 @@ from enhancer_worker.training.catalogue import (
     read_catalogue,
     split_in_three,
 )
+from enhancer_worker.training.command_lines import command_line
 from enhancer_worker.training.config_file import config_header
 from enhancer_worker.training.data import RunClock
 from enhancer_worker.training.degradations import MARGIN_PIXELS

@@ -15,8 +15,8 @@ from enhancer_worker.training.args import (
     TrainingArgs,
     TrainingArgsError,
     UpscalerArgs,
-    parse,
 )
+from enhancer_worker.training.command_lines import parse
 from enhancer_worker.training.data import Pair, RunClock, find_photos, read_tiles
 from enhancer_worker.training.fit_upscaler import UpscalerPairs
 from enhancer_worker.training.loop import (

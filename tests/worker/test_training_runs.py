@@ -18,10 +18,10 @@ from enhancer_worker.training.args import (
     TrainingArgs,
     TrainingArgsError,
     UpscalerArgs,
-    parse,
 )
 from enhancer_worker.training.averages import AverageWriter
 from enhancer_worker.training.cli import train_main
+from enhancer_worker.training.command_lines import parse
 from enhancer_worker.training.config_file import (
     ConfigFileError,
     read_config,
