@@ -1,6 +1,7 @@
 """Every knob of a training run, with its unit and what it may be."""
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from enhancer_worker.nets.srvgg import TIERS
 from enhancer_worker.nets.zoo import ZooEntry
 from enhancer_worker.training.degradations import RestorationMix
 from enhancer_worker.training.losses import LOSSES
+from enhancer_worker.training.ranges import FRACTION, NOT_NEGATIVE, POSITIVE, Range
 
 SCALES = (2, 3, 4)
 REFERENCES = ("espcn", "vdsr")
@@ -101,15 +103,32 @@ class TrainingArgs:
             if broken:
                 raise TrainingArgsError(reason)
 
+    def ranges(self) -> dict[str, Range]:
+        """What each number may be, by field."""
+        positive = ("batch", "patch", "last_patch", "threads")
+        fractions = ("last_part", "ema_decay", "bf16_part")
+        return {
+            **{field.name: NOT_NEGATIVE for field in fields(TrainingArgs) if _is_number(field)},
+            **dict.fromkeys(positive, POSITIVE),
+            **dict.fromkeys(fractions, FRACTION),
+            "devices": Range(1, otherwise=-1),
+        }
+
+    def _out_of_range(self) -> Iterator[tuple[bool, str]]:
+        for name, limits in self.ranges().items():
+            number = getattr(self, name)
+            flag = "--" + name.replace("_", "-")
+            yield not limits.holds(number), f"{flag} is {limits}, not {number:g}"
+
     def _mistakes(self) -> tuple[tuple[bool, str], ...]:
         losses = ", ".join(LOSSES)
         return (
+            *self._out_of_range(),
             *(
                 (bool(loss) and loss not in LOSSES, f"no loss {loss!r}; there are {losses}")
                 for loss in (self.loss, self.last_loss)
             ),
             (not self.hours and not self.max_steps, "a run without an end: give hours or steps"),
-            (self.loaders < 0, "loaders is at least 0"),
             (self.optimizer not in OPTIMIZERS, f"--optimizer is one of {', '.join(OPTIMIZERS)}"),
             (self.optimizer == "muon" and self.l2 > 0, "muon knows weight-decay, not l2"),
             (self.weight_decay > 0 and self.l2 > 0, "either weight decay or l2, not both"),
@@ -120,6 +139,10 @@ class TrainingArgs:
                 "several devices validate together: give validate-steps",
             ),
         )
+
+
+def _is_number(field: Field[Any]) -> bool:
+    return field.type in {int, float}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,16 +183,17 @@ class RestorerArgs(TrainingArgs, RestorationMix):
     last_learning_rate: float = 4e-6
     """Adam step size at the end of the cosine, unitless."""
 
+    def ranges(self) -> dict[str, Range]:
+        """What each number may be, by field."""
+        mix = ("gaussian", "jpeg", "upload", "blur", "grey_jpeg")
+        return super().ranges() | dict.fromkeys(mix, FRACTION) | {"largest_sigma": NOT_NEGATIVE}
+
     def _mistakes(self) -> tuple[tuple[bool, str], ...]:
         return (
             *super()._mistakes(),
             (
                 bool(self.patch % 4 or self.last_patch % 4),
                 "patch and last-patch are multiples of 4",
-            ),
-            (
-                min(self.gaussian, self.jpeg, self.upload, self.blur, self.grey_jpeg) < 0,
-                "the parts of the mix are at least 0",
             ),
             (self.clean < 0, "the parts of the mix are more than all: lower one"),
         )
@@ -216,11 +240,23 @@ class FinetuneArgs(TrainingArgs):
     validate_minutes: float = 1.0
     """Minutes between two validations."""
 
+    def ranges(self) -> dict[str, Range]:
+        """What each number may be, by field."""
+        return super().ranges() | {
+            "adapter_rank": POSITIVE,
+            "most_guard_loss": NOT_NEGATIVE,
+            "fewest_photos": Range(3),
+            "smallest_side": POSITIVE,
+            "longest_side": POSITIVE,
+            "patch": NOT_NEGATIVE,
+            "last_patch": NOT_NEGATIVE,
+            "last_part": Range(0, 1, otherwise=-1),
+        }
+
     def _mistakes(self) -> tuple[tuple[bool, str], ...]:
         return (
             *super()._mistakes(),
             (self.method not in {"adapters", "full"}, "method is adapters or full"),
-            (self.adapter_rank < 1, "adapter-rank is at least 1"),
             (self.init_from is not None, "give from, not init-from"),
             (self.devices != 1, "finetune runs on one device"),
         )

@@ -1,6 +1,6 @@
 """Trains the matting net on cut-outs, scenes and invented objects over many backgrounds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import cast
 
@@ -24,6 +24,7 @@ from enhancer_worker.training.matting_layers import all_layers, read_cutouts, re
 from enhancer_worker.training.matting_losses import matting_loss
 from enhancer_worker.training.matting_pseudo import mask_path, read_labelled
 from enhancer_worker.training.matting_scenery import Scenery
+from enhancer_worker.training.ranges import FRACTION, Range
 from enhancer_worker.training.runs import run, warm_start
 
 NAME = "cutout_s"
@@ -57,23 +58,16 @@ class MattingArgs(TrainingArgs, MattingMix):
     optimizer: str = "muon"
     """adam, or muon: orthogonalised steps for hidden kernels; fewer steps for the same quality."""
 
+    def ranges(self) -> dict[str, Range]:
+        """What each number may be, by field."""
+        mix = (field.name for field in fields(MattingMix))
+        return super().ranges() | dict.fromkeys(mix, FRACTION)
+
     def _mistakes(self) -> tuple[tuple[bool, str], ...]:
         sides = (self.patch, self.last_patch)
         return (
             *super()._mistakes(),
             (any(side % MULTIPLE for side in sides), "patch and last-patch are multiples of 32"),
-            (
-                min(
-                    self.scenes,
-                    self.invented,
-                    self.pale,
-                    self.alike,
-                    self.stickers,
-                    self.several,
-                )
-                < 0,
-                "the parts of the mix are at least 0",
-            ),
         )
 
 

@@ -39,7 +39,7 @@ TINY = BackdropGeneratorConfig(
         ({"net": "m"}, "--net is one of s, scenery, dcgan"),
         ({"net": "dcgan", "scenery": Path("a")}, "--scenery is a part of --net s"),
         ({"palettes": "#fff #000 #123456"}, "--palettes is three colours"),
-        ({"first_part": 1.5}, "first-part is a fraction"),
+        ({"first_part": 1.5}, "--first-part is from 0 to 1, not 1.5"),
     ],
 )
 def test_args__refuse_what_cannot_run(option: dict[str, object], words: str) -> None:

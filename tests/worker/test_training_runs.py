@@ -218,7 +218,7 @@ def test_restorer_args__take_a_mix_that_adds_up_to_all() -> None:
 
 
 def test_restorer_args__refuse_negative_parts() -> None:
-    with pytest.raises(TrainingArgsError, match="the parts of the mix are at least 0"):
+    with pytest.raises(TrainingArgsError, match=r"--gaussian is from 0 to 1, not -0\.1"):
         RestorerArgs(data=Path(), out=Path(), gaussian=-0.1)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from enhancer_worker.training.args import TrainingArgs
 from enhancer_worker.training.backdrops.objectives import OBJECTIVES
+from enhancer_worker.training.ranges import FRACTION, NOT_NEGATIVE, Range
 
 NETS = ("s", "scenery", "dcgan")
 _COLOUR = "#?[0-9a-f]{6}"
@@ -56,6 +57,15 @@ class BackdropArgs(TrainingArgs):
     ema_decay: float = 0.995
     """Weight of the past in the averaged weights, per step."""
 
+    def ranges(self) -> dict[str, Range]:
+        """What each number may be, by field."""
+        weights = ("known", "palette", "penalty", "judge_rate", "largest_gradient")
+        return (
+            super().ranges()
+            | dict.fromkeys(("first_part", "window_part"), FRACTION)
+            | dict.fromkeys(weights, NOT_NEGATIVE)
+        )
+
     def _mistakes(self) -> tuple[tuple[bool, str], ...]:
         return (
             *super()._mistakes(),
@@ -72,6 +82,5 @@ class BackdropArgs(TrainingArgs):
                 not re.fullmatch(rf"({_PALETTE}(,{_PALETTE})*)?", self.palettes),
                 "--palettes is three colours and more such: #rrggbb #rrggbb #rrggbb, ...",
             ),
-            (not 0 <= self.first_part <= 1, "first-part is a fraction of the run"),
             (self.devices != 1, "a backdrop generator trains on one device"),
         )
