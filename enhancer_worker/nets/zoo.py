@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from enhancer_worker.nets.manifest import SHIPPED_WEIGHTS, verified_weights
+from enhancer_worker.nets.state_files import read_state
 from shopimg.contract import WorkerError
 from shopimg.contract.steps.scene import BRAND
 
 if TYPE_CHECKING:
     from torch import nn
+
+MOST_TOLD = 240
+"""Characters of a reason of PyTorch's that are passed on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,13 +251,14 @@ def read_net(name: str, path: Path) -> nn.Module:
         path: a `.safetensors` file; its digest is not checked.
 
     Raises:
-        WorkerError: unknown name, or weights of another layout.
+        WorkerError: unknown name, missing or damaged file, or weights of another layout.
     """
-    from safetensors.torch import load_file  # noqa: PLC0415 - needs torch
-
     net = zoo_entry(name).build()
+    state = read_state(path)
     try:
-        net.load_state_dict(load_file(path))
-    except (OSError, RuntimeError) as err:
-        raise WorkerError(detail=f"{path} does not fit {name}: {err}") from err
+        net.load_state_dict(state)
+    except RuntimeError as err:
+        # PyTorch names every tensor, a line each.
+        reason = shorten(str(err), MOST_TOLD, placeholder=" ...")
+        raise WorkerError(detail=f"{path} does not fit {name}: {reason}") from err
     return net.eval().requires_grad_(False)

@@ -5,11 +5,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from enhancer_worker.nets.state_files import read_header, read_state
 from shopimg.contract import WorkerError
 
 HEADER_KEY = "adapters"
@@ -101,13 +100,13 @@ def fold_file(net: nn.Module, adapters: Path, base_sha256: str) -> nn.Module:
 
     Raises:
         AdapterError: the file belongs to other weights.
+        WorkerError: it is missing or damaged.
     """
-    with safe_open(adapters, framework="pt") as file:
-        told: Mapping[str, str] = json.loads((file.metadata() or {}).get(HEADER_KEY, "{}"))
+    told: Mapping[str, str] = json.loads(read_header(adapters).get(HEADER_KEY, "{}"))
     if told.get("sha256") != base_sha256:
         base = told.get("base", "no weights that it names")
         raise AdapterError(detail=f"{adapters} belongs to {base}, of another digest")
-    state = load_file(adapters)
+    state = read_state(adapters)
     with torch.no_grad():
         for name in sorted({key.rpartition(".")[0] for key in state}):
             kernel = net.get_submodule(name).get_parameter("weight")

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import yaml
-from safetensors import safe_open
+
+from enhancer_worker.nets.state_files import read_header
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -92,10 +93,12 @@ def config_header(args: "DataclassInstance") -> dict[str, str]:
 
 
 def recorded_config(weights: Path) -> Mapping[str, Any]:
-    """What `config_header` wrote into a `.safetensors` file; empty where it wrote nothing."""
-    with safe_open(weights, framework="pt") as file:
-        header = file.metadata() or {}
-    config: dict[str, Any] = json.loads(header.get(CONFIG_KEY, "{}"))
+    """What `config_header` wrote into a `.safetensors` file; empty where it wrote nothing.
+
+    Raises:
+        WorkerError: the file is missing or damaged.
+    """
+    config: dict[str, Any] = json.loads(read_header(weights).get(CONFIG_KEY, "{}"))
     return config
 
 

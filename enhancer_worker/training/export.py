@@ -22,6 +22,7 @@ from enhancer_worker.nets.manifest import (
     file_digest,
     int8_file,
 )
+from enhancer_worker.nets.state_files import read_header, read_state
 from enhancer_worker.nets.zoo import ZOO, ZooEntry, read_net, zoo_entry
 from enhancer_worker.training.adapters import fold_file
 from enhancer_worker.training.averages import write_weights
@@ -42,7 +43,7 @@ TOLD = (*UNKNOWN, "date", "config", "remarks")
 
 
 class ExportError(WorkerError):
-    """The exported network does not compute what PyTorch computes."""
+    """A network cannot be exported, or not so that it computes what PyTorch computes."""
 
 
 def export_net(entry: ZooEntry, weights: Path, out: Path) -> list[Path]:
@@ -89,10 +90,10 @@ def halved(weights: Path) -> Iterator[Path]:
 
     Raises:
         ExportError: one of them is beyond its range.
+        WorkerError: the file is missing or damaged.
     """
-    with safe_open(weights, "pt") as file:
-        header = file.metadata() or {}
-        state = {key: file.get_tensor(key).half() for key in file.keys()}  # noqa: SIM118
+    header = read_header(weights)
+    state = {key: value.half() for key, value in read_state(weights).items()}
     if not all(bool(value.isfinite().all()) for value in state.values()):
         raise ExportError(detail=f"{weights.name} has numbers beyond half precision")
     path = weights.with_suffix(".half")
@@ -137,11 +138,10 @@ def write_entry(
         facts: `command`, `data`, `licence`, `metrics` and `date` of the training; `int8` where
             there is one.
     """
-    manifest_path = out / MANIFEST_NAME
-    manifest = json.loads(manifest_path.read_text()) if manifest_path.exists() else {"weights": {}}
+    known = read_entries(out)
     weights = out / f"{entry.name}.safetensors"
     net = read_net(entry.name, weights)
-    manifest["weights"][entry.name] = {
+    known[entry.name] = {
         "sha256": file_digest(weights),
         "openvino_sha256": {path.name: file_digest(path) for path in files},
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
@@ -151,16 +151,52 @@ def write_entry(
         "config": recorded_config(weights),
         **facts,
     }
-    ordered = {name: manifest["weights"][name] for name in ZOO if name in manifest["weights"]}
-    manifest_path.write_text(json.dumps({"weights": ordered}, indent=2) + "\n")
+    ordered = {name: known[name] for name in ZOO if name in known}
+    (out / MANIFEST_NAME).write_text(json.dumps({"weights": ordered}, indent=2) + "\n")
+
+
+def read_entries(out: Path) -> dict[str, Any]:
+    """What `weights.json` of a folder says, by weight name; nothing where there is none yet.
+
+    Raises:
+        ExportError: it cannot be read.
+    """
+    path = out / MANIFEST_NAME
+    if not path.exists():
+        return {}
+    found = _read_json(path).get("weights")
+    if not isinstance(found, dict):
+        raise ExportError(detail=f"{path} lists no weights: mend it, or remove it to begin anew")
+    return found
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """What `--facts` tells of trainings, by weight name.
+
+    Raises:
+        ExportError: there is no such file, or it is not understood.
+    """
+    facts = _read_json(path)
+    if not all(isinstance(told, dict) for told in facts.values()):
+        raise ExportError(detail=f'{path} is not {{"NAME": {{"licence": ...}}}}, facts by name')
+    return facts
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except OSError as err:
+        raise ExportError(detail=f"cannot read {path}: {err.strerror}") from err
+    except ValueError as err:
+        raise ExportError(detail=f"{path} is no JSON: {err}") from err
+    if not isinstance(found, dict):
+        raise ExportError(detail=f"{path} holds no JSON object")
+    return found
 
 
 def known_entry(out: Path, name: str) -> dict[str, Any]:
     """What `weights.json` says about the weights that lie there now; empty where of others."""
-    path = out / MANIFEST_NAME
-    entry: dict[str, Any] = {}
-    if path.exists():
-        entry = json.loads(path.read_text())["weights"].get(name, {})
+    entry: dict[str, Any] = read_entries(out).get(name, {})
     same = entry.get("sha256") == file_digest(out / f"{name}.safetensors")
     return entry if same else {}
 
@@ -232,6 +268,17 @@ def export_entry(
     return f"{entry.name}: {names}; int8 loses {int8['int8']['loss_db']:.3f} dB at most: {use}"
 
 
+def _exported(names: Sequence[str], out: Path) -> list[ZooEntry]:
+    """Networks to export: those named, or all that the folder has weights of."""
+    entries = [zoo_entry(name) for name in names or ZOO]
+    present = [entry for entry in entries if (out / f"{entry.name}.safetensors").is_file()]
+    missing = [entry.name for entry in entries if entry not in present]
+    if not present or (names and missing):
+        wanted = ", ".join(f"{name}.safetensors" for name in missing if names) or "NAME.safetensors"
+        raise ExportError(detail=f"nothing to export: no {wanted} in {out}, see --weights")
+    return present
+
+
 def main(argv: Sequence[str]) -> int:
     """Export the named networks (all with weights by default) and record their digests."""
     parser = argparse.ArgumentParser(prog="enhancer_worker export", description=__doc__)
@@ -257,15 +304,15 @@ def main(argv: Sequence[str]) -> int:
         "what is known of them is kept, so evaluate them again",
     )
     args = parser.parse_args(argv)
-    facts = json.loads(args.facts.read_text()) if args.facts else {}
-    material = read_material(args.data) if args.data else None
     if args.adapters and len(args.names) != 1:
         parser.error("--adapters belong to one network: name it")
+    entries = _exported(args.names, args.weights)
+    facts = read_facts(args.facts) if args.facts else {}
+    material = read_material(args.data) if args.data else None
     if args.adapters:
         fold_adapters(args.names[0], args.weights, args.adapters)
-    present = [name for name in ZOO if (args.weights / f"{name}.safetensors").exists()]
-    for name in args.names or present:
-        told = facts.get(name, {})
-        line = export_entry(zoo_entry(name), args.weights, material, told, half=args.half)
+    for entry in entries:
+        told = facts.get(entry.name, {})
+        line = export_entry(entry, args.weights, material, told, half=args.half)
         sys.stdout.write(line + "\n")
     return 0
