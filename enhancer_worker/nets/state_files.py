@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
@@ -12,7 +13,10 @@ from safetensors import SafetensorError, safe_open
 from shopimg.contract import WorkerError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
+
+MOST_TOLD = 240
+"""Characters of a reason of PyTorch's that are passed on."""
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -36,6 +40,26 @@ def read_header(path: Path) -> dict[str, str]:
     """
     with _told(path), safe_open(path, "numpy") as file:
         return dict(file.metadata() or {})
+
+
+def load_state(net: nn.Module, path: Path, name: str) -> None:
+    """Give a network the tensors of a file, which must have all of them and no others.
+
+    Args:
+        net: changed in place.
+        path: the file.
+        name: what to call the network where the file does not fit it.
+
+    Raises:
+        WorkerError: the file is missing, damaged or of another network.
+    """
+    state = read_state(path)
+    try:
+        net.load_state_dict(state)
+    except RuntimeError as err:
+        # PyTorch names every tensor, a line each.
+        reason = shorten(str(err), MOST_TOLD, placeholder=" ...")
+        raise WorkerError(detail=f"{path} does not fit {name}: {reason}") from err
 
 
 @contextmanager

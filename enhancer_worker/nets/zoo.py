@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from enhancer_worker.nets.manifest import SHIPPED_WEIGHTS, verified_weights
-from enhancer_worker.nets.state_files import read_state
+from enhancer_worker.nets.state_files import load_state
 from shopimg.contract import WorkerError
 from shopimg.contract.steps.scene import BRAND
 
 if TYPE_CHECKING:
     from torch import nn
-
-MOST_TOLD = 240
-"""Characters of a reason of PyTorch's that are passed on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,11 +250,5 @@ def read_net(name: str, path: Path) -> nn.Module:
         WorkerError: unknown name, missing or damaged file, or weights of another layout.
     """
     net = zoo_entry(name).build()
-    state = read_state(path)
-    try:
-        net.load_state_dict(state)
-    except RuntimeError as err:
-        # PyTorch names every tensor, a line each.
-        reason = shorten(str(err), MOST_TOLD, placeholder=" ...")
-        raise WorkerError(detail=f"{path} does not fit {name}: {reason}") from err
+    load_state(net, path, name)
     return net.eval().requires_grad_(False)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from enhancer_worker.training.data import MOST_VIEWS, Tile
+from enhancer_worker.training.data import MOST_VIEWS, UNREADABLE, Tile
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff"})
 LOWEST_JPEG_QUALITY = 75
@@ -118,7 +118,7 @@ def read_upright(path: Path) -> tuple[Image.Image, int | None]:
     try:
         with Image.open(path) as image:
             return _on_white(ImageOps.exif_transpose(image)), jpeg_quality(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as err:
+    except UNREADABLE as err:
         raise UnfitPhotoError(f"cannot be read: {err}") from err
 
 

@@ -26,9 +26,11 @@ from enhancer_worker.training.args import (
 )
 from enhancer_worker.training.backdrops import fit as fit_backdrop
 from enhancer_worker.training.backdrops.args import BackdropArgs
+from enhancer_worker.training.benchmarks import UnknownBenchmarkError
 from enhancer_worker.training.catalogue import TooFewPhotosError
+from enhancer_worker.training.checks import refuse_unwritable
 from enhancer_worker.training.command_lines import parse
-from enhancer_worker.training.data import NoTrainingImagesError
+from enhancer_worker.training.data import NoTrainingImagesError, UnreadablePictureError
 from enhancer_worker.training.fit_blur import BlurArgs
 from enhancer_worker.training.fit_estimator import EstimatorArgs
 from enhancer_worker.training.fit_matting import MattingArgs
@@ -43,6 +45,14 @@ KINDS: dict[str, tuple[type[TrainingArgs], Callable[[Any], object]]] = {
     "backdrop": (BackdropArgs, fit_backdrop.fit),
 }
 """What `train` trains: arguments and run of each."""
+MISTAKES = (
+    TrainingArgsError,
+    NoTrainingImagesError,
+    TooFewPhotosError,
+    UnknownBenchmarkError,
+    UnreadablePictureError,
+)
+"""What is raised for mistakes of a user's, beside `WorkerError`."""
 USAGE = f"usage: python -m enhancer_worker train {{{','.join(KINDS)}}} --data DIR --out DIR ...\n"
 
 
@@ -77,45 +87,48 @@ def finetune_main(argv: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     args = parse(FinetuneArgs, argv, "enhancer_worker finetune")
 
-    def tune() -> bool:
+    def tune() -> int:
+        refuse_unwritable(args.out)
         verdict = finetune.finetune(args)
         sys.stdout.write(finetune.summary(verdict, args))
-        return verdict.is_better
+        return 0 if verdict.is_better else 1
 
     return _told(tune)
 
 
 def evaluate_main(argv: Sequence[str]) -> int:
     """`evaluate ...`: see `evaluate.main`."""
-    return evaluate.main(argv)
+    return _told(lambda: evaluate.main(argv))
 
 
 def export_main(argv: Sequence[str]) -> int:
     """`export ...`: see `export.main`."""
-    return _told(lambda: export.main(argv) == 0)
+    return _told(lambda: export.main(argv))
 
 
 def compare_main(argv: Sequence[str]) -> int:
     """`compare A B ...`: see `compare.main`."""
-    return _told(lambda: compare.main(argv) == 0)
+    return _told(lambda: compare.main(argv))
 
 
 def cards_main(argv: Sequence[str]) -> int:
     """`cards --out DIR ...`: see `cards.main`."""
-    return _told(lambda: cards.main(argv) == 0)
+    return _told(lambda: cards.main(argv))
 
 
-def _fitted(fit: Callable[[Any], object], args: TrainingArgs) -> bool:
+def _fitted(fit: Callable[[Any], object], args: TrainingArgs) -> int:
     if args.init_from is not None and not args.init_from.is_file():
         raise TrainingArgsError(f"there is no file {args.init_from} to start from")
-    return fit(args) is not None
+    refuse_unwritable(args.out)
+    fit(args)
+    return 0
 
 
-def _told(work: Callable[[], bool]) -> int:
-    """Do it and return an exit status; a mistake of the user's is one line, not a traceback."""
+def _told(work: Callable[[], int]) -> int:
+    """Do it and return its exit status; a mistake of the user's is one line, not a traceback."""
     try:
-        return 0 if work() else 1
-    except (TrainingArgsError, NoTrainingImagesError, TooFewPhotosError) as err:
+        return work()
+    except MISTAKES as err:
         sys.stderr.write(f"{err}\n")
     except WorkerError as err:
         sys.stderr.write(f"{err.detail}\n")

@@ -1,10 +1,12 @@
 """Training photographs held in memory as uint8, and endless, reproducible streams of batches."""
 
 import itertools
+import logging
 import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +26,18 @@ MOST_VIEWS = 12
 camera's `IMG_0001` to `IMG_0999`, each file stands for itself."""
 
 
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""What Pillow raises for files that are damaged, or no pictures."""
+
+logger = logging.getLogger(__name__)
+
+
 class NoTrainingImagesError(ValueError):
     """The data folder holds no training photographs."""
+
+
+class UnreadablePictureError(ValueError):
+    """A file is damaged, or no picture."""
 
 
 def find_photos(root: Path) -> list[Path]:
@@ -72,8 +84,12 @@ def _is_held_out(key: str) -> bool:
 
 
 def read_tile(path: Path) -> Tile:
-    """Decode one photograph: (H, W, 3), uint8, RGB."""
-    with Image.open(path) as image:
+    """Decode one photograph: (H, W, 3), uint8, RGB.
+
+    Raises:
+        UnreadablePictureError: it is damaged, or no picture.
+    """
+    with told_if_unreadable(path), Image.open(path) as image:
         return np.asarray(image.convert("RGB"))
 
 
@@ -84,8 +100,29 @@ def is_grey(path: Path) -> bool:
 
 
 def read_tiles(paths: Sequence[Path]) -> list[Tile]:
-    """Decode all photographs into memory."""
-    return [read_tile(path) for path in paths]
+    """Decode all photographs into memory, but for those that cannot be read, which are logged.
+
+    Raises:
+        NoTrainingImagesError: none of them can be read.
+    """
+    tiles = []
+    for path in paths:
+        try:
+            tiles.append(read_tile(path))
+        except UnreadablePictureError as err:
+            logger.warning("skipped: %s", err)
+    if paths and not tiles:
+        raise NoTrainingImagesError(f"none of {len(paths)} photographs can be read")
+    return tiles
+
+
+@contextmanager
+def told_if_unreadable(path: Path) -> Iterator[None]:
+    """Raise `UnreadablePictureError`, which names the file, for what Pillow raises."""
+    try:
+        yield
+    except UNREADABLE as err:
+        raise UnreadablePictureError(f"{path} cannot be read: {err}") from err
 
 
 def cut_to_multiple(photo: Tile, multiple: int) -> Tile:

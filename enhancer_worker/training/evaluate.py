@@ -18,7 +18,6 @@ from enhancer_worker.nets.zoo import ZOO, load_net, read_net
 from enhancer_worker.training.benchmarks import (
     PROTOCOLS,
     BenchmarkSet,
-    UnknownBenchmarkError,
     parse_sets,
     summarize,
 )
@@ -230,19 +229,18 @@ def main(argv: Sequence[str]) -> int:
     benchmarks were measured.
 
     Returns:
-        Exit status: 0; 1 where published references are not met; 2 where nothing could be
-        judged.
+        Exit status: 0; 1 where published references are not met.
+
+    Raises:
+        UnknownBenchmarkError: a set cannot be judged.
+        UnreadablePictureError: nor one of its pictures.
+        WorkerError: there are no such networks, or none is for any of the sets.
     """
-    try:
-        args, as_json, threads = parse_evaluate(argv)
-        with cpu_threads(threads):
-            first, others = reports(evaluate(args, collect_nets(args)))
-    except (UnknownBenchmarkError, WorkerError) as err:
-        sys.stderr.write(f"{getattr(err, 'detail', '') or err}\n")
-        return 2
+    args, as_json, threads = parse_evaluate(argv)
+    with cpu_threads(threads):
+        first, others = reports(evaluate(args, collect_nets(args)))
     if not first:
-        sys.stderr.write("No net is there for any of these sets.\n")
-        return 2
+        raise WorkerError(detail="No net is there for any of these sets.")
     report = merged(first)
     whole: dict[str, Any] = {**report, "nets": others} if others else dict(report)
     sys.stdout.write(json.dumps(whole) + "\n" if as_json else table(first) + table(others))

@@ -5,9 +5,9 @@ from typing import cast
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from enhancer_worker.nets.state_files import read_state
 from enhancer_worker.nets.unet_restorer import ResidualBlock, UNetRestorer, UNetRestorerConfig
 from enhancer_worker.training.args import RestorerArgs
 from enhancer_worker.training.blurring import FloatImage
@@ -114,7 +114,7 @@ def build_net(args: RestorerArgs) -> UNetRestorer:
     net = UNetRestorer(UNetRestorerConfig())
     if args.init_from is None:
         return net
-    known = load_file(args.init_from)
+    known = read_state(args.init_from)
     for name, block in net.named_modules():
         if isinstance(block, ResidualBlock) and f"{name}.second.weight" not in known:
             nn.init.zeros_(block.second.weight)

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from enhancer_worker.nets.espcn import ESPCN, ESPCNConfig
 from enhancer_worker.nets.srvgg import SRVGG, TIERS, SRVGGConfig, deepened
+from enhancer_worker.nets.state_files import read_state
 from enhancer_worker.nets.vdsr import VDSR, VDSRConfig
-from enhancer_worker.training.args import REFERENCES, UpscalerArgs
+from enhancer_worker.training.args import REFERENCES, TrainingArgsError, UpscalerArgs
 from enhancer_worker.training.blurring import FloatImage
 from enhancer_worker.training.data import (
     NoTrainingImagesError,
@@ -134,8 +134,13 @@ def build_net(args: UpscalerArgs) -> nn.Module:
     config = SRVGGConfig(args.scale, channels, convolutions, args.flavour == "faithful")
     if args.init_from is None:
         return SRVGG(config)
-    trained = len([key for key in load_file(args.init_from) if key.endswith(".bias")]) - 2
-    shallow = warm_start(SRVGG(replace(config, convolutions=trained)), args)
+    trained = len([key for key in read_state(args.init_from) if key.endswith(".bias")]) - 2
+    shallow = warm_start(SRVGG(replace(config, convolutions=max(0, trained))), args)
+    if trained > convolutions:
+        raise TrainingArgsError(
+            f"{args.init_from} is deeper than --net {args.net}: a net starts from one of its own "
+            "tier, or of a smaller one"
+        )
     return deepened(shallow, convolutions)
 
 

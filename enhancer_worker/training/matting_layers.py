@@ -10,7 +10,12 @@ from PIL import Image
 from scipy import ndimage
 
 from enhancer_worker.training.blurring import FloatImage
-from enhancer_worker.training.data import NoTrainingImagesError, Tile, read_tile
+from enhancer_worker.training.data import (
+    NoTrainingImagesError,
+    Tile,
+    read_tile,
+    told_if_unreadable,
+)
 
 LONGEST_SIDE = 400
 """Cut-outs are kept at this size, pixels: the net sees whole pictures of 320."""
@@ -70,7 +75,7 @@ def split_shadow(alpha: FloatImage) -> tuple[FloatImage, FloatImage]:
 
 def read_cutout(path: Path, longest_side: int = LONGEST_SIDE) -> Layers:
     """Read an RGBA cut-out, crop it to what is to be seen and shrink it."""
-    with Image.open(path) as image:
+    with told_if_unreadable(path), Image.open(path) as image:
         layered = image.convert("RGBA")
     pixels = np.asarray(layered)
     alpha = pixels[..., 3].astype(np.float32) / np.float32(255)
@@ -113,7 +118,7 @@ def read_scenes(folder: Path) -> list[Scene]:
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
     """Decode a mask: (H, W), uint8."""
-    with Image.open(path) as image:
+    with told_if_unreadable(path), Image.open(path) as image:
         return np.asarray(image.convert("L"))
 
 

@@ -4,22 +4,23 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import TypeVar
 
 import lightning
 import numpy as np
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
-from safetensors.torch import load_file
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from enhancer_worker.training.args import TrainingArgs
+from enhancer_worker.nets.state_files import read_state
+from enhancer_worker.training.args import TrainingArgs, TrainingArgsError
 from enhancer_worker.training.averages import AverageWriter
 from enhancer_worker.training.checkpoints import TimedCheckpoint
+from enhancer_worker.training.checks import one_line, resumable_step
 from enhancer_worker.training.config_file import write_config
 from enhancer_worker.training.data import BatchStream, Pair, RunClock
 from enhancer_worker.training.loop import (
@@ -55,9 +56,18 @@ class HeldOutPairs(Dataset[HeldOut]):
 
 
 def warm_start(net: NetT, args: TrainingArgs) -> NetT:
-    """Copy what fits from `args.init_from`, if given."""
+    """Copy what fits from `args.init_from`, if given.
+
+    Raises:
+        TrainingArgsError: nothing fits.
+        WorkerError: the file is missing or damaged.
+    """
     if args.init_from is not None:
-        kept = copy_matching(net, load_file(args.init_from))
+        kept = copy_matching(net, read_state(args.init_from))
+        if len(kept) == len(net.state_dict()):
+            raise TrainingArgsError(
+                f"{args.init_from} is of another kind of network: nothing in it fits this one"
+            )
         logger.info("warm start from %s; fresh: %s", args.init_from.name, ", ".join(kept) or "-")
     return net
 
@@ -84,22 +94,26 @@ def run(
 
     Returns:
         The trained module.
+
+    Raises:
+        TrainingArgsError: there is no such device, or the checkpoint to resume from is damaged or
+            of another network.
     """
-    args.out.mkdir(parents=True, exist_ok=True)
-    rank_zero_only(write_config)(args, args.out)
     torch.set_num_threads(args.threads)
     most_steps = math.ceil(args.max_steps * part)
     clock = RunClock(args.hours * 3600 * part, most_steps)
     module = build_module(clock)
     checkpoint = args.out / CHECKPOINT_NAME
     resumed = checkpoint if args.resume and checkpoint.exists() else None
-    first_step = _step_of(checkpoint) if resumed else 0
+    first_step = resumable_step(checkpoint, module) if resumed else 0
     stream = BatchStream(
         make_batch, lambda step: patch_at(clock.progress(step), args), args.seed, first_step
     )
     writer = AverageWriter(args.out / f"{name}.safetensors", args, also_write)
     keeper = TimedCheckpoint(checkpoint, args.checkpoint_minutes)
     trainer = _trainer(args, most_steps, [keeper, writer])
+    args.out.mkdir(parents=True, exist_ok=True)
+    rank_zero_only(write_config)(args, args.out)
     trainer.fit(
         module,
         DataLoader(stream, batch_size=None, num_workers=args.loaders),
@@ -113,26 +127,28 @@ def run(
 
 def _trainer(args: TrainingArgs, most_steps: int, callbacks: list[Callback]) -> lightning.Trainer:
     interval = args.validate_steps or timedelta(minutes=args.validate_minutes)
-    return lightning.Trainer(
-        accelerator=args.accelerator,
-        devices=args.devices,
-        strategy=args.strategy,
-        # Each process judges all held-out pairs, so all take the same decisions.
-        use_distributed_sampler=False,
-        deterministic="warn" if args.deterministic else None,
-        max_steps=most_steps or -1,
-        max_epochs=-1,
-        val_check_interval=interval,
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-        gradient_clip_val=args.clip_norm,
-        log_every_n_steps=LOG_EVERY_STEPS,
-        logger=TensorBoardLogger(args.out, name="logs", version=""),
-        callbacks=callbacks,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-    )
-
-
-def _step_of(checkpoint: Path) -> int:
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
+    logs = TensorBoardLogger(args.out, name="logs", version="")
+    try:
+        return lightning.Trainer(
+            accelerator=args.accelerator,
+            devices=args.devices,
+            strategy=args.strategy,
+            # Each process judges all held-out pairs, so all take the same decisions.
+            use_distributed_sampler=False,
+            deterministic="warn" if args.deterministic else None,
+            max_steps=most_steps or -1,
+            max_epochs=-1,
+            val_check_interval=interval,
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            gradient_clip_val=args.clip_norm,
+            log_every_n_steps=LOG_EVERY_STEPS,
+            logger=logs,
+            callbacks=callbacks,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+        )
+    except (MisconfigurationException, ValueError) as err:
+        given = f"--accelerator {args.accelerator} --devices {args.devices}"
+        words = f"{given} --strategy {args.strategy} cannot run here: {one_line(err)}"
+        raise TrainingArgsError(words) from err

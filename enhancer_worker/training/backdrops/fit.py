@@ -8,12 +8,12 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from enhancer_worker.nets.backdrop_generator import BackdropGenerator, BackdropGeneratorConfig
 from enhancer_worker.nets.backdrop_scenery import Scenery, SceneryConfig
 from enhancer_worker.nets.manifest import verified_weights
+from enhancer_worker.nets.state_files import load_state
 from enhancer_worker.training.args import TrainingArgsError
 from enhancer_worker.training.backdrops.adopting import adopt
 from enhancer_worker.training.backdrops.args import BackdropArgs
@@ -120,7 +120,7 @@ def _begun(args: BackdropArgs) -> nn.Module:
         )
     net = warm_start(build_net(args), args)
     if args.scenery is not None:
-        cast(BackdropGenerator, net).behind.load_state_dict(load_file(args.scenery))
+        load_state(cast(BackdropGenerator, net).behind, args.scenery, "the scenery")
     return net
 
 
@@ -144,7 +144,7 @@ def _fit_brand(args: BackdropArgs) -> TrainingModule:
     if not is_resumed:
         first = replace(args, out=scenery, **SCENERY_OPTIONS)
         fit_scenery(first, net.behind, read_samples(prepared / PANELS), SCENERY_PART)
-    net.behind.load_state_dict(load_file(scenery / f"{NAMES['scenery']}.safetensors"))
+    load_state(net.behind, scenery / f"{NAMES['scenery']}.safetensors", "the scenery")
     return fit_pictures(args, net, BRAND_NAME, samples, 1 - SCENERY_PART)
 
 

@@ -1,0 +1,65 @@
+"""Checks of what a run is given, made before it costs anything."""
+
+import os
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import shorten
+
+import torch
+from torch import nn
+
+from enhancer_worker.training.args import TrainingArgsError
+from enhancer_worker.training.config_file import CONFIG_NAME
+
+MOST_TOLD = 200
+"""Characters of a library's reason that are passed on."""
+_DAMAGED = (OSError, EOFError, RuntimeError, LookupError, TypeError, pickle.UnpicklingError)
+"""What `torch.load` raises for files that are not whole, and reading its result for others."""
+
+
+def refuse_unwritable(out: Path) -> None:
+    """Make sure that a folder can be made and written into, and make nothing.
+
+    Raises:
+        TrainingArgsError: it, or what it would lie in, is a file or may not be written into.
+    """
+    nearest = next(place for place in (out, *out.absolute().parents) if place.exists())
+    if not nearest.is_dir():
+        raise TrainingArgsError(f"cannot write into {out}: {nearest} is a file, see --out")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise TrainingArgsError(f"cannot write into {out}: no permission in {nearest}, see --out")
+
+
+def resumable_step(checkpoint: Path, module: nn.Module) -> int:
+    """How many steps the run has done that a checkpoint is of.
+
+    Args:
+        checkpoint: as Lightning writes it.
+        module: what shall go on from there.
+
+    Raises:
+        TrainingArgsError: the file is damaged, or of another network than the module's.
+    """
+    try:
+        found = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        step, state = int(found["global_step"]), dict(found["state_dict"])
+    except _DAMAGED as err:
+        raise TrainingArgsError(
+            f"{checkpoint} is damaged: begin anew without --resume ({one_line(err)})"
+        ) from err
+    if _shapes(state) != _shapes(module.state_dict()):
+        raise TrainingArgsError(
+            f"{checkpoint} is of another network: resume with the options that {CONFIG_NAME} "
+            "beside it has, or give another --out"
+        )
+    return step
+
+
+def one_line(err: BaseException) -> str:
+    """What an exception of a library's says, in one line of a bearable length."""
+    return shorten(str(err), MOST_TOLD, placeholder=" ...")
+
+
+def _shapes(state: dict[str, torch.Tensor]) -> dict[str, Sequence[int]]:
+    return {name: tensor.shape for name, tensor in state.items()}
