@@ -207,6 +207,8 @@ class FinetuneArgs(TrainingArgs):
     """Folder with the shop's photographs, in any layout."""
     from_: str
     """What to start from: a weight name, or a file `NAME.safetensors`."""
+    net: str = ""
+    """Weight name of a file that is not named after one."""
     method: str = "adapters"
     """adapters: train low-rank additions to frozen kernels; full: train every number."""
     adapter_rank: int = 8

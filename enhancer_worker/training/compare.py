@@ -16,9 +16,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from enhancer_worker.nets.zoo import load_net, read_net, zoo_entry
+from enhancer_worker.nets.zoo import ZooEntry, load_net, read_net, zoo_entry
 from enhancer_worker.training.benchmarks import PROTOCOLS
 from enhancer_worker.training.catalogue import SUFFIXES
+from enhancer_worker.training.checks import refuse_unwritable
 from enhancer_worker.training.contact_sheet import (
     DIFFERENCE_GAIN,
     Cell,
@@ -33,9 +34,13 @@ from enhancer_worker.training.degradations import antialiased_bicubic
 from enhancer_worker.training.evaluate import cpu_threads
 from enhancer_worker.training.metrics import psnr
 from enhancer_worker.training.protocols import Case, Figures, Sample, run_padded
+from enhancer_worker.training.ranges import NOT_NEGATIVE, POSITIVE, whole_number
+from enhancer_worker.training.weight_files import SUFFIX, entry_of, picture_maker
 from shopimg.contract import WorkerError
 
 DEFAULT_RESTORATION = "sigma25"
+SHEET_SUFFIXES = (".png", ".webp", ".jpg", ".jpeg")
+"""Ends of the name of a sheet."""
 CASES = {case.name: case for cases in PROTOCOLS.values() for case in cases}
 
 
@@ -76,7 +81,7 @@ class Compared:
         return psnr(*self.results)
 
 
-def find_method(name: str, scale: int, net: str | None = None) -> Method:
+def find_method(name: str, scale: int, net: str = "") -> Method:
     """Understand what A or B names.
 
     Args:
@@ -85,21 +90,21 @@ def find_method(name: str, scale: int, net: str | None = None) -> Method:
         net: weight name of files that are not named after one.
 
     Raises:
-        WorkerError: there is no such network or file.
+        WorkerError: there is no such network or file, or it makes no pictures.
     """
     if name in {"bicubic", "lanczos"}:
         resize = _bicubic if name == "bicubic" else _lanczos
         return Method(name, scale, lambda lq: resize(lq, scale))
     if name == "input":
         return Method(name, 1, lambda lq: lq)
-    if name.endswith(".safetensors"):
+    entry = _entry(name, net)
+    if name.endswith(SUFFIX):
         file = Path(name)
-        entry = zoo_entry(net or file.stem)
         return _of_net("/".join(file.parts[-2:]), entry.scale, read_net(entry.name, file))
-    return _of_net(name, zoo_entry(name).scale, load_net(name))
+    return _of_net(name, entry.scale, load_net(name))
 
 
-def find_pair(first: str, second: str, scale: int | None, net: str | None) -> tuple[Method, Method]:
+def find_pair(first: str, second: str, scale: int | None, net: str = "") -> tuple[Method, Method]:
     """Understand A and B; where one has no scale of its own it gets that of the other.
 
     Raises:
@@ -187,6 +192,9 @@ def markdown(found: dict[str, Any]) -> str:
 def main(argv: Sequence[str]) -> int:
     """Compare, write the sheet and the figures, and print the table."""
     args = _parser().parse_args(argv)
+    if args.out.suffix.lower() not in SHEET_SUFFIXES:
+        raise ComparisonError(detail=f"--out {args.out} is none of {', '.join(SHEET_SUFFIXES)}")
+    refuse_unwritable(args.out.parent)
     pair = find_pair(args.a, args.b, args.scale, args.net)
     case = _case_of(args.case, pair[0].scale) if args.data else None
     files = _pictures(args.data or args.images)[: args.limit or None]
@@ -212,11 +220,14 @@ def _parser() -> argparse.ArgumentParser:
     pictures.add_argument("--images", type=Path, help="inputs: a picture or a folder of them")
     parser.add_argument("--out", type=Path, required=True, help="PNG; .json and .md beside it")
     parser.add_argument("--case", choices=CASES, help="how --data becomes input; by the scale")
-    parser.add_argument("--scale", type=int, help="of bicubic and lanczos")
-    parser.add_argument("--net", help="weight name of files that are not named after one")
-    parser.add_argument("--side", type=int, default=256, help="of each window, pixels")
-    parser.add_argument("--limit", type=int, default=8, help="pictures at most; 0: all")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all")
+    natural, positive = whole_number(NOT_NEGATIVE), whole_number(POSITIVE)
+    parser.add_argument("--scale", type=positive, help="of bicubic and lanczos")
+    parser.add_argument(
+        "--net", default="", help="weight name of files that are not named after one"
+    )
+    parser.add_argument("--side", type=positive, default=256, help="of each window, pixels")
+    parser.add_argument("--limit", type=natural, default=8, help="pictures at most; 0: all")
+    parser.add_argument("--threads", type=natural, default=0, help="CPU threads; 0: all")
     return parser
 
 
@@ -236,12 +247,17 @@ def _pictures(place: Path) -> list[Path]:
     return found
 
 
-def _own_scale(name: str, net: str | None) -> int | None:
+def _own_scale(name: str, net: str) -> int | None:
     if name in {"bicubic", "lanczos"}:
         return None
     if name == "input":
         return 1
-    return zoo_entry((net or Path(name).stem) if name.endswith(".safetensors") else name).scale
+    return _entry(name, net).scale
+
+
+def _entry(name: str, net: str) -> ZooEntry:
+    entry = entry_of(Path(name), net) if name.endswith(SUFFIX) else zoo_entry(name)
+    return picture_maker(entry, "compared")
 
 
 def _of_net(name: str, scale: int, net: nn.Module) -> Method:

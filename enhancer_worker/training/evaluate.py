@@ -22,11 +22,15 @@ from enhancer_worker.training.benchmarks import (
     summarize,
 )
 from enhancer_worker.training.protocols import Case, Figures, judge
+from enhancer_worker.training.ranges import NOT_NEGATIVE, whole_number
+from enhancer_worker.training.weight_files import PICTURE_KINDS, SUFFIX, entry_of, picture_maker
 from shopimg.contract import WorkerError
 
 DEFAULT_SETS = "set5,b100,set5:photo,cbsd68,live1,classic5,cbsd68:blur,cbsd68:clean"
 TIERS = ("s", "m")
 FLAVOURS = ("faithful", "photo")
+JUDGED = tuple(name for name, entry in ZOO.items() if entry.kind in PICTURE_KINDS)
+"""Weight names of what can be judged."""
 BICUBIC_PSNR_Y = {
     "set5": {"x2": 33.66, "x3": 30.39, "x4": 28.42},
     "set14": {"x2": 30.24, "x3": 27.55, "x4": 26.00},
@@ -62,7 +66,7 @@ class EvaluateArgs:
     one such file; None: the shipped weights."""
     nets: tuple[str, ...] = ()
     """Weight names to judge; empty: one net per scale, of the tier and flavour below, or all that
-    the folder holds."""
+    the folder holds. Of a file: whose weights it has; empty: its own name tells."""
     tier: str = "s"
     """Size of the nets, one of `TIERS`."""
     flavour: str = "faithful"
@@ -86,16 +90,19 @@ def collect_nets(args: EvaluateArgs) -> dict[str, nn.Module]:
     """Load what shall be judged, by weight name.
 
     Raises:
-        WorkerError: there is no such file, or it does not fit its name.
+        WorkerError: there is no such file, it does not fit its name, or makes no pictures.
     """
     weights = args.weights
     if weights is None:
         shipped = read_manifest()
         names = [name for name in chosen_names(args) if args.nets or name in shipped]
         return {name: load_net(name) for name in names}
-    if weights.is_file():
-        return {weights.stem: read_net(weights.stem, weights)}
-    files = {name: weights / f"{name}.safetensors" for name in args.nets or ZOO}
+    if weights.is_file() or weights.suffix == SUFFIX:
+        if len(args.nets) > 1:
+            raise WorkerError(detail=f"{weights} has the weights of one network: give one --net")
+        entry = picture_maker(entry_of(weights, "".join(args.nets)), "judged")
+        return {entry.name: read_net(entry.name, weights)}
+    files = {name: weights / f"{name}{SUFFIX}" for name in args.nets or JUDGED}
     found = {name: read_net(name, path) for name, path in files.items() if path.exists()}
     if not found:
         raise WorkerError(detail=f"{weights} holds none of {', '.join(files)}")
@@ -194,15 +201,19 @@ def parse_evaluate(argv: Sequence[str]) -> tuple[EvaluateArgs, bool, int]:
     )
     parser.add_argument("--weights", type=Path, help=f"folder or file; default {SHIPPED_WEIGHTS}")
     parser.add_argument(
-        "--net", action="append", choices=sorted(ZOO), help="judge this net; may be repeated"
+        "--net",
+        action="append",
+        choices=JUDGED,
+        help="judge this net; may be repeated. With --weights FILE: the net whose weights it has",
     )
     parser.add_argument("--tier", choices=TIERS, default="s", help="size of the nets; default s")
     parser.add_argument(
         "--flavour", choices=FLAVOURS, default="faithful", help="of the upscalers; default faithful"
     )
-    parser.add_argument("--limit", type=int, default=0, help="images per benchmark; 0: all")
+    natural = whole_number(NOT_NEGATIVE)
+    parser.add_argument("--limit", type=natural, default=0, help="images per benchmark; 0: all")
     parser.add_argument("--json", action="store_true", help="write one JSON object")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all")
+    parser.add_argument("--threads", type=natural, default=0, help="CPU threads; 0: all")
     found = parser.parse_args(argv)
     sets = parse_sets(found.set or [DEFAULT_SETS], found.data)
     names = tuple(dict.fromkeys(found.net or ()))

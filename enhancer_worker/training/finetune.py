@@ -21,7 +21,7 @@ from enhancer_worker.nets.manifest import (
 )
 from enhancer_worker.nets.zoo import ZooEntry, read_net, zoo_entry
 from enhancer_worker.training.adapters import adapter_header, adapter_state, add_adapters
-from enhancer_worker.training.args import FinetuneArgs, TrainingArgsError
+from enhancer_worker.training.args import FinetuneArgs
 from enhancer_worker.training.averages import write_weights
 from enhancer_worker.training.catalogue import (
     Catalogue,
@@ -37,6 +37,7 @@ from enhancer_worker.training.degradations import MARGIN_PIXELS
 from enhancer_worker.training.loop import HeldOut, TrainingModule
 from enhancer_worker.training.runs import run
 from enhancer_worker.training.trials import Figures, Trial, gains_table, judge, trial_of
+from enhancer_worker.training.weight_files import SUFFIX, entry_of, picture_maker
 from shopimg.contract import WorkerError
 
 logger = logging.getLogger(__name__)
@@ -76,22 +77,18 @@ class Verdict:
         return not self.objections
 
 
-def find_base(name: str) -> Base:
+def find_base(name: str, net: str = "") -> Base:
     """Look up what `--from` names.
 
     Args:
-        name: a shipped weight name, or the path of a file named after one.
+        name: a shipped weight name, or the path of a file.
+        net: weight name of a file that is not named after one.
 
     Raises:
-        WorkerError: unknown name, missing or altered file.
-        TrainingArgsError: it is neither an upscaler nor a restorer.
+        WorkerError: unknown name, missing or altered file, or neither an upscaler nor a restorer.
     """
-    is_file = name.endswith(".safetensors")
-    entry = zoo_entry(Path(name).stem if is_file else name)
-    if entry.kind not in {"upscale", "restore"}:
-        raise TrainingArgsError(
-            f"{entry.name} is no upscaler and no restorer: only those can be tuned so"
-        )
+    is_file = name.endswith(SUFFIX)
+    entry = picture_maker(entry_of(Path(name), net) if is_file else zoo_entry(name), "tuned")
     file = Path(name) if is_file else verified_weights(name, SHIPPED_WEIGHTS)
     try:
         return Base(entry, file, file_digest(file))
@@ -110,10 +107,10 @@ def finetune(args: FinetuneArgs) -> Verdict:
 
     Raises:
         TooFewPhotosError: the folder has too few fit photographs, or the guard's has none.
-        TrainingArgsError: the base cannot be tuned so.
+        TrainingArgsError: the base cannot be tuned with these patches.
         WorkerError: there is no such base.
     """
-    base = find_base(args.from_)
+    base = find_base(args.from_, args.net)
     command = command_line(replace(args, from_=Path(args.from_).name, resume=False), "finetune")
     args = args.for_base(base.entry)
     torch.manual_seed(args.seed)
@@ -182,7 +179,7 @@ def objections(
 def summary(verdict: Verdict, args: FinetuneArgs) -> str:
     """The figures and the verdict, for the terminal."""
     lines = [gains_table(verdict.before, verdict.after)]
-    name = find_base(args.from_).entry.name
+    name = find_base(args.from_, args.net).entry.name
     if verdict.is_better:
         lines.append(f"The tuned weights win: {args.out / name}.safetensors\n")
     else:

@@ -95,7 +95,7 @@ def test_find_pair__refuses_what_differs_in_size(
     pair: tuple[str, str], scale: int | None, detail: str
 ) -> None:
     with pytest.raises(WorkerError) as caught:
-        find_pair(*pair, scale, None)
+        find_pair(*pair, scale)
     assert detail in caught.value.detail
 
 

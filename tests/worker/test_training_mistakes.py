@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import save_file
 
 from enhancer_worker.nets.zoo import zoo_entry
-from enhancer_worker.training.cli import export_main
+from enhancer_worker.training.cli import compare_main, evaluate_main, export_main, finetune_main
+from tests.worker.training_data import write_picture
 
 # Lightning warns about its own dependencies and about this machine's cores.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -85,3 +86,150 @@ def test_export__says_in_a_line_that_the_manifest_is_damaged(
     told = assert_told(export_main, [NAME, "--weights", "fresh"], capsys)
     assert told.startswith("fresh/weights.json ")
     assert (folder / "fresh/weights.json").read_text() == content
+
+
+LOST = f"run/{NAME}.lost.safetensors"
+RENAMED = "run/mine.safetensors"
+UNKNOWN = f"; say with --net whose weights {RENAMED} has"
+
+
+@pytest.fixture
+def run_folder(folder: Path) -> Path:
+    """Add what a fine-tuning leaves, a picture, and one that is damaged."""
+    (folder / "run").mkdir()
+    for name in (LOST, RENAMED, f"run/{NAME}.candidate.safetensors"):
+        (folder / name).write_bytes((folder / f"fresh/{NAME}.safetensors").read_bytes())
+    write_picture(folder / "photos/one.png", 1, 64)
+    (folder / "damaged").mkdir()
+    (folder / "damaged/one.png").write_bytes((folder / "photos/one.png").read_bytes()[:99])
+    return folder
+
+
+def evaluated(*options: str, data: str = "photos") -> list[str]:
+    return ["--set", f"mine:sr={data}", "--json", *options]
+
+
+def compared(*argv: str, data: str = "photos", out: str = "made/sheet.png") -> list[str]:
+    return [*argv, "--data", data, "--out", out]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (evaluated("--net", NAME, data="damaged"), "damaged/one.png cannot be read: "),
+        (evaluated("--weights", "run/estimate_s.safetensors"), "estimate_s is no upscaler and no"),
+        (
+            evaluated("--weights", "no.safetensors", "--net", NAME),
+            "there is no file no.safetensors",
+        ),
+        (evaluated("--weights", f"cut/{NAME}.safetensors"), f"cut/{NAME}.safetensors is no whole"),
+        (evaluated("--weights", RENAMED), "no network 'mine'; there are upscale_x2_s, "),
+        (
+            evaluated("--weights", LOST, "--net", NAME, "--net", "restore_s"),
+            f"{LOST} has the weights of one network: give one --net",
+        ),
+    ],
+)
+def test_evaluate__says_in_a_line_what_it_cannot_take(
+    argv: list[str], message: str, run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run_folder / "run/estimate_s.safetensors").touch()
+    assert assert_told(evaluate_main, argv, capsys).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (compared(NAME, "bicubic", data="damaged"), "damaged/one.png cannot be read: "),
+        (compared("cutout_s", "input"), "cutout_s is no upscaler and no restorer: only those can"),
+        (compared("estimate_s", "input"), "estimate_s is no upscaler and no restorer: only those"),
+        (compared(NAME, "bicubic", out="x.txt"), "--out x.txt is none of .png, .webp, .jpg, .jpeg"),
+        (compared(NAME, "bicubic", out="list.json/x.png"), "cannot write into list.json: "),
+        (compared(RENAMED, "bicubic"), "no network 'mine'; there are upscale_x2_s, "),
+    ],
+)
+def test_compare__says_in_a_line_what_it_cannot_take(
+    argv: list[str], message: str, run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run_folder / "list.json").write_text("[]")
+    assert assert_told(compare_main, argv, capsys).startswith(message)
+    assert not (run_folder / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "argv", "message"),
+    [
+        (evaluate_main, evaluated("--limit", "-1"), "--limit: it is at least 0, not -1"),
+        (evaluate_main, evaluated("--threads", "-1"), "--threads: it is at least 0, not -1"),
+        (evaluate_main, evaluated("--net", "estimate_s"), "--net: invalid choice: 'estimate_s'"),
+        (compare_main, compared("a", "b", "--limit", "-1"), "--limit: it is at least 0, not -1"),
+        (compare_main, compared("a", "b", "--limit", "x"), "--limit: 'x' is no whole number"),
+        (compare_main, compared("a", "b", "--side", "0"), "--side: it is at least 1, not 0"),
+        (compare_main, compared("a", "b", "--scale", "0"), "--scale: it is at least 1, not 0"),
+        (
+            compare_main,
+            compared("a", "b", "--threads", "-2"),
+            "--threads: it is at least 0, not -2",
+        ),
+    ],
+)
+def test_options__refuse_what_they_cannot_be(
+    command: Callable[[list[str]], int],
+    argv: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        command(argv)
+    assert caught.value.code == 2
+    assert f"error: argument {message}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--weights", LOST],
+        ["--weights", f"run/{NAME}.candidate.safetensors"],
+        ["--weights", RENAMED, "--net", NAME],
+    ],
+)
+def test_evaluate__reads_what_finetune_writes(
+    options: list[str], run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate_main(evaluated(*options)) == 0
+    assert list(json.loads(capsys.readouterr().out)["mine"]) == ["x2"]
+
+
+def test_evaluate__leaves_networks_of_other_kinds_in_a_folder_alone(
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run_folder / "fresh/estimate_s.safetensors").write_bytes(b"not even read")
+    assert evaluate_main(evaluated("--weights", "fresh")) == 0
+    assert list(json.loads(capsys.readouterr().out)["mine"]) == ["x2"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [[LOST, "bicubic"], [RENAMED, "bicubic", "--net", NAME], [LOST, RENAMED, "--net", NAME]],
+)
+def test_compare__reads_what_finetune_writes(options: list[str], run_folder: Path) -> None:
+    assert compare_main(compared(*options)) == 0
+    assert json.loads((run_folder / "made/sheet.json").read_text())["A"] == options[0]
+
+
+@pytest.mark.parametrize(
+    ("base", "message"),
+    [
+        ([LOST], "no photographs below empty"),
+        ([RENAMED, "--net", NAME], "no photographs below empty"),
+        ([RENAMED], "no network 'mine'; there are upscale_x2_s, "),
+        ([RENAMED, "--net", "estimate_s"], "estimate_s is no upscaler and no restorer: only those"),
+    ],
+)
+def test_finetune__starts_from_what_finetune_writes(
+    base: list[str], message: str, run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["--from", *base, "--data", "empty", "--out", "out"]
+    told = assert_told(finetune_main, argv, capsys)
+    assert told.startswith(message)
+    assert told.endswith(UNKNOWN) == ("mine" in message)
