@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from enhancer_worker.training.catalogue import find_pictures
 from enhancer_worker.training.protocols import (
     BLUR_KERNELS,
     QUALITIES,
@@ -20,7 +21,6 @@ from enhancer_worker.training.protocols import (
     upscaling_case,
 )
 
-IMAGE_SUFFIXES = frozenset({".png", ".webp", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg"})
 PROTOCOLS: dict[str, tuple[Case, ...]] = {
     "sr": tuple(upscaling_case(scale) for scale in SCALES),
     "photo": tuple(photo_case(scale) for scale in SCALES),
@@ -59,13 +59,12 @@ class BenchmarkSet:
         return PROTOCOLS[self.protocol]
 
     def images(self) -> list[Path]:
-        """Ground-truth files, sorted.
+        """Ground-truth files below the folder, in any layout, sorted.
 
         Raises:
             UnknownBenchmarkError: the folder is missing or empty.
         """
-        files = self.folder.glob("*")
-        found = sorted(path for path in files if path.suffix.lower() in IMAGE_SUFFIXES)
+        found = find_pictures(self.folder)
         if not found:
             raise UnknownBenchmarkError(f"no images in {self.folder}")
         return found

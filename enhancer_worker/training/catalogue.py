@@ -58,6 +58,11 @@ class Catalogue:
         return dict(Counter(reason.partition(":")[0] for reason in self.skipped.values()))
 
 
+def find_pictures(folder: Path) -> list[Path]:
+    """Files below a folder, in any layout, whose names end as those of pictures do, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+
+
 def read_catalogue(folder: Path, fitness: Fitness) -> Catalogue:
     """Read all fit photographs below a folder, in any layout, with a progress bar.
 
@@ -68,7 +73,7 @@ def read_catalogue(folder: Path, fitness: Fitness) -> Catalogue:
     Raises:
         TooFewPhotosError: there is no picture at all, or no such folder.
     """
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    found = find_pictures(folder)
     if not found:
         raise TooFewPhotosError(f"no photographs below {folder}")
     catalogue, thumbnails = Catalogue(), _Thumbnails()

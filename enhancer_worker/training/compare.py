@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -18,7 +18,6 @@ from torch.nn import functional
 
 from enhancer_worker.nets.zoo import ZooEntry, load_net, read_net, zoo_entry
 from enhancer_worker.training.benchmarks import PROTOCOLS
-from enhancer_worker.training.catalogue import SUFFIXES
 from enhancer_worker.training.checks import refuse_unwritable
 from enhancer_worker.training.contact_sheet import (
     DIFFERENCE_GAIN,
@@ -33,6 +32,7 @@ from enhancer_worker.training.data import read_tile, to_tensor
 from enhancer_worker.training.degradations import antialiased_bicubic
 from enhancer_worker.training.evaluate import cpu_threads
 from enhancer_worker.training.metrics import psnr
+from enhancer_worker.training.pictures import named_pictures
 from enhancer_worker.training.protocols import Case, Figures, Sample, run_padded
 from enhancer_worker.training.ranges import NOT_NEGATIVE, POSITIVE, whole_number
 from enhancer_worker.training.weight_files import SUFFIX, entry_of, picture_maker
@@ -65,7 +65,7 @@ class Compared:
     """Both results on one picture."""
 
     file: str
-    """Its name."""
+    """Its name, below the folder that was given."""
     lq: Tensor
     """What both were given, (1, 3, h, w)."""
     gt: Tensor | None
@@ -121,18 +121,18 @@ def find_pair(first: str, second: str, scale: int | None, net: str = "") -> tupl
 
 @torch.no_grad()
 def compare(
-    pair: tuple[Method, Method], files: Sequence[Path], case: Case | None
+    pair: tuple[Method, Method], pictures: Mapping[str, Path], case: Case | None
 ) -> list[Compared]:
-    """Run both on all files, with a progress bar on standard error.
+    """Run both on all pictures, with a progress bar on standard error.
 
     Args:
         pair: A and B.
-        files: pictures; ground truth if a case is given, else inputs.
+        pictures: files by name; ground truth if a case is given, else inputs.
         case: how ground truth becomes input, and what is measured.
     """
     compared = []
-    with click.progressbar(files, label="Comparing", file=sys.stderr) as bar:
-        for file in bar:
+    with click.progressbar(pictures.items(), label="Comparing", file=sys.stderr) as bar:
+        for name, file in bar:
             if case:
                 sample = case.prepare(file)
             else:
@@ -141,7 +141,7 @@ def compare(
             results = (pair[0].run(sample.lq), pair[1].run(sample.lq))
             figures = tuple(case.score(result, sample) if case else {} for result in results)
             gt = sample.gt.expand(-1, 3, -1, -1) if case else None
-            compared.append(Compared(file.name, sample.lq, gt, results, (figures[0], figures[1])))
+            compared.append(Compared(name, sample.lq, gt, results, (figures[0], figures[1])))
     return compared
 
 
@@ -197,9 +197,9 @@ def main(argv: Sequence[str]) -> int:
     refuse_unwritable(args.out.parent)
     pair = find_pair(args.a, args.b, args.scale, args.net)
     case = _case_of(args.case, pair[0].scale) if args.data else None
-    files = _pictures(args.data or args.images)[: args.limit or None]
+    pictures = list(named_pictures(args.data or args.images).items())[: args.limit or None]
     with cpu_threads(args.threads):
-        compared = compare(pair, files, case)
+        compared = compare(pair, dict(pictures), case)
     names = (pair[0].name, pair[1].name)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     sheet(compared, names, args.side).save(args.out)
@@ -236,15 +236,6 @@ def _case_of(name: str | None, scale: int) -> Case:
     if case is None or case.scale != scale:
         raise ComparisonError(detail=f"no case {name or f'x{scale}'} for a scale of {scale}")
     return case
-
-
-def _pictures(place: Path) -> list[Path]:
-    if place.is_file():
-        return [place]
-    found = sorted(path for path in place.glob("*") if path.suffix.lower() in SUFFIXES)
-    if not found:
-        raise ComparisonError(detail=f"no pictures in {place}")
-    return found
 
 
 def _own_scale(name: str, net: str) -> int | None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_worker.training.benchmarks import IMAGE_SUFFIXES, UnknownBenchmarkError
+from enhancer_worker.training.benchmarks import UnknownBenchmarkError
+from enhancer_worker.training.catalogue import SUFFIXES
 from enhancer_worker.training.data import Tile, read_tile
 from enhancer_worker.training.fit_matting import read_scenery
 from enhancer_worker.training.matting_data import MattingMix, MattingPairs, Sample
@@ -118,7 +119,7 @@ def masked_photographs(folder: Path, limit: int = 0) -> Iterator[Judged]:
         UnknownBenchmarkError: there are none.
     """
     masks = {path.stem: path for path in (folder / "masks").glob("*")}
-    images = sorted(p for p in (folder / "images").glob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+    images = sorted(p for p in (folder / "images").glob("*") if p.suffix.lower() in SUFFIXES)
     images = [path for path in images if path.stem in masks]
     if not images:
         raise UnknownBenchmarkError(f"no images/ with masks/ in {folder}")

@@ -51,6 +51,15 @@ def test_compare__measures_and_draws(photos: Path, capsys: pytest.CaptureFixture
         assert sheet.width == LABEL_WIDTH + MARGIN + 5 * (64 + MARGIN)
 
 
+def test_compare__takes_a_folder_of_any_layout(photos: Path) -> None:
+    write_picture(photos / "shelf/0.PNG", 7, 64)
+    out = photos.parent / "sheet.png"
+    argv = ["bicubic", "lanczos", "--scale", "2", "--data", str(photos.parent), "--side", "32"]
+    assert compare_main([*argv, "--out", str(out)]) == 0
+    found = json.loads(out.with_suffix(".json").read_text())
+    assert list(found["images"]) == ["photos/0.png", "photos/1.png", "photos/shelf/0.PNG"]
+
+
 def test_compare__needs_no_truth(photos: Path) -> None:
     out = photos.parent / "sheet.png"
     argv = ["lanczos", "lanczos", "--scale", "2", "--images", str(photos / "0.png")]
@@ -101,10 +110,11 @@ def test_find_pair__refuses_what_differs_in_size(
 
 def test_compare__says_what_is_missing(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["bicubic", "lanczos", "--scale", "2", "--out", str(photos.parent / "sheet.png")]
-    assert compare_main([*argv, "--data", str(photos.parent)]) == 2
+    (photos.parent / "empty").mkdir()
+    assert compare_main([*argv, "--data", str(photos.parent / "empty")]) == 2
     assert compare_main([*argv, "--data", str(photos), "--case", "sigma15"]) == 2
     told = capsys.readouterr().err
-    assert f"no pictures in {photos.parent}" in told
+    assert f"no pictures in {photos.parent / 'empty'}" in told
     assert "no case sigma15 for a scale of 2" in told
     assert not (photos.parent / "sheet.png").exists()
 

@@ -202,6 +202,14 @@ def test_parse_evaluate__splits_sets_at_commas_but_not_folders(tmp_path: Path) -
     assert (args.limit, as_json, threads) == (3, False, 0)
 
 
+def test_images__are_found_in_any_layout(tmp_path: Path) -> None:
+    for name in ("b.png", "shelf/a.JPG", "shelf/notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = BenchmarkSet("mine", "sr", tmp_path).images()
+    assert found == [tmp_path / "b.png", tmp_path / "shelf/a.JPG"]
+
+
 def test_images__refuse_missing_folders(tmp_path: Path) -> None:
     with pytest.raises(UnknownBenchmarkError, match=r"no images in .*set5"):
         BenchmarkSet("set5", "sr", tmp_path / "set5").images()
