@@ -216,7 +216,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("a", metavar="A", help=kinds)
     parser.add_argument("b", metavar="B", help=kinds)
     pictures = parser.add_mutually_exclusive_group(required=True)
-    pictures.add_argument("--data", type=Path, help="ground truth: a picture or a folder of them")
+    pictures.add_argument(
+        "--data",
+        type=Path,
+        help="ground truth: a picture, a folder of them, or the report.json of finetune, which "
+        "stands for the photographs that judged there",
+    )
     pictures.add_argument("--images", type=Path, help="inputs: a picture or a folder of them")
     parser.add_argument("--out", type=Path, required=True, help="PNG; .json and .md beside it")
     parser.add_argument("--case", choices=CASES, help="how --data becomes input; by the scale")

@@ -35,6 +35,7 @@ from enhancer_worker.training.config_file import config_header
 from enhancer_worker.training.data import RunClock
 from enhancer_worker.training.degradations import MARGIN_PIXELS
 from enhancer_worker.training.loop import HeldOut, TrainingModule
+from enhancer_worker.training.pictures import judges
 from enhancer_worker.training.runs import run
 from enhancer_worker.training.trials import Figures, Trial, gains_table, judge, trial_of
 from enhancer_worker.training.weight_files import SUFFIX, entry_of, picture_maker
@@ -103,7 +104,7 @@ def finetune(args: FinetuneArgs) -> Verdict:
 
     Writes into `args.out`: `NAME.safetensors` if the tuned weights win, else
     `NAME.lost.safetensors`; the adapters beside it; the candidate, which a resumed run needs;
-    `report.json`; and `facts.json` for `export`.
+    `report.json`, which names the photographs that judged; and `facts.json` for `export`.
 
     Raises:
         TooFewPhotosError: the folder has too few fit photographs, or the guard's has none.
@@ -137,7 +138,7 @@ def finetune(args: FinetuneArgs) -> Verdict:
     used = dict(zip(("training", "selecting", "judging"), map(len, parts), strict=True))
     photos = {**used, "skipped": catalogue.reasons()}
     facts = _facts(verdict, base, command, sum(used.values()))
-    _write_report(verdict, base, args, {"photos": photos}, facts)
+    _write_report(verdict, base, args, {"photos": photos, **judges(args.data, parts[2])}, facts)
     return verdict
 
 

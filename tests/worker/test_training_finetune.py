@@ -1,6 +1,7 @@
 """Fine-tuning: what it starts from, adapters that fold away, and no result that is worse."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from enhancer_worker.nets.manifest import SHIPPED_WEIGHTS, file_digest
 from enhancer_worker.nets.srvgg import SRVGG, SRVGGConfig
 from enhancer_worker.nets.unet_restorer import UNetRestorer, UNetRestorerConfig
 from enhancer_worker.nets.zoo import read_net, zoo_entry
+from enhancer_worker.training import trials
 from enhancer_worker.training.adapters import (
     AdapterError,
     adapter_header,
@@ -21,8 +23,10 @@ from enhancer_worker.training.adapters import (
 )
 from enhancer_worker.training.args import FinetuneArgs, TrainingArgsError
 from enhancer_worker.training.averages import write_weights
-from enhancer_worker.training.cli import finetune_main
+from enhancer_worker.training.cli import compare_main, finetune_main
+from enhancer_worker.training.data import Tile, read_tile
 from enhancer_worker.training.finetune import objections
+from enhancer_worker.training.fit_upscaler import UpscalerPairs
 from tests.worker.training_data import write_picture
 
 # Lightning warns about its own dependencies and about this machine's cores.
@@ -67,6 +71,10 @@ def test_finetune__writes_weights_that_win(
     assert report["after"][figure] > report["before"][figure] + 0.5
     assert report["photos"] == {"training": 8, "selecting": 2, "judging": 2, "skipped": {}}
     assert report["base_sha256"] == file_digest(fresh)
+    assert report["judged_by"]["folder"] == str(shop)
+    judges = report["judged_by"]["files"]
+    assert len(judges) == 2
+    assert set(judges) <= {path.name for path in shop.iterdir()}
     assert "The tuned weights win" in capsys.readouterr().out
     tuned = read_net(NAME, out / f"{NAME}.safetensors")
     assert not torch.equal(tuned.body[0].weight, load_file(fresh)["body.0.weight"])
@@ -81,6 +89,27 @@ def test_finetune__writes_weights_that_win(
         "--batch 4 --patch 16 --last-patch 16 --learning-rate 0.002 --warm-up-steps 1 "
         f"--validate-steps 25 --accelerator cpu --from {NAME}.safetensors --method full"
     )
+
+
+def test_finetune__judges_by_photographs_that_nothing_was_trained_on(
+    shop: Path, fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: set[bytes] = set()
+
+    class Recording(UpscalerPairs):
+        def __init__(self, photos: Sequence[Tile], *options: object) -> None:
+            trained.update(photo.tobytes() for photo in photos)
+            super().__init__(photos, *options)
+
+    monkeypatch.setattr(trials, "UpscalerPairs", Recording)
+    out, sheet = shop.parent / "out", shop.parent / "sheet.png"
+    tune(fresh, shop, out, "--max-steps", "1", "--validate-steps", "1")
+    argv = [str(fresh), "bicubic", "--data", str(out / "report.json"), "--out", str(sheet)]
+    assert compare_main(argv) == 0
+    shown = json.loads(sheet.with_suffix(".json").read_text())["images"]
+    assert list(shown) == json.loads((out / "report.json").read_text())["judged_by"]["files"]
+    assert len(trained) == 8
+    assert not {read_tile(shop / name).tobytes() for name in shown} & trained
 
 
 def test_finetune__resumes_a_finished_run(shop: Path, fresh: Path) -> None:

@@ -146,12 +146,20 @@ def test_evaluate__says_in_a_line_what_it_cannot_take(
         (compared(NAME, "bicubic", out="x.txt"), "--out x.txt is none of .png, .webp, .jpg, .jpeg"),
         (compared(NAME, "bicubic", out="list.json/x.png"), "cannot write into list.json: "),
         (compared(RENAMED, "bicubic"), "no network 'mine'; there are upscale_x2_s, "),
+        (compared(NAME, "bicubic", data="no.json"), "cannot read no.json: No such file or dir"),
+        (compared(NAME, "bicubic", data="list.json"), "list.json does not tell which photographs"),
+        (
+            compared(NAME, "bicubic", data="report.json"),
+            "1 of the 2 photographs that report.json names are not there: photos/gone.png",
+        ),
     ],
 )
 def test_compare__says_in_a_line_what_it_cannot_take(
     argv: list[str], message: str, run_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (run_folder / "list.json").write_text("[]")
+    judges = {"folder": "photos", "files": ["one.png", "gone.png"]}
+    (run_folder / "report.json").write_text(json.dumps({"judged_by": judges}))
     assert assert_told(compare_main, argv, capsys).startswith(message)
     assert not (run_folder / "made").exists()
 
