@@ -103,6 +103,10 @@ class TrainingArgs:
             if broken:
                 raise TrainingArgsError(reason)
 
+    def _has_figure(self) -> bool:
+        """Whether the run knows which figure shall grow."""
+        return bool(self.stop_on)
+
     def ranges(self) -> dict[str, Range]:
         """What each number may be, by field."""
         positive = ("batch", "patch", "last_patch", "threads")
@@ -132,7 +136,10 @@ class TrainingArgs:
             (self.optimizer not in OPTIMIZERS, f"--optimizer is one of {', '.join(OPTIMIZERS)}"),
             (self.optimizer == "muon" and self.l2 > 0, "muon knows weight-decay, not l2"),
             (self.weight_decay > 0 and self.l2 > 0, "either weight decay or l2, not both"),
-            (self.patience > 0 and not self.stop_on, "patience needs a figure: give stop-on"),
+            (
+                self.patience > 0 and not self._has_figure(),
+                "patience needs a figure: give stop-on",
+            ),
             (
                 # Each process would look at its own clock, and wait for the others for ever.
                 self.devices != 1 and not self.validate_steps,
@@ -241,6 +248,10 @@ class FinetuneArgs(TrainingArgs):
     """Steps over which the step size grows to its highest."""
     validate_minutes: float = 1.0
     """Minutes between two validations."""
+
+    def _has_figure(self) -> bool:
+        """Always: where none is given it is the main one of the kind of network."""
+        return True
 
     def ranges(self) -> dict[str, Range]:
         """What each number may be, by field."""

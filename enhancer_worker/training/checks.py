@@ -2,7 +2,7 @@
 
 import os
 import pickle
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from textwrap import shorten
 
@@ -54,6 +54,21 @@ def resumable_step(checkpoint: Path, module: nn.Module) -> int:
             "beside it has, or give another --out"
         )
     return step
+
+
+def refuse_unknown_figure(name: str, figures: Collection[str]) -> None:
+    """Make sure that there is a figure to stop on.
+
+    Args:
+        name: as `--stop-on` gives it.
+        figures: all that a validation has.
+
+    Raises:
+        TrainingArgsError: it is none of them.
+    """
+    if name not in figures:
+        known = ", ".join(sorted(figures))
+        raise TrainingArgsError(f"no figure {name!r} to stop on; there are {known}")
 
 
 def one_line(err: BaseException) -> str:

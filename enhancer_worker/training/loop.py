@@ -162,6 +162,19 @@ class TrainingModule(lightning.LightningModule):
         if shared_by_all(self.clock.progress()) >= 1:
             self.trainer.should_stop = True
 
+    @torch.no_grad()
+    def figures(self, pairs: Sequence[HeldOut]) -> set[str]:
+        """Names of the figures that a validation on these pairs will have.
+
+        It takes one pair of each kind, and leaves the random numbers of the run as they were.
+        """
+        with torch.random.fork_rng(devices=[]):
+            return {
+                f"val/{pair.kind}_{name}"
+                for pair in {pair.kind: pair for pair in pairs}.values()
+                for name in self.score(self.average(pair.lq), pair.gt)
+            }
+
     def on_validation_epoch_start(self) -> None:
         """Forget the figures of the last validation."""
         self._figures, self._shown = {}, []

@@ -20,7 +20,7 @@ from enhancer_worker.nets.state_files import read_state
 from enhancer_worker.training.args import TrainingArgs, TrainingArgsError
 from enhancer_worker.training.averages import AverageWriter
 from enhancer_worker.training.checkpoints import TimedCheckpoint
-from enhancer_worker.training.checks import one_line, resumable_step
+from enhancer_worker.training.checks import one_line, refuse_unknown_figure, resumable_step
 from enhancer_worker.training.config_file import write_config
 from enhancer_worker.training.data import BatchStream, Pair, RunClock
 from enhancer_worker.training.loop import (
@@ -96,8 +96,8 @@ def run(
         The trained module.
 
     Raises:
-        TrainingArgsError: there is no such device, or the checkpoint to resume from is damaged or
-            of another network.
+        TrainingArgsError: there is no such device or figure to stop on, or the checkpoint to
+            resume from is damaged or of another network.
     """
     torch.set_num_threads(args.threads)
     most_steps = math.ceil(args.max_steps * part)
@@ -105,6 +105,8 @@ def run(
     module = build_module(clock)
     checkpoint = args.out / CHECKPOINT_NAME
     resumed = checkpoint if args.resume and checkpoint.exists() else None
+    if args.stop_on:
+        refuse_unknown_figure(args.stop_on, module.figures(held_out))
     first_step = resumable_step(checkpoint, module) if resumed else 0
     stream = BatchStream(
         make_batch, lambda step: patch_at(clock.progress(step), args), args.seed, first_step

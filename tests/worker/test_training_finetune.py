@@ -130,6 +130,27 @@ def test_finetune__tells_the_licence_of_a_base_that_ships(shop: Path) -> None:
     assert [data["name"] for data in facts["data"]] == ["photos", "12 photographs of the shop"]
 
 
+def test_finetune__stops_early_on_its_own_figure(
+    shop: Path, fresh: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    options = ("--patience", "1", "--validate-steps", "1", "--learning-rate", "0")
+    assert tune(fresh, shop, shop.parent / "out", *options, "--last-learning-rate", "0") == 1
+    assert "val/x2_psnr_y stays at " in caplog.text
+    assert "step 2, " in caplog.text
+    assert "step 3, " not in caplog.text
+
+
+def test_finetune__says_in_a_line_that_there_is_no_such_figure(
+    shop: Path, fresh: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = shop.parent / "out"
+    assert tune(fresh, shop, out, "--stop-on", "x2_psnr_y") == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told == "no figure 'x2_psnr_y' to stop on; there are val/x2_psnr_y, val/x2_ssim_y"
+    assert not out.exists()
+
+
 def test_finetune__keeps_adapters_apart_and_folds_them(shop: Path, fresh: Path) -> None:
     out = shop.parent / "out"
     assert tune(fresh, shop, out, "--learning-rate", "2e-2", "--adapter-rank", "2") == 0

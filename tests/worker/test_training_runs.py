@@ -90,6 +90,7 @@ def trained(tmp_path: Path, scores: list[float], **options: object) -> TrainingM
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TrainingModule, "on_validation_epoch_end", told)
+        patch.setattr(TrainingModule, "figures", lambda module, pairs: {"val/told"})
         return fit_upscaler.fit(tiny_run(tmp_path, validate_steps=1, **options))
 
 
@@ -123,9 +124,24 @@ def test_patience__survives_a_resumed_run(tmp_path: Path) -> None:
     assert (tmp_path / WEIGHTS).read_bytes() == best
 
 
-def test_stop_on__names_the_figures_there_are(tmp_path: Path) -> None:
-    with pytest.raises(TrainingArgsError, match="no figure 'val/x' to stop on; there are val/told"):
-        trained(tmp_path, [30.0], stop_on="val/x", max_steps=2)
+@pytest.mark.parametrize("flavour", ["faithful", "photo"])
+def test_stop_on__is_checked_before_anything_is_trained(tmp_path: Path, flavour: str) -> None:
+    kinds = {"faithful": ("x2",), "photo": ("photo", "x2")}[flavour]
+    known = ", ".join(f"val/{kind}_{figure}" for kind in kinds for figure in ("psnr_y", "ssim_y"))
+    args = tiny_run(write_data(tmp_path), stop_on="val/psnr", max_steps=2, flavour=flavour)
+    with pytest.raises(TrainingArgsError) as caught:
+        fit_upscaler.fit(args)
+    assert str(caught.value) == f"no figure 'val/psnr' to stop on; there are {known}"
+    assert not args.out.exists()
+
+
+def test_stop_on__changes_no_number_of_the_run(tmp_path: Path) -> None:
+    write_data(tmp_path)
+    for name, figure in (("a", ""), ("b", "val/x2_psnr_y")):
+        out = tmp_path / name
+        fit_upscaler.fit(tiny_run(tmp_path, max_steps=2, stop_on=figure, out=out))
+    first, other = (load_file(tmp_path / n / "upscale_x2_s.safetensors") for n in "ab")
+    assert all(torch.equal(first[key], other[key]) for key in first)
 
 
 def test_writer__counts_a_figure_that_is_not_a_number_as_a_miss() -> None:
