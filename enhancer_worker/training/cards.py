@@ -196,7 +196,8 @@ def _summary(entry: ZooEntry, facts: Facts) -> list[tuple[str, object]]:
     ]
     if "int8" in facts:
         eight = facts["int8"]
-        use = "used on CPUs" if eight.get("chosen") else "not used: it loses too much"
+        objection = eight.get("objection", "it loses too much")
+        use = "used on CPUs" if eight.get("chosen") else f"not used: {objection}"
         rows.append(("8-bit version", f"loses {eight['loss_db']:.3f} dB at most; {use}"))
     return rows
 

@@ -264,8 +264,9 @@ def export_entry(
     names = ", ".join((*made, *int8.get("int8", {}).get("sha256", ())))
     if not int8:
         return f"{entry.name}: {names}; no int8"
-    use = "chosen" if int8["int8"]["chosen"] else "not chosen"
-    return f"{entry.name}: {names}; int8 loses {int8['int8']['loss_db']:.3f} dB at most: {use}"
+    eight = int8["int8"]
+    use = "chosen" if eight["chosen"] else f"not chosen: {eight.get('objection', 'too much')}"
+    return f"{entry.name}: {names}; int8 loses {eight['loss_db']:.3f} dB at most: {use}"
 
 
 def _exported(names: Sequence[str], out: Path) -> list[ZooEntry]:

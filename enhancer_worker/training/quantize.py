@@ -34,6 +34,8 @@ from shopimg.contract import WorkerError
 
 LARGEST_LOSS_DB = 0.05
 """Most that an 8-bit network may lose where it runs without being asked for."""
+FEWEST_PHOTOS = 12
+"""Photographs, with those that judge, below which what an 8-bit network loses is not known."""
 BEST_PSNR_DB = 50.0
 """Higher figures count as this one: their errors are below one level of 255, so not seen."""
 CALIBRATION_CROPS = {"upscale": 48, "restore": 20}
@@ -58,6 +60,11 @@ class Material:
     """They judge."""
     read: Callable[[Path], Tile]
     """Gives one of them, (H, W, 3), uint8, RGB."""
+
+    @property
+    def count(self) -> int:
+        """How many there are in all."""
+        return len(self.training) + len(self.held_out)
 
 
 def read_material(data: Path) -> Material:
@@ -100,6 +107,8 @@ VARIANTS = {"upscale": (PLAIN, FLOAT_ENDS), "restore": (FLOAT_SUMS,)}
 def export_int8(entry: ZooEntry, exported: Path, material: Material) -> dict[str, Any]:
     """Quantise an exported network and write it beside its fp32 version.
 
+    It is chosen, so that workers run it unasked, where it loses little on enough photographs.
+
     Args:
         entry: which network; not a reference.
         exported: its fp32 `.xml` file.
@@ -127,15 +136,33 @@ def export_int8(entry: ZooEntry, exported: Path, material: Material) -> dict[str
     ov.save_model(best, path, compress_to_fp16=False)
     files = (path, path.with_suffix(".bin"))
     loss = max(losses.values())
+    objection = objection_to(loss, material.count)
     return {
         "sha256": {file.name: file_digest(file) for file in files},
         "loss_db": round(loss, 4),
-        "chosen": bool(loss <= LARGEST_LOSS_DB),
+        "chosen": not objection,
+        **({"objection": objection} if objection else {}),
         "losses_db": {kind: round(value, 4) for kind, value in losses.items()},
         "psnr_fp32_db": {kind: round(value, 4) for kind, value in exact.items()},
         "quantised": variant.name,
         "crops": len(crops),
     }
+
+
+def objection_to(loss_db: float, photographs: int) -> str:
+    """Why an 8-bit network must not run unasked; empty: nothing speaks against it.
+
+    Args:
+        loss_db: what it loses on the kind of picture where it loses most, dB.
+        photographs: on how many this was found, with those that gave the ranges.
+
+    >>> objection_to(0.01, 3)
+    '3 photographs are too few to tell, at least 12 are needed'
+    """
+    if photographs < FEWEST_PHOTOS:
+        return f"{photographs} photographs are too few to tell, at least {FEWEST_PHOTOS} are needed"
+    # Written so that a loss which is not a number is too much as well.
+    return "" if loss_db <= LARGEST_LOSS_DB else f"it loses more than {LARGEST_LOSS_DB} dB"
 
 
 def losses_db(exact: Mapping[str, float], quantized: Mapping[str, float]) -> dict[str, float]:

@@ -51,7 +51,7 @@ def test_export__makes_an_int8_version_that_runs(
     record = read_manifest(weights_dir)[name].int8
     assert record is not None
     assert verified_int8(name, weights_dir) == weights_dir / f"{name}.int8.xml"
-    told = rf"{name}: .*; int8 loses \d\.\d{{3}} dB at most: (not )?chosen\n"
+    told = rf"{name}: .*; int8 loses \d\.\d{{3}} dB at most: not chosen: 5 photographs are too few"
     assert re.search(told, capsys.readouterr().out)
     config = WorkerConfig(weights_dir=weights_dir, device="cpu", threads=1, precision="int8")
     entry = TINY_ZOO[name]
@@ -84,6 +84,8 @@ def test_export__takes_a_shop_folder_of_any_layout(weights_dir: Path, tmp_path: 
     assert 'type="FakeQuantize"' in graph
     made = json.loads((weights_dir / "weights.json").read_text())["weights"]["upscale_x2_s"]
     assert list(made["int8"]["losses_db"]) == ["x2"]
+    assert not made["int8"]["chosen"]
+    assert made["int8"]["objection"].startswith("6 photographs are too few to tell")
 
 
 def test_held_out_pairs__judge_whole_tiles_of_the_restorer() -> None:
@@ -150,10 +152,18 @@ def test_export__keeps_no_int8_version_of_the_network_as_it_was_before(
     assert not list(weights_dir.glob("*.int8.*"))
 
 
-@pytest.mark.parametrize(("losses", "chosen"), [([0.2, 0.04], True), ([0.2, 0.06], False)])
+@pytest.mark.parametrize(
+    ("losses", "photographs", "objection"),
+    [
+        ([0.2, 0.04], 12, None),
+        ([0.2, 0.06], 12, "it loses more than 0.05 dB"),
+        ([0.2, 0.04], 11, "11 photographs are too few to tell, at least 12 are needed"),
+    ],
+)
 def test_export__takes_the_first_variant_that_loses_little(
     losses: list[float],
-    chosen: bool,
+    photographs: int,
+    objection: str | None,
     weights_dir: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -162,8 +172,10 @@ def test_export__takes_the_first_variant_that_loses_little(
     monkeypatch.setattr(quantize, "scores", lambda entry, model, pairs: next(scores))
     entry = TINY_ZOO["upscale_x2_s"]
     files = export.export_net(entry, weights_dir / "upscale_x2_s.safetensors", weights_dir)
+    for number in range(5, photographs):
+        write_picture(tmp_path / f"data/photos/b/more-{number}.png", number, 100)
     material = quantize.read_material(write_data(tmp_path / "data"))
     made = quantize.export_int8(entry, files[0], material)
     assert made["loss_db"] == pytest.approx(losses[-1])
-    assert made["chosen"] is chosen
+    assert (made["chosen"], made.get("objection")) == (objection is None, objection)
     assert made["quantised"] == "ends in fp32"
