@@ -2,19 +2,28 @@
 
 import os
 import pickle
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
+from typing import Any
 
+import lightning
 import torch
-from torch import nn
 
 from enhancer_worker.training.args import TrainingArgsError
 from enhancer_worker.training.config_file import CONFIG_NAME
 
 MOST_TOLD = 200
 """Characters of a library's reason that are passed on."""
-_DAMAGED = (OSError, EOFError, RuntimeError, LookupError, TypeError, pickle.UnpicklingError)
+_DAMAGED = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    pickle.UnpicklingError,
+)
 """What `torch.load` raises for files that are not whole, and reading its result for others."""
 
 
@@ -31,7 +40,7 @@ def refuse_unwritable(out: Path) -> None:
         raise TrainingArgsError(f"cannot write into {out}: no permission in {nearest}, see --out")
 
 
-def resumable_step(checkpoint: Path, module: nn.Module) -> int:
+def resumable_step(checkpoint: Path, module: lightning.LightningModule) -> int:
     """How many steps the run has done that a checkpoint is of.
 
     Args:
@@ -39,19 +48,23 @@ def resumable_step(checkpoint: Path, module: nn.Module) -> int:
         module: what shall go on from there.
 
     Raises:
-        TrainingArgsError: the file is damaged, or of another network than the module's.
+        TrainingArgsError: the file is damaged, or of another network or optimizer.
     """
     try:
         found = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        step, state = int(found["global_step"]), dict(found["state_dict"])
+        step, shapes = int(found["global_step"]), _shapes(found["state_dict"])
+        groups = [_groups(state) for state in found["optimizer_states"]]
     except _DAMAGED as err:
         raise TrainingArgsError(
             f"{checkpoint} is damaged: begin anew without --resume ({one_line(err)})"
         ) from err
-    if _shapes(state) != _shapes(module.state_dict()):
+    optimizers: Any = module.configure_optimizers()
+    own = optimizers if isinstance(optimizers, list) else [optimizers]
+    same_groups = groups == [_groups(optimizer.state_dict()) for optimizer in own]
+    if shapes != _shapes(module.state_dict()) or not same_groups:
         raise TrainingArgsError(
-            f"{checkpoint} is of another network: resume with the options that {CONFIG_NAME} "
-            "beside it has, or give another --out"
+            f"{checkpoint} is of another network or optimizer: resume with the options that "
+            f"{CONFIG_NAME} beside it has, or give another --out"
         )
     return step
 
@@ -76,5 +89,10 @@ def one_line(err: BaseException) -> str:
     return shorten(str(err), MOST_TOLD, placeholder=" ...")
 
 
-def _shapes(state: dict[str, torch.Tensor]) -> dict[str, Sequence[int]]:
+def _shapes(state: Mapping[str, torch.Tensor]) -> dict[str, Sequence[int]]:
     return {name: tensor.shape for name, tensor in state.items()}
+
+
+def _groups(state: Mapping[str, Any]) -> list[int]:
+    """How many tensors each group of an optimizer's state steps."""
+    return [len(group["params"]) for group in state["param_groups"]]

@@ -125,6 +125,18 @@ def told_if_unreadable(path: Path) -> Iterator[None]:
         raise UnreadablePictureError(f"{path} cannot be read: {err}") from err
 
 
+def large_enough(photos: Sequence[Tile], side: int) -> list[Tile]:
+    """Photographs, each (H, W, 3), that have `side` pixels both ways.
+
+    Raises:
+        NoTrainingImagesError: none has.
+    """
+    found = [photo for photo in photos if min(photo.shape[:2]) >= side]
+    if not found:
+        raise NoTrainingImagesError(f"no photograph has {side} pixels on each side")
+    return found
+
+
 def cut_to_multiple(photo: Tile, multiple: int) -> Tile:
     """Drop the last rows and columns of (H, W, 3) that do not fill a multiple."""
     height, width = (side - side % multiple for side in photo.shape[:2])

@@ -16,6 +16,7 @@ from enhancer_worker.training.data import (
     RunClock,
     Tile,
     find_photos,
+    large_enough,
     random_turn,
     read_tiles,
     split_photos,
@@ -49,10 +50,21 @@ class RestorerPairs:
         patch: the smaller patch size, pixels; larger patches come in smaller batches, so that a
             step never takes more than about twice as long.
         mix: how often each damage is drawn.
+        largest_patch: largest patch that will be drawn, pixels; smaller photographs are left out.
+
+    Raises:
+        NoTrainingImagesError: no photograph is large enough.
     """
 
-    def __init__(self, photos: Sequence[Tile], batch: int, patch: int, mix: RestorationMix) -> None:
-        self._photos = photos
+    def __init__(
+        self,
+        photos: Sequence[Tile],
+        batch: int,
+        patch: int,
+        mix: RestorationMix,
+        largest_patch: int = 0,
+    ) -> None:
+        self._photos = large_enough(photos, largest_patch + 2 * MARGIN_PIXELS)
         self._batch = batch
         self._patch = patch
         self._mix = mix
@@ -131,5 +143,6 @@ def fit(args: RestorerArgs) -> TrainingModule:
     def build(clock: RunClock) -> TrainingModule:
         return TrainingModule(build_net(args), score, args, clock)
 
-    pairs = RestorerPairs(read_tiles(training), args.batch, args.patch, mix=args)
+    largest = max(args.patch, args.last_patch)
+    pairs = RestorerPairs(read_tiles(training), args.batch, args.patch, args, largest)
     return run("restore_s", build, pairs, held_out_pairs(read_tiles(held_out)), args)

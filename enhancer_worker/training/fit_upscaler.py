@@ -14,12 +14,12 @@ from enhancer_worker.nets.vdsr import VDSR, VDSRConfig
 from enhancer_worker.training.args import REFERENCES, TrainingArgsError, UpscalerArgs
 from enhancer_worker.training.blurring import FloatImage
 from enhancer_worker.training.data import (
-    NoTrainingImagesError,
     Pair,
     RunClock,
     Tile,
     cut_to_multiple,
     find_photos,
+    large_enough,
     random_turn,
     read_tiles,
     split_photos,
@@ -65,10 +65,7 @@ class UpscalerPairs:
     ) -> None:
         margin = MARGIN_PIXELS if flavour == "photo" else 0
         smallest = (largest_patch + 2 * margin) * scale
-        large = [photo for photo in photos if min(photo.shape[:2]) >= smallest]
-        if not large:
-            raise NoTrainingImagesError(f"no photograph has {smallest} pixels on each side")
-        self._gt = [cut_to_multiple(photo, scale) for photo in large]
+        self._gt = [cut_to_multiple(photo, scale) for photo in large_enough(photos, smallest)]
         self._lq = [shrink_photo(photo, scale) for photo in self._gt]
         self._scale = scale
         self._batch = batch

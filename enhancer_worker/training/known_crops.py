@@ -14,6 +14,7 @@ from enhancer_worker.training.data import (
     RunClock,
     Tile,
     find_photos,
+    large_enough,
     random_turn,
     read_tiles,
     split_photos,
@@ -54,10 +55,16 @@ class KnownCrops:
         photos: each (H, W, 3), uint8.
         batch: crops per step.
         known: does it.
+        largest_patch: largest crop that will be drawn, pixels; smaller photographs are left out.
+
+    Raises:
+        NoTrainingImagesError: no photograph is large enough.
     """
 
-    def __init__(self, photos: Sequence[Tile], batch: int, known: Known) -> None:
-        self._photos = photos
+    def __init__(
+        self, photos: Sequence[Tile], batch: int, known: Known, largest_patch: int = 0
+    ) -> None:
+        self._photos = large_enough(photos, largest_patch + 2 * MARGIN_PIXELS)
         self._batch = batch
         self._known = known
 
@@ -76,7 +83,7 @@ class KnownCrops:
 
 def held_out_crops(photos: Sequence[Tile], patch: int, known: Known, count: int) -> list[HeldOut]:
     """The same held-out crops each time, with what was done to them as truth."""
-    crops = KnownCrops(photos, 1, known)
+    crops = KnownCrops(photos, 1, known, patch)
     drawn = [crops(np.random.default_rng(number), patch) for number in range(count)]
     return [HeldOut("crops", crop, done) for crop, done in drawn]
 
@@ -101,6 +108,7 @@ def fit_on_crops(
     def build(clock: RunClock) -> TrainingModule:
         return TrainingModule(warm_start(net(), args), score, args, clock)
 
-    crops = KnownCrops(read_tiles(training), args.batch, known)
+    largest = max(args.patch, args.last_patch)
+    crops = KnownCrops(read_tiles(training), args.batch, known, largest)
     judging = held_out_crops(read_tiles(held_out), args.patch, known, judged)
     return run(name, build, crops, judging, args)

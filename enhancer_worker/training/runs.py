@@ -97,7 +97,7 @@ def run(
 
     Raises:
         TrainingArgsError: there is no such device or figure to stop on, or the checkpoint to
-            resume from is damaged or of another network.
+            resume from is damaged or of another network or optimizer.
     """
     torch.set_num_threads(args.threads)
     most_steps = math.ceil(args.max_steps * part)

@@ -85,6 +85,15 @@ def test_card__shows_what_else_is_recorded() -> None:
     assert "![Failures](images/upscale_x2_s.jpg)" in text
 
 
+def test_card__says_why_an_8_bit_version_is_not_used() -> None:
+    eight = {"loss_db": 0.01, "chosen": False, "objection": "3 photographs are too few to tell"}
+    text = card(zoo_entry("upscale_x2_s"), {**FACTS, "int8": eight}, "images/a.jpg")
+    assert "loses 0.010 dB at most; not used: 3 photographs are too few to tell |" in text
+    del eight["objection"]
+    text = card(zoo_entry("upscale_x2_s"), {**FACTS, "int8": eight}, "images/a.jpg")
+    assert "loses 0.010 dB at most; not used: it loses too much |" in text
+
+
 def test_cards__are_written_checked_and_taken_away(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

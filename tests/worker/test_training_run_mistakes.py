@@ -94,6 +94,18 @@ def test_train__says_in_a_line_that_no_photograph_can_be_read(
     assert last_line(capsys) == "none of 4 photographs can be read"
 
 
+@pytest.mark.parametrize(
+    ("kind", "last_patch", "side"),
+    [("upscaler", 106, 212), ("restorer", 100, 132), ("estimator", 104, 136), ("blur", 104, 136)],
+)
+def test_train__says_in_a_line_that_photographs_are_too_small(
+    kind: str, last_patch: int, side: int, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patches = ["--patch", "96", "--last-patch", str(last_patch)]
+    assert train_main([kind, "--data", "data", "--out", "out", *OPTIONS.split(), *patches]) == 2
+    assert last_line(capsys) == f"no photograph has {side} pixels on each side"
+
+
 @pytest.mark.parametrize("read", [read_cutout, read_mask])
 def test_read__names_a_cutout_that_is_damaged(read: object, folder: Path) -> None:
     (folder / "one.webp").write_bytes(b"RIFF")
@@ -121,15 +133,18 @@ def test_resume__says_in_a_line_that_the_checkpoint_is_damaged(
     assert last_line(capsys).startswith("out/last.ckpt is damaged: begin anew without --resume (")
 
 
-def test_resume__says_in_a_line_that_the_checkpoint_is_of_another_network(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    "options", [["--scale", "3"], ["--net", "m"], ["--optimizer", "muon"], ["--l2", "0.1"]]
+)
+def test_resume__says_in_a_line_that_the_checkpoint_is_of_another_run(
+    options: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train() == 0
     config = (folder / "out/config.yaml").read_bytes()
-    assert train("--resume", "--scale", "3") == 2
+    assert train("--resume", *options) == 2
     assert last_line(capsys) == (
-        "out/last.ckpt is of another network: resume with the options that config.yaml beside it "
-        "has, or give another --out"
+        "out/last.ckpt is of another network or optimizer: resume with the options that "
+        "config.yaml beside it has, or give another --out"
     )
     assert (folder / "out/config.yaml").read_bytes() == config
     torch.save({"global_step": 3}, folder / "out/last.ckpt")
@@ -148,7 +163,7 @@ def test_finetune__says_in_a_line_that_a_run_had_another_method(
     argv += ["--out", "out", "--validate-steps", "2"]
     assert finetune_main([*argv, "--method", "full"]) in {0, 1}
     assert finetune_main([*argv, "--resume"]) == 2
-    assert last_line(capsys).startswith("out/last.ckpt is of another network: resume with ")
+    assert last_line(capsys).startswith("out/last.ckpt is of another network or optimizer: ")
 
 
 def test_read_tiles__tells_bombs_from_photographs(
