@@ -97,6 +97,14 @@ def test_own_features__see_texture_and_layout() -> None:
     assert float((found[0] - found[1]).abs().max()) > 0.01
 
 
+def test_own_features__stay_when_other_restorers_ship() -> None:
+    net = OwnFeatures()
+    assert net.name == "features 8c1e438fb3c1"
+    # From the whole network in full precision, as all figures up to 30 November 2026 are.
+    ramp = torch.linspace(0, 1, 128).expand(1, 3, 128, 128)
+    assert net(ramp)[0, :3].tolist() == pytest.approx([0.0273, 0.0463, 0.0332], abs=0.002)
+
+
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("prepared")
