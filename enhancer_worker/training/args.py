@@ -246,6 +246,8 @@ class FinetuneArgs(TrainingArgs):
     """Adam step size at the end of the cosine, unitless."""
     warm_up_steps: int = 50
     """Steps over which the step size grows to its highest."""
+    least_gain: float = 0.01
+    """What counts as a gain, dB: less is chance where a handful of photographs judge."""
     validate_minutes: float = 1.0
     """Minutes between two validations."""
 

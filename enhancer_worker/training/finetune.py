@@ -186,6 +186,11 @@ def summary(verdict: Verdict, args: FinetuneArgs) -> str:
     else:
         lines.append("The tuned weights lose; keep those you have.\n")
         lines += [f"  {objection}\n" for objection in verdict.objections]
+        lines.append(
+            "More photographs, more --hours or a lower --learning-rate may help. To look at them: "
+            f"compare {name} {args.out / name}.lost{SUFFIX} --data {args.out / 'report.json'} "
+            f"--out SHEET.png\n"
+        )
     return "".join(lines)
 
 
