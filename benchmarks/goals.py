@@ -170,6 +170,7 @@ def to_markdown(found: list[dict[str, Any]]) -> list[str]:
         "",
         f"Colours (CIEDE2000: mean at most {COLOUR_GOAL[0]}, 95th percentile at most "
         f"{COLOUR_GOAL[1]}): kept in {kept} of {colours} cases; the others are listed. "
-        "These are the networks' own results; the colour gate, which a worker's jobs end with, "
-        "has not run.",
+        "These are the networks' own results, pixel by pixel, and what the photo flavour repairs "
+        "counts as a shift. What a worker makes of uploads, in areas of 32 pixels and with the "
+        "colour gate, is in colour.md.",
     ]
