@@ -309,6 +309,8 @@ def main(argv: Sequence[str]) -> int:
         parser.error("--adapters belong to one network: name it")
     entries = _exported(args.names, args.weights)
     facts = read_facts(args.facts) if args.facts else {}
+    if facts and not any(entry.name in facts for entry in entries):
+        raise ExportError(detail=f"{args.facts} tells of {', '.join(facts)} only")
     material = read_material(args.data) if args.data else None
     if args.adapters:
         fold_adapters(args.names[0], args.weights, args.adapters)

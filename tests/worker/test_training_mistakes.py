@@ -61,6 +61,7 @@ def assert_told(
         ([NAME, "--facts", "broken.json"], "broken.json is no JSON: "),
         ([NAME, "--facts", "list.json"], "list.json holds no JSON object"),
         ([NAME, "--facts", "flat.json"], 'flat.json is not {"NAME": {"licence": ...}}, facts by'),
+        ([NAME, "--facts", "others.json"], "others.json tells of restore_s only"),
         ([NAME, "--adapters", "no.safetensors"], "there is no file no.safetensors"),
         ([NAME, "--adapters", "list.json"], "list.json is no whole .safetensors file: "),
         (["upscale_x9"], "no network 'upscale_x9'; there are upscale_x2_s"),
@@ -72,6 +73,7 @@ def test_export__says_in_a_line_what_it_cannot_read(
     (folder / "broken.json").write_text('{"a": ')
     (folder / "list.json").write_text("[]")
     (folder / "flat.json").write_text(json.dumps({"licence": "CC0-1.0"}))
+    (folder / "others.json").write_text(json.dumps({"restore_s": {"licence": "CC0-1.0"}}))
     where = [] if "--weights" in argv else ["--weights", "fresh"]
     before = sorted(folder.rglob("*"))
     assert assert_told(export_main, [*argv, *where], capsys).startswith(message)
