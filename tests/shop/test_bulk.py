@@ -18,6 +18,7 @@ from shopimg.services.bulk import Selection
 from shopimg.services.requests import Order
 from shopimg.states import JobState, RunState
 from tests import builders
+from tests.shop.bulk_runs import catalogue, run_to_end
 from tests.testapp.brokers import using_broker
 from tests.testapp.models import OwnedPhoto, Photo
 
@@ -35,29 +36,11 @@ def empty_broker(settings):
     Channel.queues.clear()
 
 
-def _catalogue(number: int, *, known: bool = True) -> list[Photo]:
-    """Store photographs, all of them different, with or without a job."""
-    storage = Photo._meta.get_field("file").storage
-    names = [
-        storage.save(f"photos/{i}.jpg", builders.upload(builders.picture(colour=(i, 7, 7))))
-        for i in range(number)
-    ]
-    if known:
-        return [Photo.objects.create(file=name) for name in names]
-    return Photo.objects.bulk_create([Photo(file=name) for name in names])
-
-
 def _make_unreadable(photo: Photo) -> None:
     """Let the storage fail with an error of its own, for this file alone."""
     path = Path(photo.file.path)
     path.unlink()
     path.symlink_to(path)
-
-
-def _run(selection: Selection, size: int = 1000) -> BulkRun:
-    run = bulk.start(selection)
-    list(bulk.advance(run, size))
-    return run
 
 
 def _waiting(queue: str) -> int:
@@ -69,7 +52,7 @@ def _numbers(run: BulkRun) -> tuple[int, int, int]:
 
 
 def test_advance__queues_a_catalogue_in_batches() -> None:
-    _catalogue(7, known=False)
+    catalogue(7, known=False)
     run = bulk.start(Selection())
     assert list(bulk.advance(run, 3)) == [3, 3, 1]
     assert (run.state, *_numbers(run)) == (RunState.QUEUED, 7, 7, 0)
@@ -79,9 +62,9 @@ def test_advance__queues_a_catalogue_in_batches() -> None:
 
 
 def test_advance__second_run_queues_nothing() -> None:
-    _catalogue(5, known=False)
-    _run(Selection())
-    again = _run(Selection(), 2)
+    catalogue(5, known=False)
+    run_to_end(Selection())
+    again = run_to_end(Selection(), 2)
     assert _numbers(again) == (5, 0, 5)
     assert EnhancementJob.objects.count() == 5
 
@@ -89,7 +72,7 @@ def test_advance__second_run_queues_nothing() -> None:
 @pytest.mark.parametrize("stop_after", range(5))
 @pytest.mark.parametrize("force", [False, True])
 def test_advance__resumed_anywhere_gives_the_same_final_set(stop_after: int, force: bool) -> None:
-    photos = _catalogue(9, known=False)
+    photos = catalogue(9, known=False)
     for photo in photos[::2]:
         batches.place(batches.describe([photo], Order()), force=False)
     EnhancementJob.objects.update(state=JobState.SUCCEEDED)
@@ -110,7 +93,7 @@ def test_advance__resumed_anywhere_gives_the_same_final_set(stop_after: int, for
 
 
 def test_advance__batch_that_fails_half_way_leaves_no_trace(monkeypatch) -> None:
-    _catalogue(4, known=False)
+    catalogue(4, known=False)
     run = bulk.start(Selection())
     with monkeypatch.context() as patch:
         patch.setattr(
@@ -125,16 +108,16 @@ def test_advance__batch_that_fails_half_way_leaves_no_trace(monkeypatch) -> None
 
 
 def test_advance__goes_through_every_watched_model() -> None:
-    _catalogue(2, known=False)
+    catalogue(2, known=False)
     file = Photo.objects.values_list("file", flat=True)[0]
     OwnedPhoto.objects.bulk_create([OwnedPhoto(owner=builders.reviewer(), file=file)])
-    run = _run(Selection())
+    run = run_to_end(Selection())
     assert _numbers(run) == (3, 3, 0)
     assert set(run.cursor) == {"testapp.Photo", "testapp.OwnedPhoto"}
 
 
 def test_advance__needs_few_queries_for_new_images() -> None:
-    _catalogue(40, known=False)
+    catalogue(40, known=False)
     run = bulk.start(Selection(model="testapp.Photo"))
     Photo.objects.first()
     with CaptureQueriesContext(connection) as queries:
@@ -147,18 +130,18 @@ def test_advance__needs_few_queries_for_new_images() -> None:
 
 
 def test_advance__broken_image_does_not_stop_the_others() -> None:
-    photos = _catalogue(3, known=False)
+    photos = catalogue(3, known=False)
     photos[1].file.storage.delete(photos[1].file.name)
-    run = _run(Selection())
+    run = run_to_end(Selection())
     assert (*_numbers(run), run.refused) == (3, 2, 0, 1)
     assert bulk.progress(run) == {JobState.QUEUED: 2, JobState.FAILED: 1}
-    again = _run(Selection())
+    again = run_to_end(Selection())
     assert (*_numbers(again), again.refused) == (3, 0, 2, 1)
 
 
 @pytest.mark.parametrize("size", [1, 3, 100])
 def test_advance__file_that_cannot_be_read_does_not_stop_the_others(size: int) -> None:
-    photos = _catalogue(7, known=False)
+    photos = catalogue(7, known=False)
     for photo in (photos[0], photos[4], photos[6]):
         _make_unreadable(photo)
     run = bulk.start(Selection(model="testapp.Photo"))
@@ -167,7 +150,7 @@ def test_advance__file_that_cannot_be_read_does_not_stop_the_others(size: int) -
 
 
 def test_advance__many_files_in_a_row_that_cannot_be_read_are_an_outage() -> None:
-    photos = _catalogue(7, known=False)
+    photos = catalogue(7, known=False)
     for photo in photos[1:6]:
         _make_unreadable(photo)
     run = bulk.start(Selection(model="testapp.Photo"))
@@ -178,7 +161,7 @@ def test_advance__many_files_in_a_row_that_cannot_be_read_are_an_outage() -> Non
 
 
 def test_advance__image_that_fails_unexpectedly_is_counted_as_refused(monkeypatch) -> None:
-    photos = _catalogue(2, known=False)
+    photos = catalogue(2, known=False)
     describe = requests.describe
 
     def fail_once(instance: Photo, order: Order) -> EnhancementJob:
@@ -187,13 +170,13 @@ def test_advance__image_that_fails_unexpectedly_is_counted_as_refused(monkeypatc
         return describe(instance, order)
 
     monkeypatch.setattr(requests, "describe", fail_once)
-    run = _run(Selection(model="testapp.Photo"))
+    run = run_to_end(Selection(model="testapp.Photo"))
     assert (*_numbers(run), run.refused) == (2, 1, 0, 1)
 
 
 def test_finish_runs__once_every_job_is_over() -> None:
-    photos = _catalogue(2, known=False)
-    run = _run(Selection())
+    photos = catalogue(2, known=False)
+    run = run_to_end(Selection())
     assert bulk.finish_runs() == 0
     running.run(builders.job_of(photos[0]).pk)
     assert bulk.finish_runs() == 0
@@ -207,14 +190,14 @@ def test_finish_runs__once_every_job_is_over() -> None:
 
 
 def test_finish_runs__run_without_work_is_finished_when_it_is_queued() -> None:
-    _catalogue(1)
-    assert _run(Selection()).state == RunState.FINISHED
+    catalogue(1)
+    assert run_to_end(Selection()).state == RunState.FINISHED
 
 
 def test_advance__sends_no_more_than_the_broker_may_hold(settings) -> None:
     settings.SHOPIMG = {**settings.SHOPIMG, "BULK_DEPTH": 3}
-    _catalogue(8, known=False)
-    run = _run(Selection(), 2)
+    catalogue(8, known=False)
+    run = run_to_end(Selection(), 2)
     assert (_waiting("shopimg-bulk"), _waiting("shopimg")) == (3, 0)
     assert sending.send_due() == 0
     done = []
@@ -227,9 +210,9 @@ def test_advance__sends_no_more_than_the_broker_may_hold(settings) -> None:
 
 
 def test_advance__forced_run_makes_new_drafts_and_keeps_what_is_published() -> None:
-    (photo,) = _catalogue(1)
+    (photo,) = catalogue(1)
     shown = reviews.approve(builders.draft(photo), by=builders.reviewer())
-    run = _run(Selection(force=True))
+    run = run_to_end(Selection(force=True))
     assert _numbers(run) == (1, 1, 0)
     running.run(run.jobs.get().pk)
     states = EnhancedVariant.objects.order_by("created_at").values_list("state", flat=True)
@@ -256,7 +239,7 @@ def test_start__refuses_what_cannot_be_run(options: dict, error: type, words: st
 
 def test_estimate__is_the_mean_of_earlier_jobs() -> None:
     assert bulk.estimate(Selection()) == bulk.Estimate(0, 0, None)
-    photos = _catalogue(3)
+    photos = catalogue(3)
     at = datetime(2026, 1, 1, tzinfo=timezone.get_current_timezone())
     for photo, seconds in zip(photos[:2], (2, 4), strict=True):
         EnhancementJob.objects.for_source(photo).update(
@@ -276,7 +259,7 @@ def test_estimate__is_the_mean_of_earlier_jobs() -> None:
 def test_estimate__counts_what_the_run_then_queues(
     options: dict, images: int, to_queue: int
 ) -> None:
-    done, cancelled, waiting, *unknown = _catalogue(5)
+    done, cancelled, waiting, *unknown = catalogue(5)
     EnhancementJob.objects.for_source(done).update(state="succeeded")
     EnhancementJob.objects.for_source(cancelled).update(state="cancelled")
     EnhancementJob.objects.for_sources(unknown[:1]).delete()
@@ -290,20 +273,20 @@ def test_estimate__counts_what_the_run_then_queues(
         estimate = bulk.estimate(Selection(**options))
     assert (estimate.images, estimate.to_queue) == (images, to_queue)
     assert (len(queries) <= 10, EnhancementJob.objects.count()) == (True, jobs)
-    run = _run(Selection(**options))
+    run = run_to_end(Selection(**options))
     assert (run.examined, run.queued) == (images, to_queue)
 
 
 def test_advance__other_recipe_is_new_work_on_the_same_uploads() -> None:
-    photos = _catalogue(2)
-    run = _run(Selection(recipe="big"))
+    photos = catalogue(2)
+    run = run_to_end(Selection(recipe="big"))
     assert _numbers(run) == (2, 2, 0)
     recipes = EnhancementJob.objects.for_source(photos[0]).values_list("recipe", "state")
     assert sorted(recipes) == [("big", "queued"), ("clean", "queued")]
 
 
 def test_advance__storage_that_is_down_stops_the_run_before_the_batch(settings) -> None:
-    photos = _catalogue(5, known=False)
+    photos = catalogue(5, known=False)
     run = bulk.start(Selection(model="testapp.Photo"))
     steps = bulk.advance(run, 2)
     assert next(steps) == 2

@@ -7,31 +7,13 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from shopimg.models import BulkRun, EnhancementJob
+from shopimg.models import EnhancementJob
 from shopimg.services import bulk
 from shopimg.services.bulk import Selection
 from tests import builders
-from tests.testapp.models import Photo
+from tests.shop.bulk_runs import catalogue, run_to_end
 
 pytestmark = pytest.mark.django_db
-
-
-def _catalogue(number: int, *, known: bool = True) -> list[Photo]:
-    """Store photographs, all of them different, with or without a job."""
-    storage = Photo._meta.get_field("file").storage
-    names = [
-        storage.save(f"photos/{i}.jpg", builders.upload(builders.picture(colour=(i, 7, 7))))
-        for i in range(number)
-    ]
-    if known:
-        return [Photo.objects.create(file=name) for name in names]
-    return Photo.objects.bulk_create([Photo(file=name) for name in names])
-
-
-def _run(selection: Selection, size: int = 1000) -> BulkRun:
-    run = bulk.start(selection)
-    list(bulk.advance(run, size))
-    return run
 
 
 @pytest.mark.parametrize(
@@ -46,7 +28,7 @@ def _run(selection: Selection, size: int = 1000) -> BulkRun:
     ],
 )
 def test_selection__chooses_images(options: dict, expected: list[int]) -> None:
-    photos = _catalogue(4)
+    photos = catalogue(4)
     old = timezone.now() - timedelta(days=2)
     for photo, state, created in zip(
         photos,
@@ -58,21 +40,21 @@ def test_selection__chooses_images(options: dict, expected: list[int]) -> None:
         rows.update(state=state, created_at=created, error_code="x")
     selection = Selection(model="testapp.Photo", force=True, **options)
     assert bulk.count(selection) == len(expected)
-    run = _run(selection, 1)
+    run = run_to_end(selection, 1)
     assert run.examined == len(expected)
     assert {int(job.source_id) for job in run.jobs.all()} <= {photos[i].pk for i in expected}
 
 
 def test_selection__ids() -> None:
-    photos = _catalogue(3, known=False)
-    run = _run(Selection(model="testapp.Photo", ids=(str(photos[0].pk), str(photos[2].pk))))
+    photos = catalogue(3, known=False)
+    run = run_to_end(Selection(model="testapp.Photo", ids=(str(photos[0].pk), str(photos[2].pk))))
     assert sorted(run.jobs.values_list("source_id", flat=True)) == sorted(
         [str(photos[0].pk), str(photos[2].pk)]
     )
 
 
 def test_selection__only_the_latest_job_counts() -> None:
-    (photo,) = _catalogue(1)
+    (photo,) = catalogue(1)
     EnhancementJob.objects.update(state="failed", error_code="x")
     photo.file = builders.upload(builders.picture(colour=(99, 9, 9)))
     photo.save()
