@@ -72,7 +72,7 @@ def train_main(argv: Sequence[str]) -> int:
     if kind not in KINDS:
         sys.stderr.write(USAGE)
         return 2
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    _tell_what_happens()
     arguments_of, fit = KINDS[kind]
     args = parse(arguments_of, rest, f"enhancer_worker train {kind}")
     return _told(lambda: _fitted(fit, args))
@@ -84,7 +84,7 @@ def finetune_main(argv: Sequence[str]) -> int:
     Returns:
         Exit status: 0 the tuned weights win, 1 they lose, 2 there was nothing to run.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    _tell_what_happens()
     args = parse(FinetuneArgs, argv, "enhancer_worker finetune")
 
     def tune() -> int:
@@ -122,6 +122,14 @@ def _fitted(fit: Callable[[Any], object], args: TrainingArgs) -> int:
     refuse_unwritable(args.out)
     fit(args)
     return 0
+
+
+def _tell_what_happens() -> None:
+    # On a terminal each line takes the place of the progress bar, which is drawn again below.
+    clear = "\r\033[K" if sys.stderr.isatty() else ""
+    logging.basicConfig(level=logging.INFO, format=f"{clear}%(asctime)s %(message)s")
+    # Its tips and defaults are more lines than ours.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
 
 def _told(work: Callable[[], int]) -> int:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TypeVar
@@ -19,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from enhancer_worker.nets.state_files import read_state
 from enhancer_worker.training.args import TrainingArgs, TrainingArgsError
 from enhancer_worker.training.averages import AverageWriter
+from enhancer_worker.training.budget_bar import BudgetBar
 from enhancer_worker.training.checkpoints import TimedCheckpoint
 from enhancer_worker.training.checks import one_line, refuse_unknown_figure, resumable_step
 from enhancer_worker.training.config_file import write_config
@@ -113,16 +115,21 @@ def run(
     )
     writer = AverageWriter(args.out / f"{name}.safetensors", args, also_write)
     keeper = TimedCheckpoint(checkpoint, args.checkpoint_minutes)
-    trainer = _trainer(args, most_steps, [keeper, writer])
+    trainer = _trainer(args, most_steps, [keeper, writer, BudgetBar()])
     args.out.mkdir(parents=True, exist_ok=True)
     rank_zero_only(write_config)(args, args.out)
-    trainer.fit(
-        module,
-        DataLoader(stream, batch_size=None, num_workers=args.loaders),
-        DataLoader(HeldOutPairs(held_out), batch_size=None),
-        ckpt_path=resumed,
-        weights_only=True if resumed else None,
-    )
+    with warnings.catch_warnings():
+        # The averaged weights are meant to be in that mode; the others are about Lightning itself.
+        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training")
+        warnings.filterwarnings("ignore", category=FutureWarning, module="lightning")
+        warnings.filterwarnings("ignore", message=".*does not have many workers")
+        trainer.fit(
+            module,
+            DataLoader(stream, batch_size=None, num_workers=args.loaders),
+            DataLoader(HeldOutPairs(held_out), batch_size=None),
+            ckpt_path=resumed,
+            weights_only=True if resumed else None,
+        )
     keeper.write(trainer)
     return module
 
@@ -149,6 +156,7 @@ def _trainer(args: TrainingArgs, most_steps: int, callbacks: list[Callback]) -> 
             callbacks=callbacks,
             enable_checkpointing=False,
             enable_model_summary=False,
+            enable_progress_bar=False,
         )
     except (MisconfigurationException, ValueError) as err:
         given = f"--accelerator {args.accelerator} --devices {args.devices}"

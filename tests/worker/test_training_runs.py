@@ -30,7 +30,7 @@ from enhancer_worker.training.config_file import (
 )
 from enhancer_worker.training.loop import TrainingModule
 from enhancer_worker.training.optimizers import build_optimizer
-from tests.worker.training_data import write_data
+from tests.worker.training_data import tiny_run, write_data
 
 # Lightning warns about its own dependencies and about this machine's cores.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -42,11 +42,6 @@ WEIGHTS = "out/upscale_x2_s.safetensors"
 @pytest.fixture(autouse=True)
 def small_tiers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TIERS, "s", (16, 1))
-
-
-def tiny_run(root: Path, **options: object) -> UpscalerArgs:
-    settings = {"batch": 4, "patch": 12, "last_patch": 16, "hours": 0.0, "accelerator": "cpu"}
-    return UpscalerArgs(**{"data": root, "out": root / "out"} | settings | options)
 
 
 def test_fit__gives_the_same_weights_for_the_same_seed(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from enhancer_worker.training.args import UpscalerArgs
+
 
 def write_picture(path: Path, seed: int, side: int) -> None:
     """Write a picture of coloured rectangles, which has edges to learn from."""
@@ -25,3 +27,8 @@ def write_data(root: Path, side: int = 100) -> Path:
     for number, benchmark in enumerate(("set5", "b100", "cbsd68", "live1")):
         write_picture(root / f"benchmarks/{benchmark}/one.png", 100 + number, 50)
     return root
+
+
+def tiny_run(root: Path, **options: object) -> UpscalerArgs:
+    settings = {"batch": 4, "patch": 12, "last_patch": 16, "hours": 0.0, "accelerator": "cpu"}
+    return UpscalerArgs(**{"data": root, "out": root / "out"} | settings | options)
