@@ -27,6 +27,8 @@ _OUT_OF_MEMORY = (
     "CUDNN_STATUS_ALLOC_FAILED",
     "DefaultCPUAllocator: can't allocate memory",
 )
+_EXTRA = frozenset({"openvino", "safetensors", "scipy", "torch", "torchvision"})
+"""What the extra ``worker`` installs and is only imported where it is needed."""
 _device_lost = threading.Event()
 
 
@@ -78,9 +80,9 @@ def working() -> Iterator[None]:
         raise
     except MemoryError as err:
         raise CapacityError(detail=_describe(err)) from err
-    except ModuleNotFoundError as err:
-        raise WorkerError(detail=f'{err}: pip install "shopimg[worker]"') from err
     except Exception as err:
+        if isinstance(err, ModuleNotFoundError) and err.name in _EXTRA:
+            raise WorkerError(detail=f'{err}: pip install "shopimg[worker]"') from err
         if is_out_of_memory(err):
             raise CapacityError(detail=_describe(err)) from err
         logger.exception("The enhancer failed")

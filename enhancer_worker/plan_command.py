@@ -81,7 +81,7 @@ def plan(
         seconds = sum(jobs[size].seconds * count for size, count in wanted.items())
         seconds += sum(job.warm_up_seconds for job in jobs.values())
         counts = f"{wanted.total()} pictures of {len(wanted)} sizes"
-        click.echo(f"{counts}: {seconds / 60:.1f} min in one process")
+        click.echo(f"{counts}: at most {seconds / 60:.1f} min in one process")
 
 
 def parse_sizes(text: str) -> list[tuple[int, int]]:

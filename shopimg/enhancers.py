@@ -100,7 +100,8 @@ def check_weights(images: Iterable[EnhancedImage]) -> None:
                 raise WorkerError(
                     detail=f"{name}: the shop expects the weights {expected[:12]} of "
                     f"{weights_path()}, this worker runs {digest[:12]}; let "
-                    "ENHANCER_WEIGHTS_DIR and SHOPIMG['WEIGHTS_DIR'] name the same folder"
+                    "ENHANCER_WEIGHTS_DIR and SHOPIMG['WEIGHTS_DIR'] name the same folder, and "
+                    "start workers again after files were exchanged in it"
                 )
 
 

@@ -154,7 +154,10 @@ def _known(path: Path) -> str | None:
 
 def _keep(path: Path, precision: str, trials: Mapping[str, Trial]) -> None:
     figures = {
-        name: {"psnr_db": str(round(trial.psnr_db, 2)), "seconds": trial.seconds}
+        name: {
+            "psnr_db": str(round(trial.psnr_db, 2)),
+            "seconds": trial.seconds if math.isfinite(trial.seconds) else None,
+        }
         for name, trial in trials.items()
     }
     facts = {"precision": precision, "limit_db": LEAST_PSNR_DB, "trials": figures}

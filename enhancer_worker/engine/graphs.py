@@ -82,9 +82,10 @@ class GraphCache:
             self._uses = Counter({seen: uses // 2 for seen, uses in self._uses.items() if uses > 1})
 
     def _is_worth_it(self, shape: tuple[int, ...]) -> bool:
-        if len(self._graphs) < _LARGEST_CACHE:
-            return self._uses[shape] >= _LEAST_USES
-        return self._uses[shape] > _TIMES_AS_OFTEN * self._uses[self._rarest()]
+        uses = self._uses[shape]
+        if uses < _LEAST_USES or len(self._graphs) < _LARGEST_CACHE:
+            return uses >= _LEAST_USES
+        return uses > _TIMES_AS_OFTEN * self._uses[self._rarest()]
 
     def _rarest(self) -> tuple[int, ...]:
         return min(self._graphs, key=self._uses.__getitem__)

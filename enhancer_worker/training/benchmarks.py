@@ -59,12 +59,16 @@ class BenchmarkSet:
         return PROTOCOLS[self.protocol]
 
     def images(self) -> list[Path]:
-        """Ground-truth files below the folder, in any layout, sorted.
+        """Ground-truth files, sorted: of a shop's own set all below the folder, in any layout.
+
+        Sets of the literature often have their damaged versions in folders beside the truth.
 
         Raises:
             UnknownBenchmarkError: the folder is missing or empty.
         """
         found = find_pictures(self.folder)
+        if self.name.lower() in PROTOCOL_OF_SET:
+            found = [path for path in found if path.parent == self.folder]
         if not found:
             raise UnknownBenchmarkError(f"no images in {self.folder}")
         return found

@@ -60,7 +60,8 @@ class Catalogue:
 
 def find_pictures(folder: Path) -> list[Path]:
     """Files below a folder, in any layout, whose names end as those of pictures do, sorted."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in found if path.is_file())
 
 
 def read_catalogue(folder: Path, fitness: Fitness) -> Catalogue:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -186,10 +187,12 @@ def summary(verdict: Verdict, args: FinetuneArgs) -> str:
     else:
         lines.append("The tuned weights lose; keep those you have.\n")
         lines += [f"  {objection}\n" for objection in verdict.objections]
+        lost, report = args.out / f"{name}.lost{SUFFIX}", args.out / "report.json"
+        words = ["compare", args.from_, lost, "--data", report, "--out", args.out / "sheet.png"]
+        words += ["--net", args.net] if args.net else []
         lines.append(
             "More photographs, more --hours or a lower --learning-rate may help. To look at them: "
-            f"compare {name} {args.out / name}.lost{SUFFIX} --data {args.out / 'report.json'} "
-            f"--out SHEET.png\n"
+            f"{shlex.join(map(str, words))}\n"
         )
     return "".join(lines)
 

@@ -6,8 +6,8 @@ from enhancer_worker.nets.zoo import ZooEntry, zoo_entry
 from shopimg.contract import WorkerError
 
 SUFFIX = ".safetensors"
-MARKS = (".lost", ".candidate")
-"""What may stand behind the name of a network whose weights are not for use yet."""
+LOST = ".lost"
+"""What `finetune` puts behind the name of a network whose weights it does not recommend."""
 PICTURE_KINDS = frozenset({"upscale", "restore"})
 """Kinds of networks that make a picture of a picture."""
 
@@ -16,7 +16,7 @@ def entry_of(file: Path, net: str = "") -> ZooEntry:
     """The network whose weights a file has.
 
     Args:
-        file: named after it, also with one of `MARKS`, as `finetune` does.
+        file: named after it, `LOST` or not.
         net: weight name; empty: the file tells.
 
     Raises:
@@ -27,9 +27,7 @@ def entry_of(file: Path, net: str = "") -> ZooEntry:
     """
     if net:
         return zoo_entry(net)
-    name = file.name.removesuffix(SUFFIX)
-    for mark in MARKS:
-        name = name.removesuffix(mark)
+    name = file.name.removesuffix(SUFFIX).removesuffix(LOST)
     try:
         return zoo_entry(name)
     except WorkerError as err:

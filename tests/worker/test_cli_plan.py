@@ -137,7 +137,7 @@ def test_plan__adds_up_the_pictures_of_a_folder(
     assert f"Left out: {catalogue / 'broken.jpg'}: " in done.stderr
     *_, first, second, total = done.stdout.splitlines()
     assert (first.split()[0], second.split()[0]) == ("64x48", "90x70")
-    assert total.startswith("3 pictures of 2 sizes: 0.")
+    assert total.startswith("3 pictures of 2 sizes: at most 0.")
     (tmp_path / "empty").mkdir()
     done = CliRunner().invoke(plan_command.plan, [str(tmp_path / "empty")], env=environment)
     assert done.exit_code == 2

@@ -105,6 +105,18 @@ def test_graph_cache__gives_a_place_to_what_is_used_clearly_more_often(tmp_path:
     assert program.runs == before
 
 
+def test_graph_cache__records_nothing_for_shapes_that_come_once(tmp_path: Path) -> None:
+    cache = GraphCache(Counted(), record, RecordingNote(tmp_path / "note"))
+    for side in range(1, 9):
+        cache(batch_of(side))
+        cache(batch_of(side))
+    for _ in range(2000):  # what is not used in the meantime is forgotten, but keeps its graph
+        cache(batch_of(1))
+    for side in range(20, 40):
+        cache(batch_of(side))
+    assert {shape[1] for shape in cache._graphs} == set(range(1, 9))
+
+
 def test_graph_cache__follows_a_catalogue_of_other_shapes(tmp_path: Path) -> None:
     cache = GraphCache(Counted(), record, RecordingNote(tmp_path / "note"))
     for _ in range(300):

@@ -86,6 +86,17 @@ def test_working__other_failure_keeps_the_device(failure: Exception, expected: t
     assert not device_is_lost()
 
 
+@pytest.mark.parametrize(
+    ("missing", "hinted"), [("openvino", True), ("some_shops_generator", False)]
+)
+def test_working__names_the_extra_of_a_module_that_is_ours(missing: str, hinted: bool) -> None:
+    failure = ModuleNotFoundError(f"No module named {missing!r}", name=missing)
+    with pytest.raises(WorkerError) as caught, working():
+        raise failure
+    assert missing in caught.value.detail
+    assert ('pip install "shopimg[worker]"' in caught.value.detail) is hinted
+
+
 def test_working__memory_of_the_cpu_is_no_failure_of_the_worker() -> None:
     with pytest.raises(CapacityError, match="can't allocate memory") as caught, working():
         torch.empty(1 << 50)

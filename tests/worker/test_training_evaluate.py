@@ -208,6 +208,7 @@ def test_images__are_found_in_any_layout(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     found = BenchmarkSet("mine", "sr", tmp_path).images()
     assert found == [tmp_path / "b.png", tmp_path / "shelf/a.JPG"]
+    assert BenchmarkSet("Set5", "sr", tmp_path).images() == [tmp_path / "b.png"]
 
 
 def test_images__refuse_missing_folders(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Fine-tuning: what it starts from, adapters that fold away, and no result that is worse."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from enhancer_worker.training.args import FinetuneArgs, TrainingArgsError
 from enhancer_worker.training.averages import write_weights
 from enhancer_worker.training.cli import compare_main, finetune_main
 from enhancer_worker.training.data import Tile, read_tile
-from enhancer_worker.training.finetune import objections
+from enhancer_worker.training.finetune import Verdict, objections, summary
 from enhancer_worker.training.fit_upscaler import UpscalerPairs
 from tests.worker.training_data import write_picture
 
@@ -338,3 +339,16 @@ def test_fold_file__refuses_adapters_of_other_weights(tmp_path: Path) -> None:
     with pytest.raises(AdapterError) as caught:
         fold_file(NETS["upscaler"](), path, "2" * 64)
     assert caught.value.detail == f"{path} belongs to upscale_x2_s, of another digest"
+
+
+def test_summary__of_a_loss_compares_with_what_was_tuned(tmp_path: Path) -> None:
+    base = tmp_path / "my base.safetensors"
+    save_file(zoo_entry("upscale_x2_s").build().state_dict(), base)
+    args = FinetuneArgs(data=tmp_path, out=tmp_path / "out", from_=str(base), net="upscale_x2_s")
+    told = summary(
+        Verdict({"held_out: x2_psnr_y": 30.0}, {"held_out: x2_psnr_y": 29.0}, ("no gain",)), args
+    )
+    command = shlex.split(told.partition("To look at them: ")[2])
+    lost = tmp_path / "out" / "upscale_x2_s.lost.safetensors"
+    assert command[:3] == ["compare", str(base), str(lost)]
+    assert command[-2:] == ["--net", "upscale_x2_s"]

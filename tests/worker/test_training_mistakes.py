@@ -99,7 +99,7 @@ UNKNOWN = f"; say with --net whose weights {RENAMED} has"
 def run_folder(folder: Path) -> Path:
     """Add what a fine-tuning leaves, a picture, and one that is damaged."""
     (folder / "run").mkdir()
-    for name in (LOST, RENAMED, f"run/{NAME}.candidate.safetensors"):
+    for name in (LOST, RENAMED, "run/candidate.safetensors"):
         (folder / name).write_bytes((folder / f"fresh/{NAME}.safetensors").read_bytes())
     write_picture(folder / "photos/one.png", 1, 64)
     (folder / "damaged").mkdir()
@@ -199,7 +199,7 @@ def test_options__refuse_what_they_cannot_be(
     "options",
     [
         ["--weights", LOST],
-        ["--weights", f"run/{NAME}.candidate.safetensors"],
+        ["--weights", "run/candidate.safetensors", "--net", NAME],
         ["--weights", RENAMED, "--net", NAME],
     ],
 )

@@ -51,7 +51,7 @@ class Command(BaseCommand):
             return
         try:
             review_export.check_folder(options["out"])
-        except review_export.UnfitFolderError as err:
+        except (review_export.UnfitFolderError, OSError) as err:
             raise CommandError(str(err)) from err
         if not total:
             self.stdout.write("No decision to export; nothing was written.")
