@@ -39,7 +39,7 @@ from enhancer_worker.training.loop import HeldOut, TrainingModule
 from enhancer_worker.training.pictures import judges
 from enhancer_worker.training.runs import run
 from enhancer_worker.training.trials import Figures, Trial, gains_table, judge, trial_of
-from enhancer_worker.training.weight_files import SUFFIX, entry_of, picture_maker
+from enhancer_worker.training.weight_files import LOST, SUFFIX, entry_of, picture_maker
 from shopimg.contract import WorkerError
 
 logger = logging.getLogger(__name__)
@@ -187,7 +187,7 @@ def summary(verdict: Verdict, args: FinetuneArgs) -> str:
     else:
         lines.append("The tuned weights lose; keep those you have.\n")
         lines += [f"  {objection}\n" for objection in verdict.objections]
-        lost, report = args.out / f"{name}.lost{SUFFIX}", args.out / "report.json"
+        lost, report = args.out / f"{name}{LOST}{SUFFIX}", args.out / "report.json"
         words = ["compare", args.from_, lost, "--data", report, "--out", args.out / "sheet.png"]
         words += ["--net", args.net] if args.net else []
         lines.append(
@@ -233,9 +233,9 @@ def _guard(args: FinetuneArgs, trial: Trial) -> dict[str, list[HeldOut]]:
 
 def _settle(verdict: Verdict, base: Base, args: FinetuneArgs) -> None:
     """Copy the candidate to the name of its base, or to one that nothing loads by accident."""
-    name = base.entry.name if verdict.is_better else f"{base.entry.name}.lost"
+    name = base.entry.name if verdict.is_better else f"{base.entry.name}{LOST}"
     _remove(base.entry.name, args.out)
-    _remove(f"{base.entry.name}.lost", args.out)
+    _remove(f"{base.entry.name}{LOST}", args.out)
     for suffix in WRITTEN:
         candidate = args.out / f"{CANDIDATE}{suffix}"
         if candidate.exists():
