@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,9 +83,14 @@ def find_jobs(source: Path, target: Path) -> list[Job]:
     return [Job(path, target / path.relative_to(source)) for path in find_pictures(source)]
 
 
-def find_pictures(folder: Path) -> list[Path]:
-    """List the files below a folder that are named like pictures, in the order of their paths."""
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+def find_pictures(folder: Path, suffixes: Collection[str] = _SUFFIXES) -> list[Path]:
+    """List the files below a folder that are named like pictures, in the order of their paths.
+
+    Args:
+        folder: searched with all folders below it.
+        suffixes: lower case, with their dots; those of uploads if not given.
+    """
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
     return [path for path in found if path.is_file()]
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from enhancer_worker.training.catalogue import find_pictures
+from enhancer_worker.folder import find_pictures
+from enhancer_worker.training.catalogue import SUFFIXES
 from enhancer_worker.training.protocols import (
     BLUR_KERNELS,
     QUALITIES,
@@ -66,7 +67,7 @@ class BenchmarkSet:
         Raises:
             UnknownBenchmarkError: the folder is missing or empty.
         """
-        found = find_pictures(self.folder)
+        found = find_pictures(self.folder, SUFFIXES)
         if self.name.lower() in PROTOCOL_OF_SET:
             found = [path for path in found if path.parent == self.folder]
         if not found:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from enhancer_worker.folder import find_pictures
 from enhancer_worker.training.data import MOST_VIEWS, UNREADABLE, Tile
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff"})
@@ -58,12 +59,6 @@ class Catalogue:
         return dict(Counter(reason.partition(":")[0] for reason in self.skipped.values()))
 
 
-def find_pictures(folder: Path) -> list[Path]:
-    """Files below a folder, in any layout, whose names end as those of pictures do, sorted."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    return sorted(path for path in found if path.is_file())
-
-
 def read_catalogue(folder: Path, fitness: Fitness) -> Catalogue:
     """Read all fit photographs below a folder, in any layout, with a progress bar.
 
@@ -74,7 +69,7 @@ def read_catalogue(folder: Path, fitness: Fitness) -> Catalogue:
     Raises:
         TooFewPhotosError: there is no picture at all, or no such folder.
     """
-    found = find_pictures(folder)
+    found = find_pictures(folder, SUFFIXES)
     if not found:
         raise TooFewPhotosError(f"no photographs below {folder}")
     catalogue, thumbnails = Catalogue(), _Thumbnails()

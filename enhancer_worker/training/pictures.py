@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from enhancer_worker.training.catalogue import find_pictures
+from enhancer_worker.folder import find_pictures
+from enhancer_worker.training.catalogue import SUFFIXES
 from shopimg.contract import WorkerError
 
 JUDGED_KEY = "judged_by"
@@ -37,7 +38,7 @@ def named_pictures(place: Path) -> dict[str, Path]:
         return _judged(place)
     if place.is_file():
         return {place.name: place}
-    found = {path.relative_to(place).as_posix(): path for path in find_pictures(place)}
+    found = {path.relative_to(place).as_posix(): path for path in find_pictures(place, SUFFIXES)}
     if not found:
         raise WorkerError(detail=f"no pictures in {place}")
     return found
