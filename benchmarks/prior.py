@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from PIL import Image
 from torch import Tensor
 
 from benchmarks.methods import Method, methods_for
@@ -24,7 +25,7 @@ class PriorArgs:
     """How much of it is run."""
 
     pictures: int = 0
-    """The first of the set; 0: none."""
+    """The smallest of the set, as the time of a fit grows with the pixels; 0: none."""
     steps: int = 2000
     """Iterations on each picture; the paper has 2,000."""
     channels: int = 128
@@ -34,7 +35,8 @@ class PriorArgs:
     def label(self) -> str:
         """Name of its row."""
         net = "" if self.channels == PriorArgs.channels else f", {self.channels} channels"
-        return f"Deep Image Prior ({self.pictures} pictures, {self.steps} iterations{net})"
+        noun = "picture" if self.pictures == 1 else "pictures"
+        return f"Deep Image Prior ({self.pictures} {noun}, {self.steps:,} iterations{net})"
 
 
 def judged(data: Path, args: PriorArgs) -> Iterator[tuple[Case, Method, Sample]]:
@@ -46,12 +48,17 @@ def judged(data: Path, args: PriorArgs) -> Iterator[tuple[Case, Method, Sample]]
     (one,) = parse_sets([SET], data)
     (case,) = (case for case in one.cases if case.name == CASE)
     methods = [*methods_for(case), Method(args.label, lambda sample: _fitted(sample, case, args))]
-    paths = one.images()[: args.pictures]
+    paths = sorted(one.images(), key=_area)[: args.pictures]
     with click.progressbar(paths, label="Deep Image Prior  ", file=sys.stderr) as bar:
         for path in bar:
             sample = case.prepare(path)
             for method in methods:
                 yield case, method, sample
+
+
+def _area(path: Path) -> int:
+    with Image.open(path) as image:
+        return image.width * image.height
 
 
 def _fitted(sample: Sample, case: Case, args: PriorArgs) -> Tensor:

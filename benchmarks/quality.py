@@ -265,7 +265,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--slow-images", type=int, default=SLOW_IMAGES, help="pictures per set for BM3D"
     )
     parser.add_argument(
-        "--prior", type=int, default=0, help="pictures of set5 x4 for Deep Image Prior; 0: none"
+        "--prior",
+        type=int,
+        default=0,
+        help="smallest pictures of set5 x4 for Deep Image Prior; 0: none",
     )
     parser.add_argument(
         "--prior-steps", type=int, default=prior.PriorArgs.steps, help="its iterations on each"

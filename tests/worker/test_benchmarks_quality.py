@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks import goals, page, quality
+from benchmarks import goals, page, prior, quality
 from benchmarks.methods import Method, label, lanczos, methods_for, nlm
 from benchmarks.remembered import Remembered
 from enhancer_worker.nets.zoo import ZOO
+from enhancer_worker.training.benchmarks import parse_sets
 from enhancer_worker.training.metrics import psnr
 from enhancer_worker.training.protocols import (
     Case,
@@ -74,14 +75,20 @@ def test_remembered__measures_what_has_changed_alone(picture: Path, tmp_path: Pa
 
 
 def test_quality__shows_deep_image_prior_beside_the_others(tmp_path: Path) -> None:
-    argv = ["--data", str(write_data(tmp_path)), "--set", "cbsd68:clean", "--limit", "1"]
+    write_picture(write_data(tmp_path) / "benchmarks/set5/another.png", 9, 90)
+    argv = ["--data", str(tmp_path), "--set", "cbsd68:clean", "--limit", "1"]
     options = ["--prior", "1", "--prior-steps", "3", "--prior-channels", "8"]
     assert quality.main([*argv, *options, "--results", str(tmp_path)]) == 0
     rows = json.loads((tmp_path / "quality.json").read_text())["prior"]
-    name = "Deep Image Prior (1 pictures, 3 iterations, 8 channels)"
+    name = "Deep Image Prior (1 picture, 3 iterations, 8 channels)"
     assert next(iter(rows)) == "bicubic"
     assert [*rows][-1] == name
     assert rows["ours S"]["psnr_y"] > rows["bicubic"]["psnr_y"] > rows[name]["psnr_y"] > 5
+    (case,) = (one for one in parse_sets([prior.SET], tmp_path)[0].cases if one.name == prior.CASE)
+    smallest = case.prepare(tmp_path / "benchmarks/set5/one.png")
+    (bicubic,) = (one for one in methods_for(case) if one.label == "bicubic")
+    expected = quality.measure(case, bicubic, smallest)["psnr_y"]
+    assert rows["bicubic"]["psnr_y"] == pytest.approx(expected, abs=1e-4)
     shown = (tmp_path / "quality.md").read_text()
     assert "## Without any training data: set5 x4" in shown
     assert f"| {name} | {rows[name]['psnr_y']:.2f} / " in shown
