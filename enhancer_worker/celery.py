@@ -11,13 +11,16 @@ from typing import Any
 
 import django
 from celery import Celery
-from celery.signals import task_postrun, task_prerun
+from celery.signals import task_postrun, task_prerun, worker_init
 from django.db import close_old_connections
 
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.device import has_nvidia_driver
 from enhancer_worker.errors import device_is_lost
-from shopimg import broker
+from enhancer_worker.nets.manifest import read_manifest
+from shopimg import broker, enhancers
+from shopimg.conf import settings as shop
+from shopimg.contract import WorkerError
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +59,22 @@ def end_process_without_device(**_: Any) -> None:
         raise SystemExit(1)
 
 
+@worker_init.connect
+def refuse_other_weights(**_: Any) -> None:
+    """End a worker whose networks are not those that the shop counts on, before it takes jobs.
+
+    Raises:
+        SystemExit: each of its jobs would fail.
+    """
+    if not shop.ENHANCER.startswith("enhancer_worker."):
+        return
+    try:
+        records = read_manifest(WorkerConfig.from_environment().weights_dir)
+        enhancers.check_digests({name: record.sha256 for name, record in records.items()})
+    except WorkerError as err:
+        raise SystemExit(err.detail) from err
+
+
 # Celery connects these in forked processes only.
 task_prerun.connect(close_old_connections)
 task_postrun.connect(close_old_connections)
@@ -66,3 +85,5 @@ broker.consume(broker.configure(app))
 app.add_defaults(_pool_defaults)
 app.autodiscover_tasks()
 django.setup()
+if shop.WEIGHTS_DIR and not os.environ.get("ENHANCER_WEIGHTS_DIR"):
+    os.environ["ENHANCER_WEIGHTS_DIR"] = str(shop.WEIGHTS_DIR)

@@ -82,27 +82,36 @@ def weights_for(recipe: Recipe) -> dict[str, str]:
     return {name: _digest(name, manifest[name]) for name in sorted(recipe.weights(manifest))}
 
 
-def check_weights(images: Iterable[EnhancedImage]) -> None:
+def check_results(images: Iterable[EnhancedImage]) -> None:
     """Refuse results of other weights than the shop counts on: they would pass for up to date.
-
-    Args:
-        images: what an enhancer has made; of networks that are not in ``weights.json``, such as
-            those from elsewhere, the recipe itself says which they must be.
 
     Raises:
         WorkerError: the worker runs other weights.
     """
-    manifest = weights_manifest()
     for image in images:
-        for name, digest in image.weights.items():
-            expected = manifest[name]["sha256"] if name in manifest else digest
-            if digest != expected:
-                raise WorkerError(
-                    detail=f"{name}: the shop expects the weights {expected[:12]} of "
-                    f"{weights_path()}, this worker runs {digest[:12]}; let "
-                    "ENHANCER_WEIGHTS_DIR and SHOPIMG['WEIGHTS_DIR'] name the same folder, and "
-                    "start workers again after files were exchanged in it"
-                )
+        check_digests(image.weights)
+
+
+def check_digests(weights: Mapping[str, str]) -> None:
+    """Refuse weights that are not those of the shop's ``weights.json``.
+
+    Args:
+        weights: weight name -> sha256; names that are not listed there pass, as those of networks
+            from elsewhere, for which the recipe itself says which they must be.
+
+    Raises:
+        WorkerError: one of them is another one.
+    """
+    manifest = weights_manifest()
+    for name, digest in weights.items():
+        expected = manifest[name]["sha256"] if name in manifest else digest
+        if digest != expected:
+            raise WorkerError(
+                detail=f"{name}: the shop expects the weights {expected[:12]} of "
+                f"{weights_path()}, this worker runs {digest[:12]}; let "
+                "ENHANCER_WEIGHTS_DIR and SHOPIMG['WEIGHTS_DIR'] name the same folder, and "
+                "start workers again after files were exchanged in it"
+            )
 
 
 def _packages() -> list[Path]:

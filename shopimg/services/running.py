@@ -18,7 +18,7 @@ from shopimg.contract import (
     SourceMissingError,
     WorkerError,
 )
-from shopimg.enhancers import check_weights, get_enhancer
+from shopimg.enhancers import check_results, get_enhancer
 from shopimg.services import jobs, masks, requests, sending
 from shopimg.services.requests import Order
 from shopimg.states import JobState
@@ -59,7 +59,7 @@ def _enhance(claim: jobs.Claim) -> None:
         images = get_enhancer().enhance(
             source, claim.recipe, deadline=deadline, **masks.given_to(claim.recipe)
         )
-        check_weights(images)
+        check_results(images)
         # Still kept alive: writing to a slow storage takes its time, too.
         jobs.finish(claim, images)
 
