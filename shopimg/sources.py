@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
@@ -108,6 +109,16 @@ def find(label: str) -> Source:
             return source
     known = ", ".join(source.label for source in all_sources())
     raise LookupError(f"{label} is not in SHOPIMG['SOURCES']. Known: {known}.")
+
+
+def columns_of(model: type[Model]) -> frozenset[str]:
+    """Return the fields by which images may be grouped: those that their table has."""
+    return frozenset(field.name for field in model._meta.concrete_fields)
+
+
+def group_of(instance: Model, field: str) -> Any:
+    """Return what images of one product have in common: for a relation, the key of the product."""
+    return instance.serializable_value(field)
 
 
 def has_new_upload(source: Source, instance: Model) -> bool:

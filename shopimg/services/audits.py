@@ -179,7 +179,7 @@ def queue_fixes(images: Sequence[Model], recipe: Recipe) -> int:
 def _checked_sources(audit: Audit) -> list[Source]:
     chosen = [sources.find(audit.model)] if audit.model else sources.all_sources()
     for source in chosen if audit.group_by else ():
-        columns = {field.name for field in source.model._meta.concrete_fields}
+        columns = sources.columns_of(source.model)
         if audit.group_by not in columns:
             raise LookupError(
                 f"{source.label} has no field {audit.group_by!r} to group by. Name the model that "
@@ -207,9 +207,7 @@ def _audit_batch(
     shown = publishing.images_to_show(batch, audit.role)
     numbers = _images_of_products(source, batch, audit.group_by)
     return [
-        _audit(
-            audit, source, image, what.variant, numbers.get(_group(image, audit.group_by)), outage
-        )
+        _audit(audit, source, image, what.variant, numbers.get(image.pk), outage)
         for image, what in zip(batch, shown, strict=True)
     ]
 
@@ -249,15 +247,12 @@ def _read(source: Source, image: Model, variant: EnhancedVariant | None) -> byte
         raise CapacityError("The storage does not answer. Try again.", detail=str(err)) from err
 
 
-def _group(image: Model, group_by: str) -> Any:
-    """Return what images of one product have in common: for a relation, the key of the product."""
-    return image.serializable_value(group_by) if group_by else None
-
-
 def _images_of_products(source: Source, batch: Sequence[Model], group_by: str) -> Mapping[Any, int]:
-    """Count the images of each product in a batch: one query; nothing without a field."""
+    """Count the images of the product of each image, one query; none without a field."""
     if not group_by:
         return {}
-    groups = {_group(image, group_by) for image in batch} - {None}
-    rows = source.with_file().filter(**{f"{group_by}__in": groups}).order_by()
-    return dict(rows.values_list(group_by).annotate(Count("pk")))
+    products = {image.pk: sources.group_of(image, group_by) for image in batch}
+    wanted = set(products.values()) - {None}
+    rows = source.with_file().filter(**{f"{group_by}__in": wanted}).order_by()
+    numbers = dict(rows.values_list(group_by).annotate(Count("pk")))
+    return {key: numbers[product] for key, product in products.items() if product in numbers}

@@ -37,7 +37,8 @@ CHOICES: Mapping[str, tuple[Decision, ...]] = {
 FOLDERS = {Decision.APPROVE: "approved", Decision.REJECT: "rejected"}
 COLUMNS = (
     "decision", "now", "reason", "note", "at", "reviewer", "variant", "variant_sha256", "source",
-    "source_sha256", "image", "role", "recipe", "fingerprint", "width", "height", "missing",
+    "source_sha256", "image", "product", "role", "recipe", "fingerprint", "width", "height",
+    "missing",
 )  # fmt: skip
 """Columns of ``decisions.csv``; ``decisions.jsonl`` has these and the nested facts."""
 README = """\
@@ -53,9 +54,9 @@ deletes the pictures that its tables do not name.
 
   python -m enhancer_worker finetune --from NAME --data approved/sources --out RUN
 
-Uploads are named by their content, so that finetune cannot tell which show one product: views of
-one may both train and judge, and the verdict then flatters. Put those of a product together under
-one name with a number, such as mug_1.jpg and mug_2.jpg, where you have several of many.
+Uploads whose product is known (--group-by) are named by it and a number, and finetune keeps views
+of one product together. Others are named by their content alone: views of one may both train and
+judge there, and the verdict then flatters.
 
 Personal data: photographs may show people, uploads may hold the place and the camera in their
 metadata, and notes may name somebody. Reviewers are pseudonyms that only this shop can resolve.
@@ -65,7 +66,7 @@ WITHDRAWN = "withdrawn"
 """Value of ``now`` for what was taken out of the shop; else it is the state of the variant."""
 _BATCH = 200
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
-_OURS = re.compile(r"[0-9a-f]{64}|[0-9a-f-]{36}")
+_OURS = re.compile(r"[0-9a-f]{64}|[0-9a-f-]{36}|[0-9a-f]{16}_[0-9]+")
 
 Record = dict[str, Any]
 
@@ -98,7 +99,19 @@ def decided(
     )
 
 
-def export(rows: QuerySet[ReviewDecision], folder: Path) -> Iterator[Record]:
+def check_group(group_by: str) -> None:
+    """Look at a field by which images may be grouped, before anything is written.
+
+    Raises:
+        LookupError: no watched model has it; empty is none.
+    """
+    columns = [sources.columns_of(source.model) for source in sources.all_sources()]
+    if group_by and not any(group_by in names for names in columns):
+        known = ", ".join(sorted(frozenset[str]().union(*columns)))
+        raise LookupError(f"No watched model has a field {group_by!r} to group by: {known}.")
+
+
+def export(rows: QuerySet[ReviewDecision], folder: Path, group_by: str = "") -> Iterator[Record]:
     """Write the files of each decision and yield what was written, one decision at a time.
 
     Files that are there already are kept, so an interrupted export goes on where it stopped and a
@@ -109,6 +122,7 @@ def export(rows: QuerySet[ReviewDecision], folder: Path) -> Iterator[Record]:
     Args:
         rows: from ``decided``.
         folder: made where it is missing; readable by nobody else.
+        group_by: field of watched models that the images of one product share.
 
     Raises:
         UnfitFolderError: see ``check_folder``.
@@ -135,7 +149,7 @@ def export(rows: QuerySet[ReviewDecision], folder: Path) -> Iterator[Record]:
         )
         table.writeheader()
         for row in rows.iterator(chunk_size=_BATCH):
-            record = _export_one(row, folder)
+            record = _export_one(row, folder, group_by)
             lines.write(json.dumps(record, ensure_ascii=False) + "\n")
             table.writerow({name: _harmless(record[name]) for name in COLUMNS})
             named |= {record["variant"], record["source"]}
@@ -143,7 +157,7 @@ def export(rows: QuerySet[ReviewDecision], folder: Path) -> Iterator[Record]:
     _drop_stale(folder, named)
 
 
-def _export_one(row: ReviewDecision, folder: Path) -> Record:
+def _export_one(row: ReviewDecision, folder: Path, group_by: str) -> Record:
     variant, job = row.variant, row.variant.job
     kind = folder / FOLDERS[Decision(row.decision)]
     now = _now(row)
@@ -151,7 +165,8 @@ def _export_one(row: ReviewDecision, folder: Path) -> Record:
     content = b"" if left_out else _draft_of(variant, row.digest)
     upload = b"" if left_out else _upload_of(variant, job.source_digest)
     result_name = f"variants/{variant.pk}{Path(variant.draft_name).suffix}"
-    source_name = f"sources/{job.source_digest}{_suffix_of(upload)}"
+    product = _product_of(variant, group_by)
+    source_name = f"sources/{_stem(job.source_digest, product)}{_suffix_of(upload)}"
     found = {"variant": content, "source": upload}
     missing = [] if left_out else [word for word, data in found.items() if not data]
     if content:
@@ -170,6 +185,7 @@ def _export_one(row: ReviewDecision, folder: Path) -> Record:
         "source": f"{kind.name}/{source_name}" if upload else "",
         "source_sha256": job.source_digest,
         "image": f"{variant.source_type.app_label}.{variant.source_type.model}:{variant.source_id}",
+        "product": product,
         "role": variant.role,
         "recipe": job.recipe,
         "fingerprint": job.fingerprint,
@@ -216,6 +232,25 @@ def _upload_of(variant: EnhancedVariant, digest: str) -> bytes:
         # A storage that does not answer must not pass for an upload that is gone.
         raise OSError(err.detail) from err
     return content if hashlib.sha256(content).hexdigest() == digest else b""
+
+
+def _product_of(variant: EnhancedVariant, group_by: str) -> str:
+    """Name what an image shows, a related object like an image; empty where nobody knows."""
+    instance = variant.source
+    if instance is None or group_by not in sources.columns_of(type(instance)):
+        return ""
+    value = sources.group_of(instance, group_by)
+    if value in (None, ""):
+        return ""
+    related = instance._meta.get_field(group_by).related_model
+    return f"{related._meta.label_lower}:{value}" if related else str(value)
+
+
+def _stem(digest: str, product: str) -> str:
+    """Name an upload by its content, and with a product as training tells the views of one."""
+    if not product:
+        return digest
+    return f"{hashlib.sha256(product.encode()).hexdigest()[:16]}_{int(digest[:16], 16)}"
 
 
 def _write_once(path: Path, content: bytes) -> None:

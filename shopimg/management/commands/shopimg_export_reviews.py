@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,21 @@ class Command(BaseCommand):
         parser.add_argument(
             "--as", dest="user", metavar="USER", help="only images that this user may see"
         )
+        parser.add_argument(
+            "--group-by",
+            default="",
+            metavar="FIELD",
+            help="field of the watched model that images of one product share, so that training "
+            "keeps them together",
+        )
         parser.add_argument("--dry-run", action="store_true", help="count, write nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Count, or export."""
+        try:
+            review_export.check_group(options["group_by"])
+        except LookupError as err:
+            raise CommandError(str(err)) from err
         rows = review_export.decided(
             options["decision"], options["since"], _reader(options["user"])
         )
@@ -56,7 +68,7 @@ class Command(BaseCommand):
         if not total:
             self.stdout.write("No decision to export; nothing was written.")
             return
-        missing, withdrawn = self._export(rows, total, options["out"])
+        missing, withdrawn = self._export(rows, total, options)
         self._tell(numbers)
         self.stdout.write(f"{total} decisions exported to {options['out']}.")
         if withdrawn:
@@ -65,11 +77,13 @@ class Command(BaseCommand):
             self.stdout.write(f"Of {missing} the upload or the result is gone or has changed.")
         self.stdout.write("The folder may hold personal data: see its README.txt.")
 
-    def _export(self, rows: QuerySet[ReviewDecision], total: int, folder: Path) -> tuple[int, int]:
+    def _export(
+        self, rows: QuerySet[ReviewDecision], total: int, options: Mapping[str, Any]
+    ) -> tuple[int, int]:
         """Export with a progress bar; how many decisions lack a file, and were withdrawn."""
         missing = withdrawn = 0
         try:
-            records = review_export.export(rows, folder)
+            records = review_export.export(rows, options["out"], options["group_by"])
             with click.progressbar(
                 records, length=total, label="Exporting", file=sys.stderr
             ) as bar:
