@@ -32,7 +32,9 @@ from benchmarks.engine import find_photos
 from benchmarks.kernel import measure_kernel, peak_of, repeat, roofline
 from enhancer_worker.backend import NeuralEnhancer
 from enhancer_worker.config import WorkerConfig
+from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.measuring import cpu_model
+from enhancer_worker.pipeline.decode import decode, open_source
 from shopimg.contract import Deadline, Recipe, Role, Upscale
 
 SIDE_PIXELS = 512
@@ -42,6 +44,9 @@ SHARED_PART = 0.9
 JOB = Recipe("upscale", (Role("main", (Upscale(scale=4),)),))
 JPEG_QUALITY = 85
 HALF = 0.5
+DECODED_SIDES = 12
+"""Sides of the measured pictures that the decoded ones have: 6144 pixels by default."""
+SUBSAMPLINGS = {"4:4:4": 0, "4:2:0": 2}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,6 +80,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "kernel": {**kernel, **roofline(kernel, arguments.peak_tflops or peak_of(name))},
         "processes": processes,
         "half_load": half_load(device, content, rate, seconds),
+        "decoding": {
+            name: decoding(device, jpeg(photos[0], DECODED_SIDES * side, number))
+            for name, number in SUBSAMPLINGS.items()
+        },
     }
     page.write("gpu", figures, to_markdown(figures), arguments.results)
     return 0
@@ -143,17 +152,40 @@ def half_load(device: str, content: bytes, rate: float, seconds: float) -> dict[
     return {"jobs": len(laps), "p50_milliseconds": p50, "p99_milliseconds": p99}
 
 
+def decoding(device: str, content: bytes) -> dict[str, Any]:
+    """Time the decoding of an upload by Pillow and on the device, to pixels in the host's memory.
+
+    Args:
+        device: of the engine.
+        content: the upload.
+
+    Returns:
+        Milliseconds, medians of five, and which decoder the device's worker chose.
+    """
+    config = dataclasses.replace(configured(device), jpeg_decoder="torchcodec")
+    found: dict[str, Any] = {}
+    for name, decoder in (("pillow", None), ("device", Engine(config).device_jpeg)):
+        laps = []
+        for _ in range(5):
+            started = time.perf_counter()
+            _, facts = decode(open_source(content), decoder)
+            laps.append(time.perf_counter() - started)
+        found[f"{name}_milliseconds"] = 1000 * statistics.median(laps)
+        found["decoder"] = facts.get("decoder", "pillow")
+    return found
+
+
 def job(config: WorkerConfig, content: bytes) -> Callable[[], Any]:
     """Return what runs one job, JPEG in, JPEG out."""
     enhancer = NeuralEnhancer(config)
     return lambda: enhancer.enhance(content, JOB, deadline=Deadline(math.inf))
 
 
-def jpeg(photo: Path, side: int) -> bytes:
+def jpeg(photo: Path, side: int, subsampling: int = 2) -> bytes:
     """Return a photograph as an upload of the measured size."""
     buffer = io.BytesIO()
     pixels = engines.picture(str(photo), side, side)
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=subsampling)
     return buffer.getvalue()
 
 
@@ -169,6 +201,15 @@ def to_markdown(figures: Mapping[str, Any]) -> list[str]:
     rows = [
         [str(count), f"{one['images_per_second']:.1f}", f"{one['median_milliseconds']:.1f}"]
         for count, one in figures["processes"].items()
+    ]
+    decoded = [
+        [
+            name,
+            f"{one['pillow_milliseconds']:.1f}",
+            f"{one['device_milliseconds']:.1f}",
+            one["decoder"],
+        ]
+        for name, one in figures["decoding"].items()
     ]
     rehearsal = ["**A rehearsal on a CPU: these figures tell nothing about a GPU.**", ""]
     return [
@@ -193,6 +234,11 @@ def to_markdown(figures: Mapping[str, Any]) -> list[str]:
         "",
         f"At half load: p50 {half['p50_milliseconds']:.1f} ms, p99 {half['p99_milliseconds']:.1f} "
         f"ms of {half['jobs']} jobs, waiting included.",
+        "",
+        *page.markdown_table(
+            ["JPEG of the largest size", "Pillow, ms", "on the device, ms", "which one runs"],
+            decoded,
+        ),
     ]
 
 

@@ -15,6 +15,7 @@ from enhancer_worker.nets.manifest import SHIPPED_WEIGHTS
 from shopimg.contract import WorkerError
 
 TIERS = ("auto", "s", "m")
+JPEG_DECODERS = ("pillow", "torchcodec")
 PRECISIONS = ("auto", "int8", "fp32", "bf16", "fp16")
 _DEVICE = re.compile(r"auto|cpu|torch-cpu|cuda(:\d+)?")
 
@@ -46,6 +47,9 @@ class WorkerConfig:
     tile_size: int = 0
     """``ENHANCER_TILE_SIZE``: longest tile side in source pixels; 0 chooses by net and device, or
     as the command ``plan`` has measured."""
+    jpeg_decoder: str = "pillow"
+    """``ENHANCER_JPEG_DECODER``: pillow, or torchcodec to decode JPEG uploads on CUDA, as far as a
+    trial shows the pixels of libjpeg; a worker on OpenVINO keeps Pillow."""
     weights_dir: Path = SHIPPED_WEIGHTS
     """``ENHANCER_WEIGHTS_DIR``: folder with ``weights.json`` and the files it lists."""
     weights_url: str = ""
@@ -84,6 +88,11 @@ class WorkerConfig:
             )
         if self.tier not in TIERS:
             raise WorkerError(detail=f"ENHANCER_TIER={self.tier!r}: use {', '.join(TIERS)}")
+        if self.jpeg_decoder not in JPEG_DECODERS:
+            raise WorkerError(
+                detail=f"ENHANCER_JPEG_DECODER={self.jpeg_decoder!r}: "
+                f"use {' or '.join(JPEG_DECODERS)}"
+            )
         if self.tile_size and self.tile_size < 64:
             raise WorkerError(detail=f"ENHANCER_TILE_SIZE={self.tile_size}: 0, or at least 64")
         if not 0 < self.gpu_memory_share <= 1:
@@ -120,6 +129,7 @@ class WorkerConfig:
             threads=_integer(values, "ENHANCER_THREADS"),
             tile_size=_integer(values, "ENHANCER_TILE_SIZE"),
             gpu_memory_share=_share(values, "ENHANCER_GPU_MEMORY_SHARE"),
+            jpeg_decoder=values.get("ENHANCER_JPEG_DECODER", "") or "pillow",
             weights_dir=Path(values.get("ENHANCER_WEIGHTS_DIR", "") or SHIPPED_WEIGHTS),
             cache_dir=Path(values.get("ENHANCER_CACHE_DIR", "") or _user_cache()),
             step_cache_megabytes=_integer(values, "ENHANCER_STEP_CACHE_MEGABYTES", 512),

@@ -15,6 +15,7 @@ from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.blending import run_faded
 from enhancer_worker.engine.choosing import Purpose, choose_entry
 from enhancer_worker.engine.device import Placement, choose_placement
+from enhancer_worker.engine.device_jpeg import DeviceJpeg, on_device
 from enhancer_worker.engine.foreign import load_foreign
 from enhancer_worker.engine.loading import load
 from enhancer_worker.engine.measuring import known_cost
@@ -230,6 +231,18 @@ class Engine:
             return usual
         sides = (*TILE_SIDES, usual)
         return choose_tile(height, width, net.geometry, cost, sides=sides).tile_size
+
+    @functools.cached_property
+    def device_jpeg(self) -> DeviceJpeg | None:
+        """What decodes JPEG files on the device; None where the settings leave that to Pillow.
+
+        Raises:
+            WorkerError: TorchCodec is not installed.
+        """
+        # OpenVINO's workers have no other use for PyTorch, and no device but the CPU.
+        if self._config.jpeg_decoder == "pillow" or self.placement.engine == "openvino":
+            return None
+        return on_device(self.placement.device)
 
     def close(self) -> None:
         """Unload all networks."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
 
+from enhancer_worker.engine.device_jpeg import DeviceJpeg
 from enhancer_worker.errors import reading_source
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.icc import to_srgb
@@ -42,6 +43,8 @@ _EXIF_FAILURES = (
 class OpenedSource:
     """An upload whose header was read and found acceptable; no pixel is decoded yet."""
 
+    content: bytes
+    """The file."""
     image: Image.Image
     """Lazy: decodes on first use."""
     kind: str
@@ -83,33 +86,45 @@ def open_source(content: bytes) -> OpenedSource:
             Image.open(io.BytesIO(content), formats=("PNG",)).verify()
         xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
         statement = declared_source_type(xmp.encode() if isinstance(xmp, str) else xmp)
-        return OpenedSource(image, kind, _read_orientation(image), statement)
+        return OpenedSource(content, image, kind, _read_orientation(image), statement)
 
 
-def decode(source: OpenedSource) -> tuple[Picture, dict[str, object]]:
+def decode(
+    source: OpenedSource, device_jpeg: DeviceJpeg | None = None
+) -> tuple[Picture, dict[str, object]]:
     """Decode an upload; nothing but pixels survives.
 
     Args:
         source: from ``open_source``; used up by this call.
+        device_jpeg: decodes JPEG files that suit it; Pillow by default.
 
     Returns:
         The picture, and facts for the report: format, mode, orientation, what became of the
-        colour profile.
+        colour profile, and the decoder where it is not Pillow.
 
     Raises:
         SourceUnreadableError: damaged or cut off.
     """
     with reading_source(), _strict_about_bombs():
-        image = source.image
-        image.load()
-        mode, profile = image.mode, image.info.get("icc_profile")
+        image, on_device = _loaded(source, device_jpeg)
+        mode, profile = source.image.mode, source.image.info.get("icc_profile")
         colour, alpha = _split_alpha(image)
         colour, icc = to_srgb(colour, profile)
         picture = _to_picture(colour, alpha, source.orientation, mode in _GREY_MODES)
     facts: dict[str, object] = {
         "format": source.kind, "mode": mode, "orientation": source.orientation, "icc": icc
     }  # fmt: skip
-    return picture, facts
+    return picture, facts | ({"decoder": "torchcodec"} if on_device else {})
+
+
+def _loaded(source: OpenedSource, device_jpeg: DeviceJpeg | None) -> tuple[Image.Image, bool]:
+    """Return the decoded picture, and whether the device has decoded it."""
+    pixels = device_jpeg.decode(source.content, source.image) if device_jpeg else None
+    if pixels is None:
+        source.image.load()
+        return source.image, False
+    image = Image.fromarray(pixels)
+    return (image.getchannel(0) if source.image.mode == "L" else image), True
 
 
 @contextmanager

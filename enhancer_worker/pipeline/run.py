@@ -182,7 +182,7 @@ class _RecipeRun:
     def _original(self) -> Context:
         """The upload; nobody decodes it where everything is remembered."""
         started = time.perf_counter()
-        picture, facts = decode(self._source)
+        picture, facts = decode(self._source, self._tools.engine.device_jpeg)
         report = StepReport("decode", time.perf_counter() - started, facts)
         return Context(_fill(picture), (report,))
 

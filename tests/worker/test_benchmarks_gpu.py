@@ -66,4 +66,6 @@ def test_gpu__can_be_rehearsed_on_a_cpu(
     assert "`upscale_x4_m`" in page
     figures = json.loads((tmp_path / "gpu.json").read_text())
     assert set(figures["processes"]) == {"1", "2"}
+    assert [one["decoder"] for one in figures["decoding"].values()] == ["torchcodec"] * 2
+    assert all(one["device_milliseconds"] > 0 for one in figures["decoding"].values())
     assert figures["half_load"]["p99_milliseconds"] >= figures["half_load"]["p50_milliseconds"] > 0

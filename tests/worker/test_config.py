@@ -25,6 +25,7 @@ OTHER_VALUES = {
     "ENHANCER_TIER": "m",
     "ENHANCER_THREADS": "3",
     "ENHANCER_TILE_SIZE": "96",
+    "ENHANCER_JPEG_DECODER": "torchcodec",
     "ENHANCER_WEIGHTS_DIR": "/weights",
     "ENHANCER_WEIGHTS_URL": "https://weights.example",
     "ENHANCER_NETWORKS_DIR": "/networks",

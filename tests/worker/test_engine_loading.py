@@ -76,6 +76,7 @@ def test_config__has_defaults_for_everything() -> None:
         ("ENHANCER_DEVICE", "cuda:x"),
         ("ENHANCER_PRECISION", "int4"),
         ("ENHANCER_TIER", "xl"),
+        ("ENHANCER_JPEG_DECODER", "nvjpeg"),
         ("ENHANCER_THREADS", "many"),
         ("ENHANCER_THREADS", "-1"),
         ("ENHANCER_TILE_SIZE", "16"),
