@@ -211,6 +211,12 @@ def test_fit__teaches_a_shop_its_own_style(
     adopted: list[str] = []
     monkeypatch.setattr(fit_backdrop, "adopt", lambda _net, *styles: adopted.extend(styles))
     args = run_args(photos, out, init_from=start, max_steps=4, validate_steps=1)
+    with pytest.raises(
+        TrainingArgsError, match="no figure 'val/beauty' to stop on; there are val/"
+    ):
+        fit_backdrop.fit(replace(args, stop_on="val/beauty"))
+    assert not (out / "scenery").exists(), "told before the first part takes its hours"
+    adopted.clear()
     module = fit_backdrop.fit(args)
     assert adopted == ["brand", "wood_table"]
     assert module.clock.step == 2, "the rest of four steps"

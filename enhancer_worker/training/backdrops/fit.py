@@ -28,6 +28,7 @@ from enhancer_worker.training.backdrops.samples import (
     read_samples,
 )
 from enhancer_worker.training.backdrops.scenery import PanelBatches, SceneryModule
+from enhancer_worker.training.checks import refuse_unknown_figure
 from enhancer_worker.training.config_file import recorded_config
 from enhancer_worker.training.data import RunClock
 from enhancer_worker.training.loop import HeldOut, TrainingModule
@@ -142,10 +143,19 @@ def _fit_brand(args: BackdropArgs) -> TrainingModule:
     scenery = args.out / NAMES["scenery"]
     is_resumed = args.resume and (args.out / CHECKPOINT_NAME).exists()
     if not is_resumed:
+        _refuse_unknown_figure(args, net, samples[1])
         first = replace(args, out=scenery, **SCENERY_OPTIONS)
         fit_scenery(first, net.behind, read_samples(prepared / PANELS), SCENERY_PART)
     load_state(net.behind, scenery / f"{NAMES['scenery']}.safetensors", "the scenery")
     return fit_pictures(args, net, BRAND_NAME, samples, 1 - SCENERY_PART)
+
+
+def _refuse_unknown_figure(args: BackdropArgs, net: nn.Module, held_out: Sequence[Sample]) -> None:
+    """Look at what shall stop the second part before the first one takes its hours."""
+    if args.stop_on:
+        with torch.random.fork_rng(devices=[]):
+            module = BackdropModule(net, Discriminator(), args, RunClock(0, 1))
+        refuse_unknown_figure(args.stop_on, module.figures(held_out_pairs(held_out)))
 
 
 def build_net(args: BackdropArgs) -> nn.Module:
