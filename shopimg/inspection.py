@@ -61,7 +61,6 @@ def inspect(data: bytes, name: str) -> Inspection:
     limits.check_source_bytes(len(data))
     found = _read_header(data)
     _check_extension(found.format, name)
-    limits.check_source_size(found.width, found.height)
     return found
 
 
@@ -101,7 +100,9 @@ def _describe(image: Image.Image) -> Inspection:
     if image_format != "JPEG" and getattr(image, "n_frames", 1) > 1:
         raise UnsupportedFormatError(_("Animated pictures are not supported."))
     width, height = image.size
-    if image.getexif().get(_ORIENTATION) in _SIDEWAYS:
+    limits.check_source_size(width, height)
+    # The method of PNG files decodes all pixels first, to find what stands behind them.
+    if Image.Image.getexif(image).get(_ORIENTATION) in _SIDEWAYS:
         width, height = height, width
     return Inspection(image_format, width, height)
 

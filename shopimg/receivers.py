@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
+from django.db.models.fields.files import FieldFile
 from django.db.models.signals import post_delete, post_save, pre_save
 
 from shopimg import sources
@@ -42,7 +43,7 @@ def source_saved(sender: type[models.Model], instance: models.Model, **kwargs: A
     file = source.file_of(instance)
     if not file:
         source_deleted(sender, instance)
-    elif instance._state.shopimg_new_upload or not _is_known(instance, file.name):  # type: ignore[attr-defined]
+    elif instance._state.shopimg_new_upload or not _is_known(instance, file):  # type: ignore[attr-defined]
         requests.request_or_log(instance)
 
 
@@ -53,6 +54,15 @@ def source_deleted(sender: type[models.Model], instance: models.Model, **_: Any)
     publishing.withdraw_source(key)
 
 
-def _is_known(instance: models.Model, name: str | None) -> bool:
-    newest = EnhancementJob.objects.for_source(instance).order_by("-created_at")
-    return newest.values_list("source_name", flat=True).first() == name
+def _is_known(instance: models.Model, file: FieldFile) -> bool:
+    """Tell whether the newest job of an image is about its file.
+
+    ``FieldFile.save`` stores before the image is saved, and may do so under the same name; then the
+    length tells. It is not asked for over a network, by every save of the host.
+    """
+    jobs = EnhancementJob.objects.for_source(instance).order_by("-created_at")
+    newest = jobs.values_list("source_name", "source_bytes").first()
+    if newest is None or newest[0] != file.name:
+        return False
+    length = sources.stored_bytes(file) if sources.is_local(file) else None
+    return length in (None, newest[1])

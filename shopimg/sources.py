@@ -130,6 +130,23 @@ def has_new_upload(source: Source, instance: Model) -> bool:
     return bool(file) and not getattr(file, "_committed", True)
 
 
+def stored_bytes(file: FieldFile) -> int | None:
+    """Return the length of an uploaded file; None where its storage does not tell."""
+    try:
+        with storage.failures():
+            return int(file.storage.size(file.name or ""))
+    except OSError:
+        return None
+
+
+def is_local(file: FieldFile) -> bool:
+    """Tell whether a file lies on this machine, where it costs nothing to look at it."""
+    try:
+        return bool(file.path)
+    except NotImplementedError:
+        return False
+
+
 def read_bytes(source: Source, instance: Model) -> bytes:
     """Return the uploaded file.
 

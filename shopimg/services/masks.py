@@ -27,6 +27,8 @@ MAX_BYTES = limits.MAX_SOURCE_BYTES
 _HALF = 128
 # A mask of a few pixels says nothing about an edge.
 _LEAST_SIDE = 64
+# It may be painted over the largest result; anything finer is scaled away, and costs memory.
+_MOST_TIMES = 4
 # What editors make of grey when they convert between colour spaces.
 _GREY_TOLERANCE = 2
 
@@ -151,6 +153,10 @@ def _check_shape(mask: _Size, upload: _Size) -> None:
     if max(mask) < min(_LEAST_SIDE, max(upload)):
         raise MaskError(
             _("The mask is %(mask)s pixels, and the upload %(upload)s: too small.") % words
+        )
+    if max(mask) > _MOST_TIMES * max(upload):
+        raise MaskError(
+            _("The mask is %(mask)s pixels, and the upload %(upload)s: too large.") % words
         )
     if mask[0] * mask[1] > limits.MAX_SOURCE_PIXELS:
         raise MaskError(_("The mask has more pixels than an upload may have."))

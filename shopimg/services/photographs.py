@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from shopimg import sources
 from shopimg.contract import InvalidTransitionError
 from shopimg.models import EnhancedVariant
+from shopimg.services import requests
 
 
 def file_name(variant: EnhancedVariant, *, lock: bool = False) -> str:
@@ -34,16 +35,57 @@ def file_name(variant: EnhancedVariant, *, lock: bool = False) -> str:
     return "".join(name or "" for name in rows.values_list(source.field, flat=True))
 
 
-def lock(variant: EnhancedVariant) -> str:
+def lock(variant: EnhancedVariant) -> None:
     """Keep a photo from being deleted meanwhile, as that withdraws what is shown of it.
-
-    Returns:
-        The name of its file.
 
     Raises:
         InvalidTransitionError: the photo or its file is gone.
     """
-    name = file_name(variant, lock=True)
+    _refuse_deleted(file_name(variant, lock=True))
+
+
+def lock_unchanged(variant: EnhancedVariant) -> None:
+    """Keep a photo from being deleted or given another file meanwhile.
+
+    Raises:
+        InvalidTransitionError: see ``check_unchanged``.
+    """
+    check_unchanged(variant, file_name(variant, lock=True))
+
+
+def check_unchanged(variant: EnhancedVariant, name: str) -> None:
+    """Refuse what was made of another file than a photo has.
+
+    Args:
+        variant: of any state.
+        name: of the photo's file.
+
+    Raises:
+        InvalidTransitionError: the photo is gone, or has another file.
+    """
+    _refuse_deleted(name)
+    if name != variant.job.source_name:
+        raise InvalidTransitionError(_("The photo has been replaced since then."))
+
+
+def refuse_overwritten(variant: EnhancedVariant) -> None:
+    """Refuse what was made of other bytes than lie under the name of its photo.
+
+    A storage may overwrite files, and tells nobody. Then the length tells, where the storage is at
+    hand, and a job for what lies there is asked for.
+
+    Raises:
+        InvalidTransitionError: the file has another length.
+    """
+    if file_name(variant) != variant.job.source_name:
+        return
+    photo = variant.source_type.get_object_for_this_type(pk=variant.source_id)
+    length = sources.stored_bytes(sources.source_for(type(photo)).file_of(photo))
+    if length not in (None, variant.job.source_bytes):
+        requests.request_or_log(photo)
+        raise InvalidTransitionError(_("The photo has been replaced since then."))
+
+
+def _refuse_deleted(name: str) -> None:
     if not name:
         raise InvalidTransitionError(_("The photo of this picture has been deleted."))
-    return name

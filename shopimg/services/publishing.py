@@ -63,12 +63,15 @@ def publish(
         version: the version that was looked at; the one of ``variant`` by default.
 
     Raises:
-        InvalidTransitionError: it is not approved, or it has changed in the meantime.
+        InvalidTransitionError: it is not approved, it has changed in the meantime, or its photo is
+            gone or another one.
         CapacityError: the storage did not take the file; nothing has changed.
     """
     looked_at = _check(variant, _APPROVED, version)
+    photographs.refuse_overwritten(variant)
     name = _copied(variant)
     with transaction.atomic():
+        photographs.lock_unchanged(variant)
         _lock_slot(variant)
         EnhancedVariant.objects.same_slot(variant).published().supersede()
         _show(variant, _APPROVED, looked_at, published_name=name, published_at=timezone.now())
@@ -149,8 +152,7 @@ def restore(
     looked_at = _check(variant, _TAKEN_OUT, version)
     name = _copied(variant)
     with transaction.atomic():
-        if photographs.lock(variant) != variant.job.source_name:
-            raise InvalidTransitionError(_("The photo has been replaced since then."))
+        photographs.lock_unchanged(variant)
         _lock_slot(variant)
         if _is_replaced(variant):
             raise InvalidTransitionError(_("Another picture has been published since then."))
@@ -178,10 +180,16 @@ def previous_of(variant: EnhancedVariant) -> EnhancedVariant | None:
 
 
 def withdraw_source(key: dict[str, Any]) -> None:
-    """Withdraw everything that is published for an image that was deleted."""
+    """Withdraw everything that is published for an image that was deleted.
+
+    What was published before that does not come back by a rollback, should the image get another
+    file, and its public files go, too.
+    """
+    of_image = EnhancedVariant.objects.filter(**key)
     with transaction.atomic():
-        for variant in EnhancedVariant.objects.filter(**key).published().select_for_update():
+        for variant in of_image.published().select_for_update():
             withdraw(variant, by=None)
+        of_image.filter(_REPLACED).update(published_at=None, updated_at=timezone.now())
 
 
 def images_to_show(instances: Iterable[models.Model], role: str | None = None) -> list[Shown]:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from shopimg.conf import settings
 from shopimg.contract import InvalidTransitionError
 from shopimg.models import EnhancedVariant
-from shopimg.services import decisions, publishing
+from shopimg.services import decisions, photographs, publishing
 from shopimg.states import Decision, RejectReason, ReviewState
 
 if TYPE_CHECKING:
@@ -36,14 +36,17 @@ def approve(
         note: kept with the decision.
 
     Raises:
-        InvalidTransitionError: somebody else has decided, has approved another candidate, or the
-            draft was superseded.
+        InvalidTransitionError: somebody else has decided, has approved another candidate, the draft
+            was superseded, or its photo is gone or another one.
         CapacityError: approved, but the public storage did not take the file; publish again.
     """
     now = timezone.now()
+    photographs.refuse_overwritten(variant)
     with transaction.atomic():
+        photo = photographs.file_name(variant, lock=True)
         _lock_choice(variant)
         _decide(variant, version, state=ReviewState.APPROVED, approved_by=by, approved_at=now)
+        photographs.check_unchanged(variant, photo)
         EnhancedVariant.objects.awaiting_review().beside(variant).supersede()
         decisions.record(variant, Decision.APPROVE, by, note=note)
     # Only now: nothing may be copied to the public storage before the approval is certain.

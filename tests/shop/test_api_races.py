@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 
 from shopimg import wakeup
 from shopimg.models import EnhancedVariant, EnhancementJob, IdempotencyKey, ReviewDecision
-from shopimg.services import requests, reviews
+from shopimg.services import photographs, requests
 from shopimg.states import Decision
 from tests import builders
 from tests.racing import at_once
@@ -82,7 +82,7 @@ def test_approve__two_reviewers_at_once_one_wins_and_the_other_is_told(
     settings.SHOPIMG = {**settings.SHOPIMG, "PUBLISH_ON_APPROVAL": False}
     variant = builders.draft()
     people = [user("reviewer", name) for name in ("rosa", "max")]
-    meeting(monkeypatch, reviews, "_lock_choice")
+    meeting(monkeypatch, photographs, "refuse_overwritten")
 
     def approve(somebody: User) -> Callable[[], Any]:
         address = f"{ROOT}variants/{variant.pk}/approve/"

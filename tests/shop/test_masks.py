@@ -97,6 +97,7 @@ def test_normalised__is_as_large_as_the_upload_and_says_nothing_else() -> None:
         (builders.mask((48, 64)), "48 × 64 pixels, and the upload 64 × 48: another shape"),
         (builders.mask((67, 48)), "another shape"),
         (builders.mask((32, 24), (9, 9, 20, 20)), "too small"),
+        (builders.mask((260, 195), (9, 9, 20, 20)), "260 × 195 pixels, .* 64 × 48: too large"),
         (builders.mask(box=(0, 0, 0, 0)), "The mask is empty"),
         (box("L", ground=0, product=90), "The mask is empty"),
         (builders.mask(box=(0, 0, *SIZE)), "The mask is full"),

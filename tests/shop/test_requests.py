@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import transaction
@@ -101,6 +102,21 @@ def test_hook__running_job_of_a_replaced_file_cannot_finish() -> None:
     claim.job.refresh_from_db()
     assert claim.job.state == JobState.CANCELLED
     assert claim.job.error_code == "job_superseded"
+
+
+@pytest.mark.parametrize("frees_the_name", [True, False])
+def test_hook__other_bytes_under_the_same_name_count_as_an_upload(*, frees_the_name: bool) -> None:
+    photo = builders.photo()
+    draft, name = builders.draft(photo), photo.file.name
+    if frees_the_name:
+        photo.file.delete(save=False)
+        photo.file.save("mug.jpg", builders.upload(builders.picture((70, 70))))
+    else:
+        Path(photo.file.path).write_bytes(builders.picture((70, 70)))
+        photo.save()
+    job, draft_now = builders.job_of(photo), EnhancedVariant.objects.get()
+    assert (photo.file.name, job.source_name, job.source_width) == (name, name, 70)
+    assert (draft_now.pk, draft_now.state) == (draft.pk, ReviewState.SUPERSEDED)
 
 
 def test_hook__first_upload_coming_back_is_queued_again() -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import ProtectedError
 
 from shopimg.contract import CapacityError, InvalidTransitionError
-from shopimg.models import EnhancedVariant, ReviewDecision
-from shopimg.services import reviews
+from shopimg.models import EnhancedVariant, EnhancementJob, ReviewDecision
+from shopimg.services import publishing, reviews
 from shopimg.states import Decision, ReviewState
 from tests import builders
 from tests.shop.test_storage import use_storage
+from tests.testapp.models import Photo
 
 pytestmark = pytest.mark.django_db
 
@@ -44,6 +47,42 @@ def test_approve__stays_when_the_public_storage_fails(settings, rosa: User) -> N
         reviews.approve(draft, by=rosa)
     draft.refresh_from_db()
     assert (draft.state, draft.published_name) == (ReviewState.APPROVED, "")
+
+
+@pytest.mark.parametrize("behind_the_hook", ["another name", "other bytes", "no photo"])
+def test_approve__never_what_was_made_of_another_photo(rosa: User, behind_the_hook: str) -> None:
+    photo = builders.photo()
+    draft = builders.draft(photo)
+    if behind_the_hook == "no photo":
+        Photo.objects.all()._raw_delete(using="default")
+    elif behind_the_hook == "another name":
+        Photo.objects.update(file="photos/cup.jpg")
+    else:
+        Path(photo.file.path).write_bytes(builders.picture((70, 70)))
+    with pytest.raises(
+        InvalidTransitionError, match=r"The photo .* has been deleted|replaced since"
+    ):
+        reviews.approve(draft, by=rosa)
+    draft.refresh_from_db()
+    asked_for = behind_the_hook == "other bytes"
+    assert draft.state == ("superseded" if asked_for else "awaiting_review")
+    assert EnhancementJob.objects.count() == (2 if asked_for else 1)
+    assert not ReviewDecision.objects.exists()
+
+
+def test_approve__storage_that_does_not_tell_keeps_nobody_from_it(settings, rosa: User) -> None:
+    draft = builders.draft()
+    use_storage(settings, "default", "BrokenStorage")
+    assert reviews.approve(draft, by=rosa).state == ReviewState.APPROVED
+
+
+def test_publish__never_what_was_made_of_another_photo(rosa: User) -> None:
+    variant = reviews.approve(builders.draft(), by=rosa)
+    Photo.objects.update(file="photos/cup.jpg")
+    with pytest.raises(InvalidTransitionError, match="replaced since then"):
+        publishing.publish(variant, by=rosa)
+    variant.refresh_from_db()
+    assert variant.state == ReviewState.APPROVED
 
 
 def test_reject__keeps_reason_and_note(rosa: User) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 from pytest_django import Settings
 
 from shopimg import storage
@@ -196,6 +197,24 @@ def test_rollback__to_the_picture_of_an_older_upload(publish: Publish, rosa: Use
     second = reviews.approve(builders.draft(photo, colour=(20, 20, 20)), by=rosa)
     assert publishing.rollback(second, by=rosa) == first
     assert publishing.images_to_show([photo])[0].variant == first
+
+
+def test_rollback__never_shows_a_photo_that_was_taken_away(
+    publish: Publish, rosa: User, storage_folders: dict[str, Path]
+) -> None:
+    photo = builders.photo()
+    first, second = publish(photo, 10), publish(photo, 20)
+    photo.file = ""
+    photo.save()
+    photo.file = builders.upload(builders.picture(colour=(1, 2, 3)), name="cup.jpg")
+    photo.save()
+    third = reviews.approve(builders.draft(photo, colour=(30, 30, 30)), by=rosa)
+    assert publishing.previous_of(third) is None
+    assert publishing.rollback(third, by=rosa) is None
+    assert states_of(first, second) == ["superseded"] * 2
+    for pk in publishing.withdrawn_with_files(timezone.now()):
+        publishing.delete_public_files(EnhancedVariant.objects.get(pk=pk))
+    assert files_below(storage_folders["shopimg_published"]) == []
 
 
 def test_restore__version_that_was_not_looked_at_is_refused(publish: Publish, rosa: User) -> None:
