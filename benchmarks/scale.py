@@ -1,4 +1,4 @@
-"""Measures what a large catalogue costs: predicting, queueing, an idle sweep, a clean-up.
+"""Measures what a large catalogue costs: predicting, queueing, reviewing, a sweep, a clean-up.
 
 Run it as `python benchmarks/scale.py [--images 100000]`. It makes that many image rows, all of one
 small file, on the servers that `DATABASE_URL` and `REDIS_URL` name or, where both are not set, on a
@@ -10,6 +10,7 @@ Each figure comes from a process of its own. It prints its table and writes it t
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -21,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -137,12 +139,57 @@ def command(*arguments: str) -> Callable[[], None]:
     return run
 
 
+def make_drafts() -> None:
+    """Finish every job with a draft that waits, as a fleet of workers would."""
+    from shopimg.models import EnhancedVariant, EnhancementJob  # noqa: PLC0415 - needs the settings
+    from shopimg.states import JobState  # noqa: PLC0415
+
+    EnhancementJob.objects.update(state=JobState.SUCCEEDED)
+    jobs = EnhancementJob.objects.order_by("pk").only("source_type", "source_id")
+    drafts = (
+        EnhancedVariant(
+            job=job, source_type_id=job.source_type_id, source_id=job.source_id, role="main",
+            draft_name="drafts/none.jpg", digest="0" * 64, size_bytes=1, width=128, height=96,
+            mime_type="image/jpeg",
+        )
+        for job in jobs.iterator(ROWS_PER_INSERT)
+    )  # fmt: skip
+    while batch := list(itertools.islice(drafts, ROWS_PER_INSERT)):
+        EnhancedVariant.objects.bulk_create(batch)
+
+
+def page(name: str) -> Callable[[], None]:
+    """Return what opens a page of the admin as a reviewer, without a browser."""
+
+    def run() -> None:
+        from django.contrib.auth.models import User  # noqa: PLC0415 - needs the settings
+        from django.test import Client  # noqa: PLC0415
+        from django.urls import reverse  # noqa: PLC0415
+
+        from shopimg.models import EnhancedVariant  # noqa: PLC0415
+
+        user, _ = User.objects.get_or_create(username="rosa", is_staff=True, is_superuser=True)
+        client = Client(SERVER_NAME="localhost")
+        client.force_login(user)
+        waiting = EnhancedVariant.objects.awaiting_review().order_by("created_at").first()
+        arguments = [waiting.pk] if name == "review" and waiting else []
+        address = reverse(f"admin:shopimg_enhancedvariant_{name}", args=arguments)
+        answer = client.get(address)
+        if answer.status_code != HTTPStatus.OK:
+            raise SystemExit(f"{address}: {answer.status_code}")
+
+    return run
+
+
 MEASUREMENTS: dict[str, Callable[[], None]] = {
     "make the rows": make_catalogue,
     "shopimg_reprocess --dry-run": command("shopimg_reprocess", "--dry-run"),
     "shopimg_reprocess": command("shopimg_reprocess"),
     "shopimg_reprocess, all up to date": command("shopimg_reprocess"),
     "shopimg_reprocess --dry-run, all up to date": command("shopimg_reprocess", "--dry-run"),
+    "make the drafts": make_drafts,
+    "open the review queue": page("changelist"),
+    "open a review page": page("review"),
     "shopimg_sweep, nothing to do": command("shopimg_sweep"),
     "shopimg_cleanup --dry-run": command("shopimg_cleanup", "--dry-run"),
 }

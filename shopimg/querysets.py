@@ -141,11 +141,22 @@ class EnhancedVariantQuerySet(models.QuerySet["EnhancedVariant"]):
 
     def first_of_each_choice(self) -> Self:
         """Of candidates among these that wait for one decision, only the first; all else stays."""
-        before = self.awaiting_review().filter(
+        decided = ~Q(state=ReviewState.AWAITING_REVIEW)
+        return self.filter(decided | Q(candidate=0) | ~Exists(self._candidates_before()))
+
+    def one_of_each_choice(self) -> Self:
+        """The rows of ``first_of_each_choice``, for counting them.
+
+        Those that give way are listed once. The other way PostgreSQL asks again for each row: that
+        is faster for the first page of a long queue, and takes three times as long for all of it.
+        """
+        further = self.awaiting_review().filter(Exists(self._candidates_before()), candidate__gt=0)
+        return self.exclude(pk__in=further.order_by().values("pk"))
+
+    def _candidates_before(self) -> Self:
+        return self.awaiting_review().filter(
             job=OuterRef("job"), role=OuterRef("role"), candidate__lt=OuterRef("candidate")
         )
-        decided = ~Q(state=ReviewState.AWAITING_REVIEW)
-        return self.filter(decided | Q(candidate=0) | ~Exists(before))
 
     def lock(self) -> list[Any]:
         """Keep these variants from being changed until the transaction ends, and return their keys.

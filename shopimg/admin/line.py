@@ -104,7 +104,7 @@ class Line:
             decision__in=[Decision.APPROVE, Decision.REJECT],
         )
         mine = narrow(decided, self.request.GET, prefix="variant__")
-        return Progress(self.waiting().count(), mine.count())
+        return Progress(self._drafts().one_of_each_choice().count(), mine.count())
 
 
 def waiting_candidates(variant: EnhancedVariant) -> list[EnhancedVariant]:

@@ -43,7 +43,7 @@ class QueueList(ChangeList):
         """Return what the search and the filters leave, with the candidates to choose from."""
         found = cast(EnhancedVariantQuerySet, super().get_queryset(*args, **kwargs))
         waiting = Prefetch("job__variants", EnhancedVariant.objects.awaiting_review())
-        return found.first_of_each_choice().prefetch_related(waiting)
+        return found.one_of_each_choice().prefetch_related(waiting)
 
 
 @admin.register(EnhancedVariant)
@@ -156,7 +156,7 @@ class EnhancedVariantAdmin(SearchesPhotos[EnhancedVariant]):
 
     def _tabs(self, request: HttpRequest) -> list[dict[str, Any]]:
         visible = super().get_queryset(request).order_by()
-        rows = narrow(visible, request.GET).first_of_each_choice()
+        rows = narrow(visible, request.GET).one_of_each_choice()
         counts = dict(rows.values_list("state").annotate(Count("pk")))
         chosen = chosen_state(request.GET)
         states = [*ReviewState.choices, (ALL, _("All"))]
