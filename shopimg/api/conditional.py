@@ -44,13 +44,14 @@ def matching_version(request: Request) -> int | None:
     """Return the version that ``If-Match`` insists on; -1 for one that was never given out.
 
     Only the version counts, not the whole tag: a draft is the same draft when the worker has
-    meanwhile written its smaller sizes.
+    meanwhile written its smaller sizes. So a weak tag is as good as a strong one, and it is what
+    clients get where a middleware or a server compresses answers.
     """
     header = request.headers.get("If-Match", "").strip()
     if header in {"", "*"}:
         return None
     tags = parse_etags(header)
-    versions = [tag.strip('"').partition("-")[0] for tag in tags]
+    versions = [tag.removeprefix("W/").strip('"').partition("-")[0] for tag in tags]
     numbers = [int(text) for text in versions if _VERSION.fullmatch(text)]
     return max(numbers, default=-1)
 

@@ -194,7 +194,20 @@ def test_if_match__etag_of_what_was_looked_at_is_accepted(editor: APIClient) -> 
     assert response.status_code == 200
 
 
-@pytest.mark.parametrize("etag", ['"7-a"', '"none"', "none", '"²-a"', f'"{"1" * 5000}-a"'])
+def test_if_match__etag_of_a_compressed_answer_is_accepted(
+    editor: APIClient, settings: Any
+) -> None:
+    settings.MIDDLEWARE = ["django.middleware.gzip.GZipMiddleware", *settings.MIDDLEWARE]
+    variant = builders.draft()
+    etag = editor.get(at(variant), headers={"Accept-Encoding": "gzip"})["ETag"]
+    assert etag.startswith('W/"1-')
+    response = editor.post(at(variant, "approve"), headers={"If-Match": etag})
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "etag", ['"7-a"', 'W/"7-a"', '"none"', "none", '"²-a"', f'"{"1" * 5000}-a"']
+)
 def test_if_match__another_version_is_refused(editor: APIClient, etag: str) -> None:
     variant = builders.draft()
     response = editor.post(at(variant, "approve"), headers={"If-Match": etag})
