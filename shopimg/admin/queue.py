@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
+from django.db import transaction
 from django.db.models import Count, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -97,7 +98,10 @@ class EnhancedVariantAdmin(SearchesPhotos[EnhancedVariant]):
         ]
 
     def _page(self, route: str, name: str, view: Any, *, cacheable: bool = False) -> URLPattern:
-        wrapped = self.admin_site.admin_view(view, cacheable=cacheable)
+        # An approval has to be certain before its file is public, also under ``ATOMIC_REQUESTS``.
+        wrapped = transaction.non_atomic_requests(
+            self.admin_site.admin_view(view, cacheable=cacheable)
+        )
         address: URLPattern = path(route, wrapped, name=f"shopimg_enhancedvariant_{name}")
         return address
 
@@ -133,6 +137,7 @@ class EnhancedVariantAdmin(SearchesPhotos[EnhancedVariant]):
         """Return what the user may see, with the photos."""
         return super().get_queryset(request).prefetch_related("source")
 
+    @transaction.non_atomic_requests  # for the actions, as in ``_page``
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:

@@ -107,7 +107,7 @@ class BodyTooLarge(exceptions.APIException):
 def problem_response(exc: Exception, context: Mapping[str, Any]) -> Response:
     """Turn whatever a view raised into a problem; the exception handler of every view."""
     error = _as_api_exception(exc, context)
-    set_rollback()
+    set_rollback()  # of the host's other databases; what shopimg writes is not undone by an answer
     headers = {}
     if getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]

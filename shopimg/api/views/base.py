@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils.cache import patch_vary_headers
 from rest_framework.exceptions import NotFound, ValidationError
@@ -56,6 +57,15 @@ class ShopimgView(APIView):
     """Version of the row that a read is about, where it has one."""
     changed_at: datetime | None = None
     """When that row changed last, where somebody knows."""
+
+    @classmethod
+    def as_view(cls, *args: Any, **kwargs: Any) -> Any:
+        """Leave transactions to the services, also where the host sets ``ATOMIC_REQUESTS``.
+
+        Errors tell what was written, such as a failed job or an approval without its file: an
+        error that rolled the request back would tell of rows that do not exist.
+        """
+        return transaction.non_atomic_requests(super().as_view(*args, **kwargs))
 
     @property
     def user(self) -> AbstractBaseUser:
