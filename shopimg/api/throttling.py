@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.throttling import ScopedRateThrottle
 
@@ -29,6 +30,16 @@ class ScopeThrottle(ScopedRateThrottle):
         rates: Mapping[str, Any] = api_settings.DEFAULT_THROTTLE_RATES or {}
         rate: str | None = rates.get(scope, DEFAULT_RATES[scope])
         return rate
+
+    def get_ident(self, request: Request) -> str:
+        """Return the client's address: that of the connection, unless the host counts its proxies.
+
+        Without ``NUM_PROXIES``, Django REST framework takes all of ``X-Forwarded-For``, which
+        clients may write as they like: no limit would hold for those who change it.
+        """
+        if api_settings.NUM_PROXIES is None:
+            return str(request.META.get("REMOTE_ADDR", ""))
+        return super().get_ident(request)
 
     def headers(self) -> dict[str, str]:
         """Return ``RateLimit-*`` as of this request; nothing where the scope has no limit."""

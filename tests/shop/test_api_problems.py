@@ -214,6 +214,36 @@ def test_limits__host_may_lift_them(api: APIClient, monkeypatch: pytest.MonkeyPa
     assert "RateLimit-Limit" not in api.get(JOBS)
 
 
+def statuses_through(*forwarded: str) -> list[int]:
+    """Return what shoppers are answered, each with this ``X-Forwarded-For``."""
+    address = f"{ROOT}images/testapp.photo/{builders.photo().pk}/"
+    shopper = client()
+    return [
+        shopper.get(address, headers={"X-Forwarded-For": addresses}).status_code
+        for addresses in forwarded
+    ]
+
+
+def test_limits__made_up_forwarding_addresses_are_one_client(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        api_settings, "DEFAULT_THROTTLE_RATES", {"shopimg-storefront": "1/min"}, raising=False
+    )
+    assert statuses_through("203.0.113.1", "203.0.113.2") == [200, 429]
+
+
+def test_limits__behind_counted_proxies_the_address_that_they_saw_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        api_settings, "DEFAULT_THROTTLE_RATES", {"shopimg-storefront": "1/min"}, raising=False
+    )
+    monkeypatch.setattr(api_settings, "NUM_PROXIES", 1, raising=False)
+    forwarded = ["1.1.1.1, 203.0.113.1", "2.2.2.2, 203.0.113.1", "203.0.113.2"]
+    assert statuses_through(*forwarded) == [200, 429, 200]
+
+
 @pytest.mark.parametrize(
     ("address", "limit"),
     [
