@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
@@ -12,9 +14,17 @@ import pytest
 import yaml
 from django.contrib.staticfiles import finders
 from django.core.management import call_command
+from drf_spectacular import plumbing
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.settings import spectacular_settings
 from playwright.sync_api import Page, expect
+from rest_framework.settings import api_settings
 
-from tests.shop.api_client import ROOT, client
+from shopimg.api import document as kept
+from tests.shop.api_client import ROOT, assert_problem, client
+
+SCHEMA = f"{ROOT}schema/"
+AS_JSON = {"Accept": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +41,22 @@ def document() -> dict[str, Any]:
     )
     loaded: dict[str, Any] = yaml.safe_load(output.getvalue())
     return loaded
+
+
+@pytest.fixture
+def _fresh_process() -> None:
+    """Forget all documents that were built before."""
+    kept.rendered.cache_clear()
+    kept.built.cache_clear()
+    plumbing._load_enum_name_overrides.cache_clear()
+
+
+def in_another_thread(ask: Callable[[], Any]) -> Any:
+    answers: list[Any] = []
+    thread = threading.Thread(target=lambda: answers.append(ask()))
+    thread.start()
+    thread.join()
+    return answers[0]
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
@@ -99,10 +125,105 @@ def test_document__storefront_needs_no_login(document: dict[str, Any]) -> None:
 
 
 def test_schema_view__names_the_address_where_the_host_has_put_the_api() -> None:
-    response = client().get(f"{ROOT}schema/", headers={"Accept": "application/json"})
+    response = client().get(SCHEMA, headers=AS_JSON)
     assert response.status_code == 200
     assert response.json()["info"]["title"] == "shopimg"
     assert response.json()["servers"] == [{"url": ROOT}]
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind", "name"),
+    [
+        ("*/*", "application/vnd.oai.openapi; charset=utf-8", "shopimg.yaml"),
+        ("application/yaml", "application/yaml; charset=utf-8", "shopimg.yaml"),
+        ("application/vnd.oai.openapi+json", "application/vnd.oai.openapi+json", "shopimg.json"),
+        ("application/json", "application/json", "shopimg.json"),
+    ],
+)
+def test_schema_view__is_one_document_in_every_format(accept: str, kind: str, name: str) -> None:
+    response = client().get(SCHEMA, headers={"Accept": accept})
+    assert response["Content-Type"] == kind
+    assert response["Content-Disposition"] == f'inline; filename="{name}"'
+    assert yaml.safe_load(response.content) == client().get(SCHEMA, headers=AS_JSON).json()
+
+
+@pytest.mark.usefixtures("_fresh_process")
+def test_schema_view__builds_the_document_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[Any] = []
+    parse = SchemaGenerator.parse
+    monkeypatch.setattr(SchemaGenerator, "parse", lambda *args: built.append(args) or parse(*args))
+    for accept in ("application/json", "application/yaml", "application/json"):
+        assert client().get(SCHEMA, headers={"Accept": accept}).status_code == 200
+    assert len(built) == 1
+
+
+@pytest.mark.usefixtures("_fresh_process")
+def test_schema_view__is_in_english_whoever_asks_first(settings: Any) -> None:
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.middleware.locale.LocaleMiddleware"]
+    asked_in_german = client().get(SCHEMA, {"lang": "de"}, headers={"Accept-Language": "de"})
+    kept.rendered.cache_clear()
+    kept.built.cache_clear()
+    assert asked_in_german.content == client().get(SCHEMA).content
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/yaml"])
+def test_schema_view__is_limited(monkeypatch: pytest.MonkeyPatch, accept: str) -> None:
+    monkeypatch.setattr(
+        api_settings, "DEFAULT_THROTTLE_RATES", {"shopimg-storefront": "1/min"}, raising=False
+    )
+    assert client().get(SCHEMA).status_code == 200
+    refused = client().get(SCHEMA, headers={"Accept": accept})
+    assert_problem(refused, 429, "throttled")
+
+
+def test_schema_view__refuses_other_formats_with_a_problem() -> None:
+    refused = client().get(SCHEMA, headers={"Accept": "text/html"})
+    assert_problem(refused, 406, "not_acceptable")
+
+
+@pytest.mark.usefixtures("_fresh_process")
+def test_schema_view__leaves_a_document_alone_that_the_host_builds_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    titles: list[str] = []
+    parse = SchemaGenerator.parse
+
+    def title_of_host() -> str:
+        title: str = plumbing.build_root_object({}, {}, {}, None)["info"]["title"]
+        return title
+
+    def look_aside(*args: Any) -> Any:
+        titles.append(in_another_thread(title_of_host))
+        return parse(*args)
+
+    monkeypatch.setattr(spectacular_settings, "TITLE", "The host's own API")
+    monkeypatch.setattr(SchemaGenerator, "parse", look_aside)
+    assert client().get(SCHEMA, headers=AS_JSON).json()["info"]["title"] == "shopimg"
+    assert titles == ["The host's own API"]
+
+
+@pytest.mark.usefixtures("_fresh_process")
+def test_schema_view__names_its_choices_whichever_document_comes_first() -> None:
+    hosts = SchemaGenerator(urlconf="shopimg.api.urls")
+    assert "JobStatus" not in hosts.get_schema(public=True)["components"]["schemas"]
+    ours = client().get(SCHEMA, headers=AS_JSON).json()
+    assert "JobStatus" in ours["components"]["schemas"]
+
+
+@pytest.mark.usefixtures("_fresh_process")
+def test_schema_view__leaves_the_host_its_own_names_of_choices() -> None:
+    client().get(SCHEMA)
+    hosts = SchemaGenerator(urlconf="shopimg.api.urls")
+    assert "JobStatus" not in hosts.get_schema(public=True)["components"]["schemas"]
+
+
+def test_own_settings__are_seen_by_those_inside_alone() -> None:
+    def title() -> Any:
+        return spectacular_settings.TITLE
+
+    with kept.own_settings({"TITLE": "ours"}):
+        assert (title(), in_another_thread(title)) == ("ours", "")
+    assert title() == ""
 
 
 HOST_WITHOUT_API_SETTINGS = f"""

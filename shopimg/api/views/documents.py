@@ -4,30 +4,45 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.settings import patched_settings
+from django.http import HttpResponse
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from shopimg.api import document
+from shopimg.api.exceptions import PROBLEM_TYPE
 from shopimg.api.schema import SETTINGS
+from shopimg.api.throttling import STOREFRONT
+from shopimg.api.views.base import ShopimgView
 
 
-class SchemaView(SpectacularAPIView):
+class SchemaView(ShopimgView):
     """OpenAPI 3; JSON or YAML by content negotiation."""
 
-    urlconf = "shopimg.api.urls"
+    renderer_classes = SpectacularAPIView.renderer_classes
     authentication_classes = ()
     permission_classes = ()
-    throttle_classes = ()
+    throttle_scope = STOREFRONT
     schema = None
-    serve_public = True
+    cache_control = "public, max-age=60"
 
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return the document, with the address at which the host has put the API."""
-        here = request.path.removesuffix("schema/")
-        self.custom_settings = {**SETTINGS, "SERVERS": [{"url": here}]}
-        response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
-        return response
+        renderer = request.accepted_renderer
+        content = document.rendered(request.path.removesuffix("schema/"), renderer.format)
+        charset = f"; charset={renderer.charset}" if renderer.charset else ""
+        return HttpResponse(
+            content,
+            content_type=renderer.media_type + charset,
+            headers={"Content-Disposition": f'inline; filename="shopimg.{renderer.format}"'},
+        )
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Answer errors with JSON, also where the document would have been YAML."""
+        self.request.accepted_renderer = JSONRenderer()
+        self.request.accepted_media_type = PROBLEM_TYPE
+        return super().handle_exception(exc)
 
 
 class DocumentationView(SpectacularSwaggerSplitView):
@@ -42,6 +57,6 @@ class DocumentationView(SpectacularSwaggerSplitView):
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Return the page, or its script."""
-        with patched_settings(SETTINGS):
+        with document.own_settings():
             response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
         return response
