@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.engine import Engine
@@ -11,7 +12,15 @@ from enhancer_worker.errors import working
 from enhancer_worker.pipeline.background import HERE, Background
 from enhancer_worker.pipeline.run import run_recipe
 from enhancer_worker.pipeline.step_cache import StepCache
-from shopimg.contract import NO_MASKS, Deadline, EnhancedImage, Forecast, JobCost, Recipe
+from shopimg.contract import (
+    NO_MASKS,
+    CapacityError,
+    Deadline,
+    EnhancedImage,
+    Forecast,
+    JobCost,
+    Recipe,
+)
 
 
 class NeuralEnhancer:
@@ -42,7 +51,7 @@ class NeuralEnhancer:
         masks: Mapping[str, bytes] = NO_MASKS,
     ) -> Sequence[EnhancedImage]:
         """See ``shopimg.contract.Enhancer``."""
-        with self._lock, working():
+        with self._turn(deadline), working():
             engine = self._loaded()
             return run_recipe(
                 source,
@@ -65,6 +74,21 @@ class NeuralEnhancer:
             jobs = [planner.predict(size) for size in sizes]
             costs = [JobCost(job.seconds, job.warm_up_seconds, job.peak_bytes) for job in jobs]
             return Forecast(costs, engine.jobs_at_once)
+
+    @contextmanager
+    def _turn(self, deadline: Deadline) -> Iterator[None]:
+        """Wait for the job of another thread.
+
+        Raises:
+            CapacityError: it took half the time of this one, whose picture is not to blame.
+        """
+        patience = min(max(0.0, deadline.remaining_seconds() / 2), threading.TIMEOUT_MAX)
+        if not self._lock.acquire(timeout=patience):
+            raise CapacityError(detail="another job of this process took too much of the time")
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _loaded(self) -> Engine:
         if self._engine is None:

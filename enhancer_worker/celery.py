@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 from typing import Any
 
 import django
@@ -15,7 +17,7 @@ from celery.signals import task_postrun, task_prerun, worker_init
 from django.db import close_old_connections
 
 from enhancer_worker.config import WorkerConfig
-from enhancer_worker.engine.device import has_nvidia_driver
+from enhancer_worker.engine.device import choose_placement, has_nvidia_driver
 from enhancer_worker.errors import device_is_lost
 from enhancer_worker.nets.manifest import read_manifest
 from shopimg import broker, enhancers
@@ -56,20 +58,27 @@ def end_process_without_device(**_: Any) -> None:
     """
     if device_is_lost():
         logger.critical("CUDA has failed in process %d, which ends now", os.getpid())
+        if threading.current_thread() is not threading.main_thread():
+            # In a pool of threads that exception ends nothing: the worker lived on and took no job.
+            os.kill(os.getpid(), signal.SIGTERM)
         raise SystemExit(1)
 
 
 @worker_init.connect
-def refuse_other_weights(**_: Any) -> None:
-    """End a worker whose networks are not those that the shop counts on, before it takes jobs.
+def refuse_unfit_worker(**_: Any) -> None:
+    """End a worker before it takes jobs where its device or the shop's networks are missing.
+
+    It would fail each job in no time, and so get most of those that healthy workers could do.
 
     Raises:
-        SystemExit: each of its jobs would fail.
+        SystemExit: says what is missing.
     """
     if not shop.ENHANCER.startswith("enhancer_worker."):
         return
     try:
-        records = read_manifest(WorkerConfig.from_environment().weights_dir)
+        config = WorkerConfig.from_environment()
+        choose_placement(config.device, config.precision)
+        records = read_manifest(config.weights_dir)
         enhancers.check_digests({name: record.sha256 for name, record in records.items()})
     except WorkerError as err:
         raise SystemExit(err.detail) from err

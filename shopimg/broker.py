@@ -10,8 +10,9 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.concurrency import prefork
 from celery.schedules import crontab
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, InterfaceError, connections
 from kombu import Queue
+from kombu.exceptions import OperationalError
 
 from shopimg.conf import settings
 
@@ -82,12 +83,16 @@ class Heartbeat(bootsteps.StartStopStep):
         beat = partial(workers.beat, name, queues, processes=_processes(parent.pool))
         self._beat(beat, starting=True)
         self._entry = parent.timer.call_repeatedly(settings.HEARTBEAT_SECONDS, self._beat, (beat,))
-        parent.app.send_task(
-            "shopimg.tasks.sweep_jobs",
-            queue=settings.UPKEEP_QUEUE,
-            expires=SWEEP_SECONDS,
-            ignore_result=True,
-        )
+        try:
+            parent.app.send_task(
+                "shopimg.tasks.sweep_jobs",
+                queue=settings.UPKEEP_QUEUE,
+                expires=SWEEP_SECONDS,
+                ignore_result=True,
+            )
+        except OperationalError:
+            # Celery would end the worker; the clock asks for the next sweep in a moment.
+            logger.warning("could not wake the sweeper", exc_info=True)
 
     def stop(self, parent: Any) -> None:
         """Beat no more."""
@@ -104,7 +109,7 @@ class Heartbeat(bootsteps.StartStopStep):
     def _beat(write: Callable[..., None], *args: Any, **kwargs: Any) -> None:
         try:
             write(*args, **kwargs)
-        except DatabaseError:
+        except (DatabaseError, InterfaceError):
             logger.warning("could not write the worker's sign of life", exc_info=True)
         finally:
             connections.close_all()

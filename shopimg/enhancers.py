@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib.util
 import json
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,21 @@ from django.utils.module_loading import import_string
 from shopimg.conf import settings
 from shopimg.contract import EnhancedImage, Enhancer, Recipe, WorkerError
 
+_loading = threading.Lock()
 
-@functools.cache
+
 def get_enhancer() -> Enhancer:
     """Load the enhancer, once per process. Called by workers only.
 
     Raises:
         WorkerError: it cannot be imported or is not an enhancer.
     """
+    with _loading:  # the cache alone lets each of several threads load one
+        return _load_enhancer()
+
+
+@functools.cache
+def _load_enhancer() -> Enhancer:
     try:
         enhancer = import_string(settings.ENHANCER)()
     except ImportError as err:
@@ -139,7 +147,7 @@ def _digests(name: str, entry: Mapping[str, Any]) -> dict[str, str]:
 
 def _reset(*, setting: str, **_: object) -> None:
     if setting == "SHOPIMG":
-        get_enhancer.cache_clear()
+        _load_enhancer.cache_clear()
         weights_manifest.cache_clear()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -30,6 +31,10 @@ EXTENSIONS = {
 
 _SIDEWAYS = {5, 6, 7, 8}
 _ORIENTATION = 0x0112
+_EXIF_FAILURES = (
+    SyntaxError, struct.error, ValueError, KeyError, TypeError, OSError, IndexError, OverflowError,
+)  # fmt: skip
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,7 @@ def _read_header(data: bytes) -> Inspection:
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=(kind.upper(),)) as image:
-                return _describe(image)
+                return _describe(image, data)
     except EnhancementError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as err:
@@ -93,7 +98,7 @@ def _read_header(data: bytes) -> Inspection:
         raise SourceUnreadableError(detail=f"{type(err).__name__}: {err}") from err
 
 
-def _describe(image: Image.Image) -> Inspection:
+def _describe(image: Image.Image, data: bytes) -> Inspection:
     # What Pillow calls MPO is a phone's JPEG with a second picture (a gain map, a depth map)
     # behind the first, which is the photograph.
     image_format = "JPEG" if image.format == "MPO" else str(image.format)
@@ -101,10 +106,31 @@ def _describe(image: Image.Image) -> Inspection:
         raise UnsupportedFormatError(_("Animated pictures are not supported."))
     width, height = image.size
     limits.check_source_size(width, height)
-    # The method of PNG files decodes all pixels first, to find what stands behind them.
-    if Image.Image.getexif(image).get(_ORIENTATION) in _SIDEWAYS:
+    if _orientation(image, data) in _SIDEWAYS:
         width, height = height, width
     return Inspection(image_format, width, height)
+
+
+def _orientation(image: Image.Image, data: bytes) -> int:
+    """Return the EXIF orientation; 1 where damaged metadata says none, as for the worker."""
+    if image.format == "PNG" and "exif" not in image.info and (exif := _late_exif(data)):
+        image.info["exif"] = exif
+    try:
+        # The method of PNG files decodes all pixels first, to find what stands behind them.
+        return int(Image.Image.getexif(image).get(_ORIENTATION, 1))
+    except _EXIF_FAILURES:
+        return 1
+
+
+def _late_exif(png: bytes) -> bytes:
+    """Return the EXIF that stands behind the pixels of a PNG, without decoding them; or nothing."""
+    position = len(_PNG_SIGNATURE)
+    while position + 8 <= len(png):
+        length, kind = struct.unpack_from(">I4s", png, position)
+        if kind == b"eXIf":
+            return b"Exif\0\0" + png[position + 8 : position + 8 + length]
+        position += 12 + length  # length, kind, content, checksum
+    return b""
 
 
 def _check_extension(image_format: str, name: str) -> None:

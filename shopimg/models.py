@@ -91,6 +91,8 @@ class EnhancementJob(SourceRow):
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
+    # Of the last request: a job that is run again counts as newer than others of its image.
+    requested_at = models.DateTimeField(_("requested"), default=timezone.now)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     run_after = models.DateTimeField(_("run after"), default=timezone.now)
     sent_at = models.DateTimeField(_("message sent"), null=True, blank=True)

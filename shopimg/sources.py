@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from shopimg import storage
 from shopimg.conf import settings
-from shopimg.contract import CLEAN, CapacityError, SourceMissingError, limits
+from shopimg.contract import CLEAN, SourceMissingError, StorageUnavailableError, limits
 
 _OPTIONS = {"field", "recipe", "alt"}
 
@@ -152,7 +152,7 @@ def read_bytes(source: Source, instance: Model) -> bytes:
 
     Raises:
         SourceMissingError: the storage does not have it.
-        CapacityError: the storage failed; it may have the file.
+        StorageUnavailableError: it may have the file.
         SourceTooLargeError: it is too heavy; only the allowed length is read.
     """
     file = source.file_of(instance)
@@ -164,7 +164,8 @@ def read_bytes(source: Source, instance: Model) -> bytes:
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as err:
         raise SourceMissingError(detail=str(err)) from err
     except OSError as err:
-        raise CapacityError(_("The storage does not answer. Try again."), detail=str(err)) from err
+        message = _("The storage does not answer. Try again.")
+        raise StorageUnavailableError(message, detail=str(err)) from err
     limits.check_source_bytes(len(data))
     return data
 

@@ -15,6 +15,7 @@ from shopimg.contract.errors import (
     SourceMissingError,
     SourceTooLargeError,
     SourceUnreadableError,
+    StorageUnavailableError,
     UnsupportedFormatError,
     WorkerError,
 )
@@ -88,6 +89,7 @@ __all__ = [
     "SourceUnreadableError",
     "Step",
     "StepReport",
+    "StorageUnavailableError",
     "UnsupportedFormatError",
     "Upscale",
     "WeightName",

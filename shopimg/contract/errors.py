@@ -84,6 +84,10 @@ class CapacityError(EnhancementError):
     retryable = True
 
 
+class StorageUnavailableError(CapacityError):
+    """The storage does not answer. The job runs again by itself."""
+
+
 class DeadlineExceededError(EnhancementError):
     """The picture took longer than the time allowed for one job."""
 

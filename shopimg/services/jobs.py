@@ -15,7 +15,7 @@ from django.db import models, transaction
 from django.db.models import Case, F, When
 from django.utils import timezone
 
-from shopimg import inspection, signals, sources, storage
+from shopimg import inspection, signals, sources
 from shopimg.conf import settings
 from shopimg.contract import (
     EnhancedImage,
@@ -24,9 +24,11 @@ from shopimg.contract import (
     JobSupersededError,
     Recipe,
     SourceMissingError,
+    StorageUnavailableError,
     WorkerError,
 )
 from shopimg.models import EnhancedVariant, EnhancementJob
+from shopimg.services import results
 from shopimg.states import OPEN_JOBS, RETRYABLE_JOBS, JobState
 
 if TYPE_CHECKING:
@@ -36,6 +38,12 @@ logger = logging.getLogger(__name__)
 
 _NO_LEASE: dict[str, Any] = {"lease_owner": "", "lease_until": None}
 _NO_ERROR: dict[str, Any] = {"error_code": "", "error_message": "", "error_detail": ""}
+_GIVEN_UP = (
+    "The worker failed in every attempt. An operator has to look, and can run the job again."
+)
+_CLOCKS_APART = timedelta(seconds=5)
+_LONGEST_OUTAGE = timedelta(days=1)
+_OUTAGE_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,8 @@ def claim(job_id: uuid.UUID | str) -> Claim | None:
     now = timezone.now()
     owner = uuid.uuid4().hex
     claimed = (
-        EnhancementJob.objects.claimable(now)
+        # The moment was written by the clock of another machine, and its message comes once.
+        EnhancementJob.objects.claimable(now + _CLOCKS_APART)
         .filter(pk=job_id)
         .update(
             state=JobState.RUNNING,
@@ -91,7 +100,7 @@ def read_source(claim: Claim) -> bytes:
     Raises:
         SourceError: the image or its file is gone, or the file is not acceptable.
         JobSupersededError: the file is another one by now.
-        CapacityError: the storage failed.
+        StorageUnavailableError: it may have the file.
     """
     instance = current_source(claim.job)
     data = sources.read_bytes(sources.source_for(type(instance)), instance)
@@ -122,19 +131,16 @@ def finish(claim: Claim, images: Sequence[EnhancedImage]) -> list[EnhancedVarian
 
     Raises:
         JobSupersededError: the job was cancelled or taken over; nothing was recorded.
-        WorkerError: the storage failed.
+        StorageUnavailableError: the storage did not take the files.
     """
     try:
-        variants = [_variant(claim.job, image) for image in images]
+        variants = [results.stored(claim.job, image) for image in images]
     except OSError as err:
-        raise WorkerError(detail=f"draft storage: {err}") from err
+        raise StorageUnavailableError(detail=f"draft storage: {err}") from err
     with transaction.atomic():
-        _end(claim, state=JobState.SUCCEEDED, timings=_timings(images), attempts=F("attempts"))
+        _end(claim, state=JobState.SUCCEEDED, timings=results.timings(images))
         _check_source_unchanged(claim.job)
-        _supersede_drafts(claim.job, variants)
-        EnhancedVariant.objects.bulk_create(variants)
-        for variant in variants:
-            signals.send_after_commit(signals.variant_ready, variant=variant)
+        results.place(claim.job, variants)
     return variants
 
 
@@ -144,24 +150,11 @@ def fail(claim: Claim, error: EnhancementError) -> bool:
     Returns:
         False where the claim no longer holds: then nothing was changed.
     """
-    now = timezone.now()
-    job = claim.job
-    outcome: dict[str, Any] = {"state": JobState.FAILED}
-    if isinstance(error, JobSupersededError):
-        outcome = {"state": JobState.CANCELLED}
-    elif error.retryable and job.attempts < settings.MAX_ATTEMPTS:
-        outcome = {
-            "state": JobState.QUEUED,
-            "run_after": now + backoff(job.attempts),
-            "sent_at": None,
-        }
-    elif error.retryable:
-        outcome = {"state": JobState.QUARANTINED}
     try:
         with transaction.atomic():
-            _end(claim, **error_columns(error), **outcome)
+            _end(claim, **{**error_columns(error), **_after(claim.job, error)})
     except JobSupersededError:
-        logger.info("job %s was taken over; its error is dropped: %s", job.pk, error)
+        logger.info("job %s was taken over; its error is dropped: %s", claim.job.pk, error)
         return False
     return True
 
@@ -225,6 +218,7 @@ def retry(job: EnhancementJob, by: models.Model | None = None) -> None:
         state=JobState.QUEUED,
         bulk=Case(When(bulk_run=None, then=False), default=True),
         attempts=0,
+        requested_at=timezone.now(),
         run_after=timezone.now(),
         sent_at=None,
         **({"requested_by": by.pk} if by else {}),
@@ -249,6 +243,24 @@ def take_back_expired() -> int:
     )
 
 
+def _after(job: EnhancementJob, error: EnhancementError) -> dict[str, Any]:
+    """Decide what becomes of a job whose attempt ended in an error, in the columns of its row."""
+    now = timezone.now()
+    if isinstance(error, JobSupersededError):
+        return {"state": JobState.CANCELLED}
+    if not error.retryable:
+        return {"state": JobState.FAILED}
+    again: dict[str, Any] = {"state": JobState.QUEUED, "sent_at": None}
+    if isinstance(error, StorageUnavailableError) and now - job.requested_at < _LONGEST_OUTAGE:
+        # The picture is not to blame: an outage of minutes must not use up what is meant for
+        # pictures that kill their workers, or every job of that time would be given up.
+        wait = timedelta(seconds=random.uniform(0, _OUTAGE_SECONDS))  # noqa: S311  # not a secret
+        return again | {"run_after": now + wait, "attempts": F("attempts") - 1}
+    if job.attempts < settings.MAX_ATTEMPTS:
+        return again | {"run_after": now + backoff(job.attempts)}
+    return {"state": JobState.QUARANTINED, "error_message": _GIVEN_UP}
+
+
 def backoff(attempts: int) -> timedelta:
     """Return a random wait before the next attempt ("full jitter"), doubling with each one."""
     longest = settings.RETRY_SECONDS * 2 ** (attempts - 1)
@@ -261,7 +273,10 @@ def _quarantine(job: EnhancementJob, now: datetime) -> int:
     with transaction.atomic():
         held = EnhancementJob.objects.expired(now).filter(pk=job.pk, attempts=job.attempts)
         updated = held.update(
-            state=JobState.QUARANTINED, finished_at=now, **error_columns(error), **_NO_LEASE
+            state=JobState.QUARANTINED,
+            finished_at=now,
+            **{**error_columns(error), "error_message": _GIVEN_UP},
+            **_NO_LEASE,
         )
         if updated:
             job.refresh_from_db()
@@ -284,51 +299,6 @@ def _check_source_unchanged(job: EnhancementJob) -> None:
     instance = current_source(job)
     if sources.source_for(type(instance)).file_of(instance).name != job.source_name:
         raise JobSupersededError
-
-
-def _variant(job: EnhancementJob, image: EnhancedImage) -> EnhancedVariant:
-    """Write the files of a result, and describe it."""
-    return EnhancedVariant(
-        job=job,
-        source_type=job.source_type,
-        source_id=job.source_id,
-        role=image.role,
-        candidate=image.candidate,
-        draft_name=storage.save_draft(image.content, image.mime_type),
-        mask_name=storage.save_mask(image.mask) if image.mask else "",
-        digest=hashlib.sha256(image.content).hexdigest(),
-        size_bytes=len(image.content),
-        width=image.width,
-        height=image.height,
-        mime_type=image.mime_type,
-        quality=dict(image.quality),
-        provenance={
-            "digital_source_type": image.digital_source_type,
-            "operations": [
-                {"name": step.name, "seconds": round(step.seconds, 3), **step.details}
-                for step in image.steps
-            ],
-            "weights": dict(image.weights),
-        },
-    )
-
-
-def _supersede_drafts(job: EnhancementJob, variants: Sequence[EnhancedVariant]) -> None:
-    """Let older drafts for the same places give way, so that nobody reviews them."""
-    older = EnhancedVariant.objects.awaiting_review().filter(
-        source_type=job.source_type,
-        source_id=job.source_id,
-        role__in=[variant.role for variant in variants],
-    )
-    older.supersede()
-
-
-def _timings(images: Sequence[EnhancedImage]) -> dict[str, float]:
-    seconds: dict[str, float] = {}
-    for image in images:
-        for step in image.steps:
-            seconds[step.name] = round(seconds.get(step.name, 0.0) + step.seconds, 3)
-    return seconds
 
 
 def _lease_end(now: datetime) -> datetime:

@@ -12,7 +12,14 @@ from django.utils.translation import gettext as _
 from PIL import Image, ImageChops
 
 from shopimg import storage
-from shopimg.contract import CapacityError, MaskError, MaskMissingError, Recipe, limits
+from shopimg.contract import (
+    CapacityError,
+    MaskError,
+    MaskMissingError,
+    Recipe,
+    StorageUnavailableError,
+    limits,
+)
 from shopimg.models import EnhancedVariant
 from shopimg.services import remaking
 from shopimg.services.requests import Request
@@ -97,7 +104,7 @@ def given_to(recipe: Recipe) -> Masks:
 
     Raises:
         MaskMissingError: a file is gone or holds something else.
-        CapacityError: the storage failed; it may have the file.
+        StorageUnavailableError: it may have the file.
     """
     masks = {digest: _read(digest) for digest in sorted(recipe.masks)}
     return {"masks": masks} if masks else {}
@@ -109,7 +116,8 @@ def _read(digest: str) -> bytes:
     except (FileNotFoundError, storage.StorageVerificationError) as err:
         raise MaskMissingError(detail=str(err)) from err
     except OSError as err:
-        raise CapacityError(_("The storage does not answer. Try again."), detail=str(err)) from err
+        message = _("The storage does not answer. Try again.")
+        raise StorageUnavailableError(message, detail=str(err)) from err
 
 
 def _save(mask: bytes) -> None:

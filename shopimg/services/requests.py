@@ -209,6 +209,7 @@ def _reuse(existing: EnhancementJob, wanted: EnhancementJob, *, force: bool) -> 
         changes |= {
             "state": JobState.QUEUED,
             "attempts": 0,
+            "requested_at": timezone.now(),
             "run_after": timezone.now(),
             "sent_at": None,
             "requested_by": wanted.requested_by_id,

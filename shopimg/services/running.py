@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, connections
 
 from shopimg.conf import settings
 from shopimg.contract import (
@@ -25,6 +27,10 @@ from shopimg.states import JobState
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+_DATABASE_WAITS = (1, 2, 4, 8, 16)
+"""Seconds between attempts; the lease of a job that is not lost lasts longer."""
+
 
 def run(job_id: uuid.UUID | str) -> JobState | None:
     """Run one attempt at a job, if it is due and nobody else has it.
@@ -39,13 +45,13 @@ def run(job_id: uuid.UUID | str) -> JobState | None:
         _enhance(claim)
     except EnhancementError as err:
         logger.warning("job %s, attempt %d: %s", job_id, claim.job.attempts, err)
-        if jobs.fail(claim, err) and isinstance(err, JobSupersededError):
+        if _failed(claim, err) and isinstance(err, JobSupersededError):
             _ask_for_current_upload(claim)
     except Exception as err:
         # Whatever a third-party enhancer raises must end on the row, or the job would be taken
         # for a crashed one and its cause would be lost.
         logger.exception("job %s, attempt %d", job_id, claim.job.attempts)
-        jobs.fail(claim, WorkerError(detail=f"{type(err).__name__}: {err}"))
+        _failed(claim, WorkerError(detail=f"{type(err).__name__}: {err}"))
     if claim.job.bulk:
         sending.send_next_bulk()
     claim.job.refresh_from_db()
@@ -53,15 +59,42 @@ def run(job_id: uuid.UUID | str) -> JobState | None:
 
 
 def _enhance(claim: jobs.Claim) -> None:
-    source = jobs.read_source(claim)
+    # Kept alive from end to end: a slow storage takes its time for reading and writing, too.
     with _kept_alive(claim) as lease:
         deadline = Deadline(settings.JOB_TIME_LIMIT_SECONDS, checks=[lease.check])
-        images = get_enhancer().enhance(
-            source, claim.recipe, deadline=deadline, **masks.given_to(claim.recipe)
-        )
+        source, given = jobs.read_source(claim), masks.given_to(claim.recipe)
+        _give_connections_back()
+        images = get_enhancer().enhance(source, claim.recipe, deadline=deadline, **given)
         check_results(images)
-        # Still kept alive: writing to a slow storage takes its time, too.
-        jobs.finish(claim, images)
+        _recorded(lambda: jobs.finish(claim, images))
+
+
+def _give_connections_back() -> None:
+    """Hold no connection while pixels are made: it may be lost meanwhile, and others need it."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()
+
+
+def _recorded(write: Callable[[], T]) -> T:
+    """Write what a job has come to, and wait for a database that restarts.
+
+    Raises:
+        OperationalError: it has not come back.
+        InterfaceError: the same, of some drivers.
+    """
+    for wait in _DATABASE_WAITS:
+        try:
+            return write()
+        except (OperationalError, InterfaceError):
+            logger.warning("the database is gone; again in %d s", wait, exc_info=True)
+            _give_connections_back()
+            time.sleep(wait)
+    return write()
+
+
+def _failed(claim: jobs.Claim, error: EnhancementError) -> bool:
+    return _recorded(lambda: jobs.fail(claim, error))
 
 
 def _ask_for_current_upload(claim: jobs.Claim) -> None:
@@ -102,9 +135,11 @@ class _Lease:
         except JobSupersededError:
             self._lost.set()
             self._stopped.set()
-        except DatabaseError:
-            # The next beat may succeed; if none does, the lease ends and finish() is refused.
+        except (DatabaseError, InterfaceError):
+            # The next beat may succeed, on a new connection; if none does, the lease ends and
+            # finish() is refused.
             logger.warning("could not extend the lease of job %s", self._claim.job.pk)
+            connections.close_all()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from celery import Celery
@@ -96,6 +97,19 @@ def test_consume__workers_serve_upkeep_first_whatever_the_host_has_set() -> None
     app = broker.consume(_app(task_default_queue="celery"))
     assert app.conf.task_default_queue == "shopimg"
     assert list(app.amqp.queues.consume_from) == ["shopimg-upkeep", "shopimg", "shopimg-bulk"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_heartbeat__broker_that_takes_nothing_does_not_end_the_worker(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """At the start and at every reconnection, as a broker may answer and then fall silent."""
+    app = _app(broker_url="redis://127.0.0.1:1/0", broker_connection_retry=False)
+    timer = SimpleNamespace(call_repeatedly=lambda *_: None)
+    parent = SimpleNamespace(hostname="w@host", app=app, pool=None, timer=timer)
+    broker.Heartbeat(parent).start(parent)
+    assert "could not wake the sweeper" in caplog.text
+    assert WorkerHeartbeat.objects.alive().get().name == "w@host"
 
 
 @pytest.mark.django_db

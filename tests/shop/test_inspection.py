@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from typing import Any, NoReturn
 
 import pytest
@@ -34,6 +36,25 @@ def test_inspect__png_by_its_header(options: dict[str, Any]) -> None:
     assert (found.format, found.width, found.height) == (
         ("PNG", 48, 64) if options else ("PNG", 64, 48)
     )
+
+
+def test_inspect__exif_behind_the_pixels_turns_a_png() -> None:
+    content = builders.picture((64, 48), kind="PNG")
+    late = turned().tobytes().removeprefix(b"Exif\0\0")
+    chunk = b"eXIf" + late
+    body = struct.pack(">I", len(late)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    end = content.index(b"IEND") - 4
+    found = inspection.inspect(content[:end] + body + content[end:], "a.png")
+    assert (found.width, found.height) == (48, 64)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
+def test_inspect__damaged_exif_refuses_no_picture(kind: str) -> None:
+    damaged = b"Exif\0\0no header of a TIFF file"
+    content = builders.picture((64, 48), kind=kind, exif=damaged)
+    suffix = kind.lower().replace("jpeg", "jpg")
+    found = inspection.inspect(content, f"a.{suffix}")
+    assert (found.width, found.height) == (64, 48)
 
 
 @pytest.mark.parametrize(

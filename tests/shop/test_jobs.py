@@ -17,6 +17,7 @@ from shopimg.contract import (
     RecipeError,
     SourceMissingError,
     SourceUnreadableError,
+    StorageUnavailableError,
     WorkerError,
 )
 from shopimg.models import EnhancedVariant, EnhancementJob
@@ -31,9 +32,17 @@ pytestmark = pytest.mark.django_db
 
 
 def _claim(photo: Photo | None = None) -> jobs.Claim:
-    claim = jobs.claim(builders.job_of(photo or builders.photo()).pk)
+    return _claim_of(builders.job_of(photo or builders.photo()))
+
+
+def _claim_of(job: EnhancementJob) -> jobs.Claim:
+    claim = jobs.claim(job.pk)
     assert claim is not None
     return claim
+
+
+def _states(*variants: EnhancedVariant) -> list[str]:
+    return [EnhancedVariant.objects.get(pk=variant.pk).state for variant in variants]
 
 
 def _expire(job: EnhancementJob, *, attempts: int = 1) -> None:
@@ -106,6 +115,13 @@ def test_claim__not_before_its_time() -> None:
     assert jobs.claim(job.pk) is None
 
 
+def test_claim__of_a_clock_that_is_a_little_ahead() -> None:
+    """The message comes once: a job that is not due yet by the worker's clock would be late."""
+    job = builders.job_of(builders.photo())
+    EnhancementJob.objects.update(run_after=timezone.now() + timedelta(seconds=3))
+    assert jobs.claim(job.pk) is not None
+
+
 def test_claim__of_a_job_that_never_was() -> None:
     assert jobs.claim("00000000-0000-0000-0000-000000000000") is None
 
@@ -119,6 +135,20 @@ def test_keep_alive__extends_the_lease_of_its_owner_only() -> None:
     assert claim.job.lease_until > timezone.now()
     with pytest.raises(JobSupersededError):
         jobs.keep_alive(jobs.Claim(claim.job, "somebody else"))
+
+
+def test_finish__request_that_comes_late_does_not_take_the_place_of_a_newer_one() -> None:
+    photo, made = builders.photo(), [builders.enhanced(role="scene")]
+    request_enhancement(photo, Order("scene"))
+    older = _claim(photo)
+    request_enhancement(photo, Order("scene", options={"background.seed": 7}))
+    (newer,) = builders.finished(photo, made)
+    (late,) = jobs.finish(older, made)
+    assert newer.job != late.job
+    assert _states(newer, late) == [ReviewState.AWAITING_REVIEW, ReviewState.SUPERSEDED]
+    jobs.retry(older.job)
+    (again,) = jobs.finish(_claim_of(older.job), made)
+    assert _states(newer, again) == [ReviewState.SUPERSEDED, ReviewState.AWAITING_REVIEW]
 
 
 def test_finish__records_results_and_ends_the_job(
@@ -194,7 +224,7 @@ def test_finish__image_deleted_behind_the_hook() -> None:
 def test_finish__storage_that_fails_leaves_the_job_to_another_attempt(settings) -> None:
     claim = _claim()
     use_storage(settings, "shopimg_drafts", "BrokenCloudStorage")
-    with pytest.raises(WorkerError, match="no route to bucket"):
+    with pytest.raises(StorageUnavailableError, match="no route to bucket"):
         jobs.finish(claim, [builders.enhanced()])
     claim.job.refresh_from_db()
     assert claim.job.state == JobState.RUNNING
@@ -230,7 +260,8 @@ def test_fail__decides_by_error_and_attempts(
     assert jobs.fail(claim, error) is True
     job = claim.job
     assert (job.state, job.error_code, job.lease_owner) == (state, error.code, "")
-    assert job.error_message == error.public_message
+    is_given_up = state == JobState.QUARANTINED
+    assert (job.error_message == error.public_message) is not is_given_up
     assert (job.sent_at is None) == (state == JobState.QUEUED)
 
 

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.db import connection
+from django.utils import timezone
 
+from shopimg import sources
+from shopimg.enhancers import get_enhancer
 from shopimg.models import EnhancedVariant, EnhancementJob
 from shopimg.services import jobs, running
 from shopimg.states import JobState
 from tests import builders
 from tests.servers.stack import eventually
+from tests.testapp.enhancers import SlowlyLoadingEnhancer
 from tests.testapp.models import Photo
 
 
@@ -45,6 +53,7 @@ def test_run__unexpected_error_is_kept_and_quarantined_at_the_third_attempt(sett
     assert states == [JobState.QUEUED, JobState.QUEUED, JobState.QUARANTINED, None]
     job.refresh_from_db()
     assert job.error_detail == "ZeroDivisionError: header  damaged"
+    assert job.error_message.startswith("The worker failed in every attempt. An operator")
     assert job.attempts == 3
 
 
@@ -128,12 +137,53 @@ def test_run__storage_that_does_not_answer_is_tried_again(settings) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("broken", ["default", "shopimg_drafts"])
+def test_run__outage_of_a_storage_uses_up_no_attempts(settings, broken: str) -> None:
+    job = builders.job_of(builders.photo())
+    whole = settings.STORAGES
+    backend = "tests.testapp.storages.BrokenCloudStorage"
+    settings.STORAGES = whole | {broken: {"BACKEND": backend}}
+    for _ in range(5):
+        assert running.run(job.pk) == JobState.QUEUED
+        job.refresh_from_db()
+        assert job.attempts == 0
+        assert timedelta(0) < job.run_after - timezone.now() < timedelta(minutes=5)
+        EnhancementJob.objects.update(run_after=timezone.now())
+    settings.STORAGES = whole
+    assert running.run(job.pk) == JobState.SUCCEEDED
+
+
+@pytest.mark.django_db
+def test_run__outage_of_a_day_is_none(settings) -> None:
+    settings.SHOPIMG = settings.SHOPIMG | {"RETRY_SECONDS": 0}
+    job = builders.job_of(builders.photo())
+    backend = "tests.testapp.storages.BrokenCloudStorage"
+    settings.STORAGES = settings.STORAGES | {"default": {"BACKEND": backend}}
+    EnhancementJob.objects.update(requested_at=timezone.now() - timedelta(hours=25))
+    states = [running.run(job.pk) for _ in range(3)]
+    assert states == [JobState.QUEUED, JobState.QUEUED, JobState.QUARANTINED]
+
+
+@pytest.mark.django_db
 def test_run__image_deleted_behind_the_hook_fails_the_job() -> None:
     job = builders.job_of(builders.photo())
     Photo.objects.all()._raw_delete("default")
     assert running.run(job.pk) == JobState.FAILED
     job.refresh_from_db()
     assert job.error_code == "source_missing"
+
+
+def test_get_enhancer__loads_one_for_all_threads(settings) -> None:
+    _use(settings, "SlowlyLoadingEnhancer")
+    found: list[object] = []
+    threads = [threading.Thread(target=lambda: found.append(get_enhancer())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert {id(one) for one in found} == {id(get_enhancer())}
+    assert SlowlyLoadingEnhancer.made == 1
 
 
 def _run_in_thread(job: EnhancementJob, signals: Path) -> threading.Thread:
@@ -163,6 +213,76 @@ def test_run__lease_is_extended_while_it_works(settings, tmp_path: Path) -> None
     (tmp_path / "go").touch()
     thread.join()
     assert EnhancementJob.objects.get().state == JobState.SUCCEEDED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_run__lease_is_extended_while_a_slow_storage_is_read(
+    settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SHOPIMG = settings.SHOPIMG | {"HEARTBEAT_SECONDS": 1, "LEASE_SECONDS": 3}
+    job = builders.job_of(builders.photo())
+    read_bytes = sources.read_bytes
+
+    def slow(*args: Any) -> bytes:
+        first = EnhancementJob.objects.get().lease_until
+        eventually(lambda: EnhancementJob.objects.get().lease_until > first)
+        return read_bytes(*args)
+
+    monkeypatch.setattr(sources, "read_bytes", slow)
+    assert running.run(job.pk) == JobState.SUCCEEDED
+
+
+def _restart_database() -> None:
+    """End every other connection to it, as a restart or a failover does."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_run__restart_of_the_database_loses_neither_lease_nor_result(
+    settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SIGNAL_DIR = tmp_path
+    _use(settings, "HaltingEnhancer", HEARTBEAT_SECONDS=1, LEASE_SECONDS=30)
+    monkeypatch.setattr(running, "_DATABASE_WAITS", (0,))
+    job = builders.job_of(builders.photo())
+    finish, broken = jobs.finish, []
+
+    def finish_over_a_dead_connection(*args: Any) -> Any:
+        if not broken:
+            connection.ensure_connection()
+            broken.append(connection.connection)
+            in_another_thread(_restart_database)
+        return finish(*args)
+
+    monkeypatch.setattr(jobs, "finish", finish_over_a_dead_connection)
+    thread = _run_in_thread(job, tmp_path)
+    _restart_database()
+    lease = job_lease(job)
+    eventually(lambda: EnhancementJob.objects.get().lease_until > lease)
+    (tmp_path / "go").touch()
+    thread.join()
+    connection.close()
+    assert broken
+    job.refresh_from_db()
+    assert (job.state, job.attempts) == (JobState.SUCCEEDED, 1)
+    assert EnhancedVariant.objects.count() == 1
+
+
+def job_lease(job: EnhancementJob) -> datetime:
+    job.refresh_from_db()
+    assert job.lease_until is not None
+    return job.lease_until
+
+
+def in_another_thread(do: Callable[[], None]) -> None:
+    thread = threading.Thread(target=do)
+    thread.start()
+    thread.join()
 
 
 @pytest.mark.django_db(transaction=True)

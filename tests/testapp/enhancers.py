@@ -43,6 +43,16 @@ class HaltingEnhancer(EchoEnhancer):
         return super().enhance(source, recipe, deadline=deadline)
 
 
+class SlowlyLoadingEnhancer(EchoEnhancer):
+    """Counts how often it is made, which takes a moment."""
+
+    made = 0
+
+    def __init__(self) -> None:
+        time.sleep(0.05)
+        type(self).made += 1
+
+
 class ForecastingEnhancer(EchoEnhancer):
     """Predicts a microsecond and four bytes per pixel, and a second to warm up."""
 

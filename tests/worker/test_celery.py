@@ -115,3 +115,10 @@ def test_celery__worker_without_a_list_of_weights_takes_no_jobs(tmp_path: Path) 
     result = in_worker(WITH_THE_SHOPS_WEIGHTS, **variables)
     assert (result.returncode, result.stdout) == (1, f"{folder}\n")
     assert f"{folder}/weights.json: FileNotFoundError" in result.stderr
+
+
+def test_celery__worker_without_its_device_takes_no_jobs() -> None:
+    variables = {"SHOP_WEIGHTS_DIR": "", "ENHANCER_DEVICE": "cuda:7", "ENHANCER": NEURAL}
+    result = in_worker(WITH_THE_SHOPS_WEIGHTS, **variables)
+    assert (result.returncode, result.stdout) == (1, f"{SHIPPED_WEIGHTS}\n")
+    assert "ENHANCER_DEVICE=cuda:7: this machine has " in result.stderr
