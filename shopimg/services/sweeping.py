@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +27,11 @@ logger = logging.getLogger(__name__)
 
 RECONCILE_LIMIT = 200
 """Most images of one model that one sweep looks at first; up to as many again where some fail."""
+
+LONG_LOOK_SECONDS = 1.0
+"""A look through all images that takes no longer is taken at every sweep."""
+LOOKING_SHARE = 0.02
+"""Most of the database's time that longer ones may take, where they find nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ def sweep() -> Swept:
     renditions = _ask_for_renditions(before)
     sent = sending.send_due() + queueing.send_due()
     deletions = sum(map(wakeup.send_delete_files, publishing.withdrawn_with_files(before)))
-    reconciled = reconcile()
+    reconciled = _reconcile_in_turn()
     if reconciled:
         sent += sending.top_up_bulk()
     return Swept(taken_back, reconciled, sent, renditions, deletions)
@@ -66,6 +72,25 @@ def _ask_for_renditions(before: datetime) -> int:
     if wakeup.waiting(settings.QUEUE) != 0:
         return 0
     return sum(map(wakeup.send_renditions, publishing.without_renditions(before)))
+
+
+class _Turn:
+    """When this process looks through all images again."""
+
+    next = 0.0
+    """Monotonic seconds."""
+
+
+def _reconcile_in_turn() -> int:
+    """Reconcile, unless a long look through a large catalogue has just found nothing."""
+    started = time.monotonic()
+    if started < _Turn.next:
+        return 0
+    reconciled = reconcile()
+    took = time.monotonic() - started
+    if not reconciled and took > LONG_LOOK_SECONDS:
+        _Turn.next = started + took / LOOKING_SHARE
+    return reconciled
 
 
 def reconcile() -> int:

@@ -197,6 +197,21 @@ def test_sweep__finishes_bulk_runs() -> None:
     assert (run.state, run.finished_at is None) == (RunState.FINISHED, False)
 
 
+def test_sweep__long_look_that_finds_nothing_is_not_taken_again_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sweeping._Turn, "next", 0.0)
+    monkeypatch.setattr(sweeping, "LONG_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(sweeping, "LOOKING_SHARE", 1e-6)
+    _bulk_created(_stored(colour=(3, 4, 5)))
+    assert sweeping.sweep().reconciled == 1
+    assert sweeping.sweep().reconciled == 0, "the last one had found something"
+    _bulk_created(_stored(colour=(6, 7, 8)))
+    assert sweeping.sweep().reconciled == 0, "the last one had not"
+    monkeypatch.setattr(sweeping._Turn, "next", 0.0)
+    assert sweeping.sweep().reconciled == 1
+
+
 def test_reconcile__upload_that_comes_back_is_noticed() -> None:
     photo = builders.photo()
     first = photo.file.name
