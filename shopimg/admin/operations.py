@@ -39,6 +39,7 @@ OPERATIONS: Mapping[str, Callable[[EnhancementJob], None]] = {
 }
 """Every button, by the last word of its address."""
 
+_FITTING = {"retry": RETRYABLE_JOBS, "cancel": OPEN_JOBS}
 _DONE: Mapping[str, Any] = {
     "retry": gettext_lazy("Queued again."),
     "cancel": gettext_lazy("Cancelled."),
@@ -47,8 +48,8 @@ _DONE: Mapping[str, Any] = {
 
 def offered(job: EnhancementJob, request: HttpRequest) -> list[str]:
     """Return the operations that the state of a job and the user's permissions allow."""
-    fitting = {"retry": job.state in RETRYABLE_JOBS, "cancel": job.state in OPEN_JOBS}
-    return [name for name in OPERATIONS if fitting[name] and permissions.allows(request.user, name)]
+    fitting = [name for name in OPERATIONS if job.state in _FITTING[name]]
+    return [name for name in fitting if permissions.allows(request.user, name)]
 
 
 def press(
@@ -86,9 +87,14 @@ def press(
 
 
 def press_all(request: HttpRequest, selected: QuerySet[EnhancementJob], name: str) -> None:
-    """Carry out one of ``OPERATIONS`` on many jobs, and say how it went."""
-    done = refused = 0
-    for job in selected[:LIMIT]:
+    """Carry out one of ``OPERATIONS`` on many jobs, and say how it went.
+
+    Jobs whose state does not allow it use up none of ``LIMIT``: whoever selects all once more goes
+    on with the rest.
+    """
+    fitting = list(selected.filter(state__in=_FITTING[name])[: LIMIT + 1])
+    done, refused = 0, selected.exclude(state__in=_FITTING[name]).count()
+    for job in fitting[:LIMIT]:
         try:
             OPERATIONS[name](job)
         except InvalidTransitionError:
@@ -105,5 +111,5 @@ def press_all(request: HttpRequest, selected: QuerySet[EnhancementJob], name: st
             refused,
         )
         messages.warning(request, text % {"count": refused})
-    if done + refused == LIMIT:
+    if len(fitting) > LIMIT:
         messages.info(request, _("At most %(limit)d at a time.") % {"limit": LIMIT})

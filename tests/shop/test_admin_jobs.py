@@ -15,6 +15,7 @@ from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from shopimg import wakeup
+from shopimg.admin import operations
 from shopimg.contract import SourceUnreadableError
 from shopimg.models import BulkRun, EnhancementJob, WorkerHeartbeat
 from shopimg.services import jobs
@@ -160,6 +161,30 @@ def test_actions__on_many_jobs_say_what_was_refused() -> None:
     page = response.content.decode()
     assert "1 job: Queued again." in page
     assert "1 job is not in a state that allows this." in page
+
+
+@pytest.mark.parametrize(
+    ("action", "fitting", "other"),
+    [
+        ("retry_selected", JobState.FAILED, JobState.QUEUED),
+        ("cancel_selected", JobState.QUEUED, JobState.FAILED),
+    ],
+)
+def test_actions__on_all_jobs_go_on_with_the_rest(
+    action: str, fitting: JobState, other: JobState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "LIMIT", 2)
+    *_, newest = [builders.job_of(builders.photo()) for _ in range(4)]
+    EnhancementJob.objects.update(state=fitting, error_code="x")
+    EnhancementJob.objects.filter(pk=newest.pk).update(state=other)  # stands first in the list
+    data = {"action": action, "_selected_action": [newest.pk], "select_across": "1"}
+    client = builders.client_of(operator())
+    for done, unfit, said in (("2 jobs: ", "1 job is", True), ("1 job: ", "3 jobs are", False)):
+        response = client.post(reverse(LIST), data, follow=True)
+        page = response.content.decode()
+        assert done in page
+        assert f"{unfit} not in a state that allows this." in page
+        assert ("At most 2 at a time." in page) is said
 
 
 def test_runs__are_narrowed_to_what_the_user_may_see(settings: Settings) -> None:
