@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from celery import current_app
@@ -17,8 +20,50 @@ from shopimg.models import EnhancementJob
 
 logger = logging.getLogger(__name__)
 
+PAUSE_SECONDS = 5.0
+"""How long a broker that has failed is left alone; less than a sweeper's interval."""
+
 _IMPATIENT = {"socket_timeout": 0.4, "socket_connect_timeout": 0.4, "max_retries": 0}
 _RETRY_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+
+
+class Breaker:
+    """Keeps a process from asking a broker that has just failed, for ``PAUSE_SECONDS``.
+
+    Without it, a form with eight photos would wait eight times for a broker that says nothing.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._paused_until: float | None = None
+
+    def lets_try(self) -> bool:
+        """Tell whether to ask the broker; after a pause one caller may, before others do."""
+        with self._lock:
+            if self._paused_until is None:
+                return True
+            if self._clock() < self._paused_until:
+                return False
+            self._pause()  # until this caller says how it went
+            return True
+
+    def failed(self) -> None:
+        """Begin a pause: the broker did not answer."""
+        with self._lock:
+            self._pause()
+
+    def answered(self) -> None:
+        """End the pause: the broker is there again."""
+        with self._lock:
+            self._paused_until = None
+
+    def _pause(self) -> None:
+        self._paused_until = self._clock() + PAUSE_SECONDS
+
+
+breaker = Breaker()
+"""The one of this process, for whatever is asked of the broker here."""
 
 
 def send(job_id: uuid.UUID, *, bulk: bool = False) -> bool:
@@ -76,18 +121,30 @@ def send_cost_question(question_id: uuid.UUID, queue: str, *, expires: float) ->
 
 def waiting(queue: str) -> int | None:
     """Return how many messages wait in a queue, or None where the broker does not answer."""
+    if not breaker.lets_try():
+        return None
+    try:
+        number = _counted(queue)
+    except Exception:
+        breaker.failed()
+        logger.warning("the broker does not answer", exc_info=True)
+        return None
+    breaker.answered()
+    return number
+
+
+def _counted(queue: str) -> int:
     try:
         with _connection() as connection:
             channel: Any = connection.default_channel
             return int(channel.queue_declare(queue, passive=True).message_count)
     except ChannelError:
         return 0  # a queue that nobody has used yet
-    except Exception:
-        logger.warning("the broker does not answer", exc_info=True)
-        return None
 
 
 def _send(task: str, argument: uuid.UUID, queue: str, expires: float | None = None) -> bool:
+    if not breaker.lets_try():
+        return False
     try:
         with producers[_connection()].acquire(block=True, timeout=1) as producer:
             current_app.send_task(
@@ -101,8 +158,10 @@ def _send(task: str, argument: uuid.UUID, queue: str, expires: float | None = No
             )
     except Exception:
         # Each broker's library has errors of its own, and none may reach an upload.
+        breaker.failed()
         logger.warning("the broker did not take %s(%s)", task, argument, exc_info=True)
         return False
+    breaker.answered()
     return True
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
+from shopimg import wakeup
 from tests.servers.process import LOGS, log_sizes, news
 
 pytest_plugins = ["tests.servers.fixtures"]
@@ -52,3 +53,9 @@ def storage_folders(tmp_path: Path, settings: Settings) -> dict[str, Path]:
         for alias, (_, address) in FOLDERS.items()
     }
     return folders
+
+
+@pytest.fixture(autouse=True)
+def _broker_is_asked() -> None:
+    """Let no test keep another one from a broker, as the broker of the former had failed."""
+    wakeup.breaker.answered()

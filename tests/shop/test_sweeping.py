@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 from kombu.transport.memory import Channel
 
-from shopimg import tasks
+from shopimg import tasks, wakeup
 from shopimg.models import BulkRun, EnhancedVariant, EnhancementJob
 from shopimg.services import bulk, jobs, publishing, reviews, running, sending, sweeping
 from shopimg.services.sweeping import Swept
@@ -101,6 +101,7 @@ def test_sweep__broker_that_is_down_loses_nothing() -> None:
         assert sweeping.sweep() == NOTHING
     job.refresh_from_db()
     assert (job.state, job.sent_at) == (JobState.QUEUED, None)
+    wakeup.breaker.answered()  # the next sweep comes after the pause
     assert sweeping.sweep().sent == 1
 
 

@@ -6,8 +6,10 @@ import base64
 import json
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
@@ -136,9 +138,71 @@ def test_upload__does_not_depend_on_the_broker(
         if not configured:  # a host that has never called shopimg.broker.configure
             app.conf.broker_transport_options = {}
         _within(30, builders.photo)
-        assert wakeup.waiting("shopimg") is None
     job = EnhancementJob.objects.get()
     assert (job.state, job.sent_at) == (JobState.QUEUED, None)
+
+
+@pytest.mark.parametrize("broker", ["silent", "refusing"])
+def test_waiting__is_unknown_where_the_broker_does_not_answer(
+    broker: str, silent_port: int, caplog
+) -> None:
+    port = silent_port if broker == "silent" else free_port()
+    with using_broker(f"redis://127.0.0.1:{port}/0"):
+        assert [wakeup.waiting("shopimg") for _ in range(2)] == [None, None]
+    assert [record.getMessage() for record in caplog.records] == ["the broker does not answer"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_upload__of_many_photos_waits_for_a_silent_broker_once(silent_port: int, caplog) -> None:
+    with using_broker(f"redis://127.0.0.1:{silent_port}/0"):
+        with transaction.atomic():
+            for _ in range(8):
+                builders.photo()
+        assert wakeup.bulk_room() == 0
+    (failure,) = [record.getMessage() for record in caplog.records]
+    assert failure.startswith("the broker did not take shopimg.tasks.run_job(")
+    assert EnhancementJob.objects.claimable().never_sent().count() == 8
+
+
+@pytest.mark.django_db
+def test_send__goes_on_once_the_pause_is_over(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.config_set("maxmemory", "1")
+    try:
+        assert wakeup.send_renditions(uuid.uuid4()) is False
+    finally:
+        client.config_set("maxmemory", "0")
+    assert wakeup.send_renditions(uuid.uuid4()) is False
+    with monkeypatch.context() as later:
+        later.setattr(wakeup.breaker, "_clock", lambda: time.monotonic() + wakeup.PAUSE_SECONDS)
+        assert wakeup.send_renditions(uuid.uuid4()) is True
+    assert wakeup.send_renditions(uuid.uuid4()) is True
+    assert client.llen("shopimg") == 2
+
+
+def test_breaker__lets_one_caller_try_after_each_pause() -> None:
+    now = 100.0
+    breaker = wakeup.Breaker(clock=lambda: now)
+    assert [breaker.lets_try() for _ in range(2)] == [True, True]
+    breaker.failed()
+    now += wakeup.PAUSE_SECONDS - 0.1
+    assert breaker.lets_try() is False
+    for _ in range(2):  # also where the one before has never said how it went
+        now += wakeup.PAUSE_SECONDS
+        assert [breaker.lets_try() for _ in range(2)] == [True, False]
+    breaker.answered()
+    assert [breaker.lets_try() for _ in range(2)] == [True, True]
+
+
+def test_breaker__lets_one_of_many_threads_try() -> None:
+    now = 100.0
+    breaker = wakeup.Breaker(clock=lambda: now)
+    breaker.failed()
+    now += wakeup.PAUSE_SECONDS
+    with ThreadPoolExecutor(8) as threads:
+        tried = list(threads.map(lambda _: breaker.lets_try(), range(80)))
+    assert tried.count(True) == 1
 
 
 @pytest.mark.django_db(transaction=True)
