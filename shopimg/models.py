@@ -53,7 +53,7 @@ class BulkRun(models.Model):
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    # Empty for runs of the command, which queues by itself.
+    # The lease of whoever queues it; empty for a run that waits for the command to resume it.
     queue_after = models.DateTimeField(_("a worker goes on after"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)

@@ -24,6 +24,10 @@ _PROGRESS = ("cursor", "examined", "queued", "refused", "skipped", "state")
 """What a batch changes of a run; who goes on with it, and when, is decided elsewhere."""
 
 
+class RunTakenOverError(Exception):
+    """Somebody else has gone on with a run in the meantime."""
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which images a run is about, and what to do with them."""
@@ -147,6 +151,7 @@ def advance(run: BulkRun, batch_size: int = 1000) -> Iterator[int]:
         CapacityError: the storage is down; the run stands before the batch it was in. A single file
             that cannot be read is counted as refused.
         RecipeError: the recipe is unknown by now.
+        RunTakenOverError: somebody else has queued a batch since the last one; this one is dropped.
     """
     selection = Selection.from_json(run.filters)
     order = Order(recipe=selection.recipe, bulk_run=run, force=selection.force)
@@ -301,6 +306,7 @@ def _queue(
     batch: Sequence[models.Model],
     wanted: Sequence[EnhancementJob],
 ) -> None:
+    seen = run.examined
     # Together with the cursor, so that an interruption never counts or forces a job twice.
     with transaction.atomic():
         placed = batches.place(wanted, force=run.filters["force"])
@@ -311,5 +317,7 @@ def _queue(
         run.refused += refused
         run.skipped += len(batch) - placed.queued - refused
         run.state = RunState.QUEUEING
-        run.save(update_fields=_PROGRESS)
+        unchanged = BulkRun.objects.filter(pk=run.pk, examined=seen)
+        if not unchanged.update(**{column: getattr(run, column) for column in _PROGRESS}):
+            raise RunTakenOverError
     sending.top_up_bulk()

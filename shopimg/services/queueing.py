@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from shopimg import wakeup
@@ -70,7 +71,7 @@ def advance(run_id: uuid.UUID) -> int:
     try:
         for number in bulk.advance(run, BATCH_SIZE):
             images += number
-            _renew(run)
+            renew(run)
             if time.monotonic() >= end:
                 _rows(run_id).update(queue_after=timezone.now())
                 wakeup.send_bulk_run(run_id)
@@ -81,6 +82,10 @@ def advance(run_id: uuid.UUID) -> int:
         bulk.interrupt(run)
         _rows(run_id).update(queue_after=timezone.now())
         return images
+    except bulk.RunTakenOverError:
+        # The batch took longer than the lease; the run is somebody else's now.
+        logger.warning("bulk run %s was taken over", run_id)
+        return images
     except (EnhancementError, LookupError, ValueError):
         # The settings have changed: a model or recipe is gone. Only an operator can help.
         logger.exception("bulk run %s cannot go on", run_id)
@@ -90,28 +95,50 @@ def advance(run_id: uuid.UUID) -> int:
 
 
 def take_over(run: BulkRun) -> bool:
-    """Keep workers off a run, as the caller queues the rest of it itself.
+    """Keep everybody else off a run, as the caller queues the rest of it.
+
+    The caller has to ``renew`` that with each batch and to ``release`` the run at the end: a lease,
+    since who is killed does neither.
 
     Returns:
-        False where a worker is at it.
+        False where somebody is at it, whose lease ``queue_after`` is.
     """
-    if run.queue_after is None:
-        return True  # no worker knows of it
-    due = _rows(run.pk).filter(queue_after__lte=timezone.now())
-    taken = bool(due.update(queue_after=None))
+    free = _rows(run.pk).filter(Q(queue_after=None) | Q(queue_after__lte=timezone.now()))
+    taken = bool(free.update(queue_after=_until()))
     run.refresh_from_db()
     return taken
 
 
+def renew(run: BulkRun, pause_seconds: float = 0.0) -> None:
+    """Extend the lease of whoever queues a run.
+
+    Args:
+        run: one that the caller has taken.
+        pause_seconds: how long the caller waits before the next batch.
+    """
+    run.queue_after = _until() + timedelta(seconds=pause_seconds)
+    _rows(run.pk).update(queue_after=run.queue_after)
+
+
+def release(run: BulkRun) -> None:
+    """Give back a run that was taken over, unless it is somebody else's by now."""
+    _rows(run.pk).filter(queue_after=run.queue_after).update(queue_after=None)
+
+
 def send_due() -> int:
     """Send the message again of every run that should have gone on by now.
+
+    Not of runs of the command, which nobody has requested: whoever started one has said how fast it
+    may go, and resumes it.
 
     Returns:
         How many messages the broker took.
     """
     now = timezone.now()
     late = BulkRun.objects.filter(
-        state__in=_UNFINISHED, queue_after__lt=now - timedelta(seconds=settings.RESEND_SECONDS)
+        requested_by__isnull=False,
+        state__in=_UNFINISHED,
+        queue_after__lt=now - timedelta(seconds=settings.RESEND_SECONDS),
     )
     sent = 0
     for run_id, due in late.values_list("pk", "queue_after"):
@@ -127,10 +154,6 @@ def _claim(run_id: uuid.UUID) -> BulkRun | None:
     if not due.update(queue_after=_until()):
         return None
     return BulkRun.objects.get(pk=run_id)
-
-
-def _renew(run: BulkRun) -> None:
-    _rows(run.pk).update(queue_after=_until())
 
 
 def _until() -> datetime:

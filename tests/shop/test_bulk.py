@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -95,16 +96,33 @@ def test_advance__resumed_anywhere_gives_the_same_final_set(stop_after: int, for
 def test_advance__batch_that_fails_half_way_leaves_no_trace(monkeypatch) -> None:
     catalogue(4, known=False)
     run = bulk.start(Selection())
+    place = batches.place
+
+    def place_and_stop(*args: Any, **options: Any) -> None:
+        place(*args, **options)
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
-        patch.setattr(
-            BulkRun, "save", lambda self, **_fields: (_ for _ in ()).throw(KeyboardInterrupt)
-        )
+        patch.setattr(batches, "place", place_and_stop)
         with pytest.raises(KeyboardInterrupt):
             list(bulk.advance(run, 2))
     assert EnhancementJob.objects.count() == 0
     resumed = BulkRun.objects.get(pk=run.pk)
     list(bulk.advance(resumed, 2))
     assert _numbers(resumed) == (4, 4, 0)
+
+
+def test_advance__batch_of_somebody_who_came_late_leaves_no_trace() -> None:
+    catalogue(5, known=False)
+    run = bulk.start(Selection())
+    late = bulk.advance(BulkRun.objects.get(pk=run.pk), 2)
+    steps = bulk.advance(run, 1)
+    next(steps)
+    with pytest.raises(bulk.RunTakenOverError):
+        next(late)
+    assert EnhancementJob.objects.count() == 1
+    assert list(steps) == [1, 1, 1, 1]
+    assert (run.state, *_numbers(run)) == (RunState.QUEUED, 5, 5, 0)
 
 
 def test_advance__goes_through_every_watched_model() -> None:

@@ -88,7 +88,7 @@ def test_advance__run_of_a_dead_worker_goes_on_where_it_stopped(
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr(queueing, "_renew", die)
+        patch.setattr(queueing, "renew", die)
         with pytest.raises(SystemExit):
             queueing.advance(run.pk)
     assert queueing.advance(run.pk) == 0  # it may still be alive
@@ -156,10 +156,55 @@ def test_take_over__not_while_a_worker_is_at_it(
 
 def test_take_over__keeps_workers_off(run: BulkRun, sent_runs: list[Any]) -> None:
     assert queueing.take_over(run) is True
-    assert run.queue_after is None
-    assert queueing.advance(run.pk) == 0
-    assert queueing.send_due() == 0
+    for end in (lambda: None, lambda: queueing.release(run)):
+        end()
+        assert queueing.advance(run.pk) == 0
+        assert queueing.send_due() == 0
+    run.refresh_from_db()
     assert queueing.take_over(run) is True  # resumed once more
+
+
+def test_take_over__not_while_another_command_is_at_it() -> None:
+    run = bulk.start(bulk.Selection())
+    assert queueing.take_over(run) is True
+    other = BulkRun.objects.get(pk=run.pk)
+    assert queueing.take_over(other) is False
+    queueing.renew(run, pause_seconds=3600)
+    assert queueing.take_over(other) is False
+    assert other.queue_after == run.queue_after
+    queueing.release(run)
+    assert queueing.take_over(other) is True
+
+
+def test_take_over__of_what_a_killed_command_has_left() -> None:
+    run = bulk.start(bulk.Selection())
+    assert queueing.take_over(run) is True
+    _age(run, seconds=1)
+    other = BulkRun.objects.get(pk=run.pk)
+    assert queueing.take_over(other) is True
+    queueing.release(run)  # it was not dead, only slow
+    assert queueing.take_over(BulkRun.objects.get(pk=run.pk)) is False
+
+
+def test_advance__run_that_was_taken_over_meanwhile_is_left_alone(
+    run: BulkRun, sent_runs: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queueing, "BATCH_SIZE", 1)
+    batches = bulk.advance
+
+    def overtaken(*args: Any) -> Any:
+        steps = batches(*args)
+        yield next(steps)
+        _age(run, seconds=1)
+        assert queueing.take_over(run) is True
+        next(batches(run, 1))
+        yield from steps
+
+    monkeypatch.setattr(bulk, "advance", overtaken)
+    assert queueing.advance(run.pk) == 1
+    assert queueing.take_over(BulkRun.objects.get(pk=run.pk)) is False
+    run.refresh_from_db()
+    assert (run.state, run.examined, run.queued) == (RunState.QUEUEING, 2, 2)
 
 
 def test_advance__writes_nothing_of_a_run_but_its_progress(run: BulkRun) -> None:
@@ -187,8 +232,19 @@ def test_sweep__leaves_runs_of_the_command_to_the_command(sent_runs: list[Any]) 
     run = bulk.start(bulk.Selection())
     BulkRun.objects.filter(pk=run.pk).update(created_at=timezone.now() - timedelta(days=1))
     sweeping.sweep()
-    assert sent_runs == []
     assert queueing.advance(run.pk) == 0
+    _age(run, seconds=3600)  # the command was killed
+    sweeping.sweep()
+    assert sent_runs == []
+
+
+def test_sweep__lets_workers_go_on_with_their_run_when_a_command_was_killed(
+    run: BulkRun, sent_runs: list[Any]
+) -> None:
+    assert queueing.take_over(run) is True
+    _age(run, seconds=61)
+    sweeping.sweep()
+    assert sent_runs == [run.pk]
 
 
 def test_request__that_cannot_be_run_leaves_no_row(sent_runs: list[Any]) -> None:

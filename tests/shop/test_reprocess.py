@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models import F
 from django.utils import timezone
 
 from shopimg.models import BulkRun, EnhancementJob
-from shopimg.services import bulk, running
+from shopimg.services import bulk, queueing, running
 from shopimg.services.bulk import Selection
 from shopimg.services.requests import request_enhancement
 from shopimg.states import RunState
@@ -231,14 +232,20 @@ def test_reprocess__that_waits_fails_when_an_image_was_refused(monkeypatch, caps
 
 
 @pytest.mark.django_db
-def test_reprocess__resumes_no_run_that_a_worker_is_at() -> None:
+def test_reprocess__resumes_no_run_that_somebody_else_is_at() -> None:
     _unknown(2)
     run = bulk.start(Selection())
-    end = timezone.now() + timedelta(minutes=6)
-    BulkRun.objects.update(queue_after=end)
-    with pytest.raises(CommandError, match=f"^A worker queues the images of run {run.pk} already"):
+    assert queueing.take_over(run) is True
+    with pytest.raises(CommandError) as caught:
         call_command("shopimg_reprocess", "--resume", str(run.pk))
+    assert str(caught.value) == (
+        f"Another process queues the images of run {run.pk}. "
+        f"If that one was killed, try again after {run.queue_after:%Y-%m-%d %H:%M:%S}."
+    )
     assert EnhancementJob.objects.count() == 0
+    lease = run.queue_after
+    run.refresh_from_db()
+    assert (run.state, run.queue_after) == (RunState.QUEUEING, lease)
     BulkRun.objects.update(queue_after=timezone.now(), state=RunState.INTERRUPTED)
     call_command("shopimg_reprocess", "--resume", str(run.pk), verbosity=0)
     run.refresh_from_db()
@@ -253,6 +260,38 @@ def test_reprocess__rate_is_images_per_second(monkeypatch) -> None:
     monkeypatch.setattr(time, "monotonic", lambda: 100.0)
     call_command("shopimg_reprocess", "--rate", "2/s", verbosity=0)
     assert slept == [1.0, 2.0, 2.5]  # images done so far, by two, as no time passes by itself
+
+
+@pytest.mark.django_db
+def test_reprocess__holds_its_run_however_slow_it_is(monkeypatch) -> None:
+    _unknown(2)
+    refused: list[bool] = []
+
+    def resume_meanwhile(seconds: float) -> None:
+        BulkRun.objects.update(queue_after=F("queue_after") - timedelta(seconds=seconds))
+        refused.append(not queueing.take_over(BulkRun.objects.get()))
+
+    monkeypatch.setattr(time, "sleep", resume_meanwhile)
+    call_command("shopimg_reprocess", "--rate", "0.001", verbosity=0)
+    assert refused == [True, True]
+
+
+@pytest.mark.django_db
+def test_reprocess__stops_when_its_run_was_taken_over(monkeypatch) -> None:
+    _unknown(3)
+    other: list[BulkRun] = []
+
+    def take_over(_: float) -> None:
+        BulkRun.objects.update(queue_after=timezone.now())
+        other.append(BulkRun.objects.get())
+        assert queueing.take_over(other[0]) is True
+        next(bulk.advance(other[0], 1))
+
+    monkeypatch.setattr(time, "sleep", take_over)
+    with pytest.raises(CommandError, match=r"^Another process queues the images of run"):
+        call_command("shopimg_reprocess", "--rate", "1", verbosity=0)
+    run = BulkRun.objects.get()
+    assert (run.examined, run.queued, run.queue_after) == (2, 2, other[0].queue_after)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -271,6 +310,8 @@ def test_reprocess__interrupted_process_can_be_resumed(tmp_path: Path, kind: int
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as process:
         eventually(lambda: EnhancementJob.objects.count() >= 3)
+        with pytest.raises(CommandError, match=r"^Another process queues the images"):
+            call_command("shopimg_reprocess", "--resume", str(BulkRun.objects.get().pk))
         process.send_signal(kind)
         _, said = process.communicate(timeout=30)
     run = BulkRun.objects.get()

@@ -11,6 +11,7 @@ from typing import Any
 import click
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 
 from shopimg import sources
 from shopimg.contract import EnhancementError, RecipeError
@@ -148,6 +149,19 @@ class Command(BaseCommand):
             )
 
     def _queue(self, run: BulkRun, options: dict[str, Any], interruption: Interruption) -> None:
+        """Queue a run's jobs while nobody else does; afterwards somebody else may, at once."""
+        if not queueing.take_over(run):
+            raise CommandError(_taken_message(run))
+        try:
+            self._queue_batches(run, options, interruption)
+        except bulk.RunTakenOverError:
+            raise CommandError(_taken_message(BulkRun.objects.get(pk=run.pk))) from None
+        finally:
+            queueing.release(run)
+
+    def _queue_batches(
+        self, run: BulkRun, options: dict[str, Any], interruption: Interruption
+    ) -> None:
         selection = bulk.Selection.from_json(run.filters)
         size, rate = options["batch_size"], options["rate"]
         if rate:
@@ -158,8 +172,10 @@ class Command(BaseCommand):
                 bar.update(number)
                 done += number
                 interruption.check()
+                pause = max(0.0, started + done / rate - time.monotonic()) if rate else 0.0
+                queueing.renew(run, pause)
                 if rate:
-                    interruption.sleep(started + done / rate - time.monotonic())
+                    interruption.sleep(pause)
 
     def _wait(self, run: BulkRun, interruption: Interruption) -> None:
         total = run.jobs.count()
@@ -239,6 +255,12 @@ def _how_to_go_on(run: BulkRun) -> str:
     return f"All jobs are queued and go on. Wait for them with --resume {run.pk} --wait"
 
 
+def _taken_message(run: BulkRun) -> str:
+    lease = timezone.localtime(run.queue_after or timezone.now())
+    hint = f"If that one was killed, try again after {lease:%Y-%m-%d %H:%M:%S}."
+    return f"Another process queues the images of run {run.pk}. {hint}"
+
+
 def _refuse_with_resume(options: dict[str, Any]) -> None:
     """A run goes on as it was started: an option that would be ignored is a mistake."""
     if options["resume"] is None:
@@ -262,8 +284,6 @@ def _resumed(options: dict[str, Any]) -> BulkRun | None:
         raise CommandError(f"There is no run {key}.")
     if run.queued_at is not None and not options["wait"]:
         raise CommandError(f"All jobs of run {key} are queued. Wait for them with --wait.")
-    if run.queued_at is None and not queueing.take_over(run):
-        raise CommandError(f"A worker queues the images of run {key} already.")
     return run
 
 
