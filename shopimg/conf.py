@@ -18,6 +18,7 @@ _LEAST = {
     "HEARTBEAT_SECONDS": 1,
     "JOB_TIME_LIMIT_SECONDS": 1,
     "MAX_ATTEMPTS": 1,
+    "ORPHAN_HOURS": 1,
 }
 
 
@@ -67,7 +68,7 @@ class Settings:
     RETRY_SECONDS: int = 20
     """Longest wait before the second attempt; doubles for each further one."""
     ORPHAN_HOURS: int = 24
-    """Files that no row refers to are deleted when older than this."""
+    """Files of shopimg's that no row refers to are deleted when older than this; at least 1."""
 
     def __post_init__(self) -> None:
         for option in dataclasses.fields(self):

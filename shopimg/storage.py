@@ -6,6 +6,7 @@ import hashlib
 import io
 import logging
 import mimetypes
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,14 @@ MASKS = "masks"
 """Folder of the masks, in the storage of the drafts."""
 
 _SUFFIXES = {mime_type: name.replace("jpeg", "jpg") for name, mime_type in MIME_TYPES.items()}
+_STEMS = (
+    r"drafts/[0-9a-z]{40}",
+    rf"{MASKS}/[0-9a-f]{{64}}",
+    r"published/([0-9a-f]{2})/\1[0-9a-f]{62}(/[0-9]+w)?",
+)
+# With what a storage adds where a name is taken, and what marks a file that is being written.
+_OWN_NAME = re.compile(rf"(?:{'|'.join(_STEMS)})(_\w{{7}})?(\.\w+)+", re.ASCII)
+_PUBLIC_FOLDER = re.compile(r"published/[0-9a-f]{2}")
 
 
 class StorageVerificationError(OSError):
@@ -204,6 +213,27 @@ def folders(storage: Storage, folder: str) -> list[str]:
         OSError: the storage failed.
     """
     return [f"{folder}/{child}" for child in _listed(storage, folder)[0]]
+
+
+def public_folders() -> list[str]:
+    """Return the folders of the public files: one for each start of a digest.
+
+    Raises:
+        OSError: the storage failed.
+    """
+    return [name for name in folders(published(), "published") if _PUBLIC_FOLDER.fullmatch(name)]
+
+
+def is_own(name: str) -> bool:
+    """Tell whether a file has a name that shopimg gives; others may share a storage with it.
+
+    >>> digest = "9f" * 32
+    >>> is_own(f"published/9f/{digest}.jpg"), is_own(f"published/9f/{digest}/320w.avif")
+    (True, True)
+    >>> is_own("published/9f/invoice.jpg"), is_own("published/catalogue/invoice.pdf")
+    (False, False)
+    """
+    return _OWN_NAME.fullmatch(name) is not None
 
 
 def media_type(name: str) -> str:

@@ -80,7 +80,7 @@ def clean_up(*, dry_run: bool = False, tell: Callable[[Orphan], None] = lambda _
 
 
 def orphans() -> Iterator[Orphan]:
-    """Yield the files that no row refers to and that are older than ``ORPHAN_HOURS``.
+    """Yield the files of ours that no row refers to and that are older than ``ORPHAN_HOURS``.
 
     Young files are left alone: their row may be about to be written. So are the files of a variant
     that was replaced a short while ago: shoppers may still have the page open.
@@ -88,7 +88,7 @@ def orphans() -> Iterator[Orphan]:
     before = timezone.now() - timedelta(hours=settings.ORPHAN_HOURS)
     yield from _unreferenced(storage.drafts(), "drafts", _drafts(), before)
     yield from _unreferenced(storage.drafts(), storage.MASKS, _masks(), before)
-    for folder in storage.folders(storage.published(), "published"):
+    for folder in storage.public_folders():
         yield from _unreferenced(storage.published(), folder, _public(folder, before), before)
 
 
@@ -141,7 +141,7 @@ def _unreferenced(
     place: Storage, folder: str, kept: set[str], before: datetime
 ) -> Iterator[Orphan]:
     for name in storage.walk(place, folder):
-        if name in kept:
+        if name in kept or not storage.is_own(name):
             continue
         # Where there is none any more, another clean-up was quicker.
         with suppress(FileNotFoundError), storage.failures():

@@ -46,6 +46,7 @@ def test_checks__are_registered_and_have_hints(shopimg) -> None:
         ({"MAX_ATTEMPTS": True}, ["shopimg.E001"]),
         ({"MAX_ATTEMPTS": 0}, ["shopimg.E001"]),
         ({"BULK_DEPTH": 0}, ["shopimg.E001"]),
+        ({"ORPHAN_HOURS": 0}, ["shopimg.E001"]),
         ({"RETRY_SECONDS": -1}, ["shopimg.E001"]),
         ({"SCOPE": own_photos}, ["shopimg.E001"]),
         ({"SOURCES": []}, ["shopimg.E001"]),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import time
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.core.files.base import ContentFile
+from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import Manager, QuerySet
@@ -20,14 +19,11 @@ from shopimg.services import cleaning, publishing, reviews
 from shopimg.services.requests import Order, request_enhancement
 from shopimg.states import ReviewState
 from tests import builders
+from tests.shop.aging import make_old
 from tests.shop.test_storage import files_below, use_storage
 from tests.testapp.models import OwnedPhoto, Photo
 
-
-def _make_old(folder: Path, hours: float = 25) -> None:
-    moment = time.time() - hours * 3600
-    for path in folder.rglob("*"):
-        os.utime(path, (moment, moment))
+DIGEST = "ab" * 32
 
 
 @pytest.mark.django_db
@@ -36,17 +32,17 @@ def test_cleanup__deletes_old_orphans_only(storage_folders: dict[str, Path], cap
     publishing.make_renditions(shown)
     kept = {alias: files_below(folder) for alias, folder in storage_folders.items()}
     old = storage.save_draft(b"x" * 1000, "image/jpeg")
-    storage.published().save("published/ab/abc.jpg", ContentFile(b"y" * 1000))
-    storage.published().save("published/ab/abc/100w.avif", ContentFile(b"z" * 1000))
+    for name in (f"published/ab/{DIGEST}.jpg", f"published/ab/{DIGEST}/100w.avif"):
+        storage.published().save(name, ContentFile(b"y" * 1000))
     for folder in storage_folders.values():
-        _make_old(folder)
+        make_old(folder)
     young = storage.save_draft(b"young", "image/jpeg")
 
     call_command("shopimg_cleanup", "--dry-run")
     assert set(capsys.readouterr().out.splitlines()) == {
         old,
-        "published/ab/abc.jpg",
-        "published/ab/abc/100w.avif",
+        f"published/ab/{DIGEST}.jpg",
+        f"published/ab/{DIGEST}/100w.avif",
         "3 files would be deleted, 0.0 MB.",
     }
     call_command("shopimg_cleanup")
@@ -58,9 +54,50 @@ def test_cleanup__deletes_old_orphans_only(storage_folders: dict[str, Path], cap
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    "name",
+    [
+        "published/catalogue/invoice.pdf",
+        "published/ab/invoice.pdf",
+        f"published/cd/{DIGEST}.jpg",
+        f"published/ab/{DIGEST}/invoice.pdf",
+        f"published/ab/{DIGEST}/old/100w.avif",
+    ],
+)
+def test_cleanup__leaves_files_of_the_host_alone(
+    storage_folders: dict[str, Path], shopimg, name: str
+) -> None:
+    shopimg(PUBLISHED_STORAGE="default")
+    storage.published().save(name, ContentFile(b"the host's"))
+    make_old(storage_folders["default"], hours=48)
+    assert cleaning.clean_up().files == 0
+    assert files_below(storage_folders["default"]) == [name]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("alias", "name"),
+    [
+        ("shopimg_drafts", f"drafts/{'0z' * 20}.jpg.part"),
+        ("shopimg_drafts", f"drafts/{'0z' * 20}.jpg_AbC1xyz.part"),
+        ("shopimg_drafts", f"masks/{DIGEST}_AbC1xyz.png"),
+        ("shopimg_published", f"published/ab/{DIGEST}_AbC1xyz.jpg.part"),
+        ("shopimg_published", f"published/ab/{DIGEST}/100w_AbC1xyz.jpeg"),
+    ],
+)
+def test_cleanup__deletes_what_a_crash_or_two_writers_left(
+    storage_folders: dict[str, Path], alias: str, name: str
+) -> None:
+    storages[alias].save(name, ContentFile(b"half"))
+    make_old(storage_folders[alias])
+    assert cleaning.clean_up().files == 1
+    assert files_below(storage_folders[alias]) == []
+
+
+@pytest.mark.django_db
 def test_cleanup__runs_as_the_task_that_beat_sends(storage_folders: dict[str, Path]) -> None:
     old = storage.save_draft(b"x" * 1000, "image/jpeg")
-    _make_old(storage_folders["shopimg_drafts"])
+    make_old(storage_folders["shopimg_drafts"])
     young = storage.save_draft(b"young", "image/jpeg")
     tasks.clean_up.apply(throw=True)
     assert files_below(storage_folders["shopimg_drafts"]) == [young] != [old]
@@ -156,7 +193,7 @@ def test_cleanup__keeps_for_a_while_what_was_just_replaced(
     first = reviews.approve(builders.draft(photo), by=rosa)
     request_enhancement(photo, Order(force=True))
     reviews.approve(builders.draft(photo, colour=(1, 1, 1)), by=rosa)
-    _make_old(storage_folders["shopimg_published"])
+    make_old(storage_folders["shopimg_published"])
     assert list(cleaning.orphans()) == []
     EnhancedVariant.objects.filter(pk=first.pk).update(
         updated_at=timezone.now() - timedelta(hours=25)
@@ -170,7 +207,7 @@ def test_cleanup__spares_what_was_published_since_it_was_found(
 ) -> None:
     draft = builders.draft()
     name = storage.publish_copy(draft.draft_name, draft.digest, draft.mime_type)
-    _make_old(storage_folders["shopimg_published"])
+    make_old(storage_folders["shopimg_published"])
     (orphan,) = cleaning.orphans()
     reviews.approve(draft, by=builders.reviewer())
     assert cleaning.remove(orphan) is False

@@ -23,6 +23,7 @@ from shopimg.services import cleaning, jobs, masks, remaking, reviews, running
 from shopimg.services.requests import Order, request_enhancement
 from shopimg.states import JobState, ReviewState
 from tests import builders
+from tests.shop.aging import make_old
 
 pytestmark = pytest.mark.django_db
 
@@ -308,22 +309,24 @@ def test_run__recipe_without_a_mask_runs_on_an_enhancer_that_knows_none(settings
 
 
 def test_cleanup__keeps_masks_of_variants_and_of_jobs(
-    rosa: User, settings, storage_folders: dict[str, Path]
+    rosa: User, storage_folders: dict[str, Path]
 ) -> None:
     first, *_others = builders.scenes()
     masks.correct(first, CORRECTED, by=rosa)
     orphan = storage.save_mask(builders.mask(box=(1, 1, 5, 5)))
-    settings.SHOPIMG = {**settings.SHOPIMG, "ORPHAN_HOURS": 0}
+    make_old(storage_folders["shopimg_drafts"])
     assert [found.name for found in cleaning.orphans()] == [orphan]
     assert cleaning.clean_up().files == 1
     folder = storage_folders["shopimg_drafts"] / "masks"
     assert {file.read_bytes() for file in folder.iterdir()} == {CORRECTED, builders.mask()}
 
 
-def test_cleanup__spares_a_mask_that_was_asked_for_since_it_was_found(rosa: User, settings) -> None:
+def test_cleanup__spares_a_mask_that_was_asked_for_since_it_was_found(
+    rosa: User, storage_folders: dict[str, Path]
+) -> None:
     first, *_others = builders.scenes()
     storage.save_mask(CORRECTED)
-    settings.SHOPIMG = {**settings.SHOPIMG, "ORPHAN_HOURS": 0}
+    make_old(storage_folders["shopimg_drafts"])
     (orphan,) = cleaning.orphans()
     masks.correct(first, CORRECTED, by=rosa)
     assert cleaning.remove(orphan) is False

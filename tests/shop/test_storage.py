@@ -9,7 +9,9 @@ import pytest
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile
 
-from shopimg import storage
+from shopimg import renditions, storage
+from tests import builders
+from tests.shop.published import Publish
 from tests.testapp.storages import CloudError
 
 CONTENT = b"pixels"
@@ -142,6 +144,15 @@ def test_walk__finds_every_file_below_a_folder() -> None:
 def test_walk__folder_that_is_not_there_is_empty() -> None:
     assert list(storage.walk(storage.drafts(), "nowhere")) == []
     assert storage.folders(storage.drafts(), "nowhere") == []
+
+
+def test_is_own__of_every_name_that_is_given(publish: Publish) -> None:
+    shown = publish(builders.photo())
+    shown.width, shown.height = 1600, 1200
+    names = [shown.draft_name, storage.save_mask(CONTENT), shown.published_name]
+    names += renditions.names(shown)
+    assert [name for name in names if not storage.is_own(name)] == []
+    assert len(names) == 18
 
 
 def test_media_type__comes_from_the_name() -> None:
