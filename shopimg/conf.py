@@ -69,6 +69,8 @@ class Settings:
     """Longest wait before the second attempt; doubles for each further one."""
     ORPHAN_HOURS: int = 24
     """Files of shopimg's that no row refers to are deleted when older than this; at least 1."""
+    DRAFT_DAYS: int = 90
+    """How long the file of a result is kept that was rejected or never shown; 0 for ever."""
 
     def __post_init__(self) -> None:
         for option in dataclasses.fields(self):

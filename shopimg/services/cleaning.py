@@ -1,38 +1,34 @@
-"""Mark and sweep: files that no row refers to, and rows about what is gone."""
+"""Mark and sweep: files that nothing needs any more, and rows about what is gone."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
-from django.contrib.contenttypes.models import ContentType
 from django.core.files.storage import Storage
-from django.db.models import Q, TextField
-from django.db.models.functions import Cast
+from django.db.models import Q
 from django.utils import timezone
 
-from shopimg import renditions, sources, storage
+from shopimg import renditions, storage
 from shopimg.conf import settings
-from shopimg.models import EnhancedVariant, EnhancementJob
-from shopimg.services import idempotency, publishing, requests, workers
-from shopimg.states import LIVE_VARIANTS, ReviewState
-
-_BATCH = 1000
-_CORRECTED = re.compile(r'"mask": "([0-9a-f]{64})"')
+from shopimg.models import EnhancedVariant
+from shopimg.services import idempotency, publishing, requests, retention, workers
+from shopimg.states import ReviewState
 
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A file that no row refers to."""
+    """A file that no row refers to, or none that needs it."""
 
     storage: Storage
     name: str
     size_bytes: int
+    is_draft: bool = False
+    """Whether a row names it as its draft, and does not need it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +37,10 @@ class Cleaned:
 
     images: int
     """Images that are gone, of which what was made of them was withdrawn."""
+    drafts: int
+    """Variants that do not need their draft any more, which was deleted; the rows are history."""
     files: int
-    """Files that no row refers to, deleted."""
+    """Files that nothing needs any more, those drafts among them, deleted."""
     size_bytes: int
     """Of these files."""
     workers: int
@@ -50,7 +48,7 @@ class Cleaned:
 
 
 def clean_up(*, dry_run: bool = False, tell: Callable[[Orphan], None] = lambda _: None) -> Cleaned:
-    """Withdraw what was made of images that are gone; delete old rows and orphaned files.
+    """Withdraw what was made of images that are gone; delete old rows and files out of use.
 
     The rows are those of keys that have expired and of workers that were silent for long. Two at
     once are harmless.
@@ -62,8 +60,8 @@ def clean_up(*, dry_run: bool = False, tell: Callable[[Orphan], None] = lambda _
     Raises:
         OSError: a storage failed; what was done until then stays done.
     """
-    images = files = size_bytes = 0
-    for key in gone():
+    images = drafts = files = size_bytes = 0
+    for key in retention.gone():
         images += 1
         if not dry_run:
             forget(key)
@@ -74,26 +72,31 @@ def clean_up(*, dry_run: bool = False, tell: Callable[[Orphan], None] = lambda _
     for orphan in orphans():
         tell(orphan)
         if dry_run or remove(orphan):
+            drafts += orphan.is_draft
             files += 1
             size_bytes += orphan.size_bytes
-    return Cleaned(images, files, size_bytes, dead)
+    return Cleaned(images, drafts, files, size_bytes, dead)
 
 
 def orphans() -> Iterator[Orphan]:
-    """Yield the files of ours that no row refers to and that are older than ``ORPHAN_HOURS``.
+    """Yield the files of ours that no row refers to, or none that needs them.
 
-    Young files are left alone: their row may be about to be written. So are the files of a variant
-    that was replaced a short while ago: shoppers may still have the page open.
+    Files younger than ``ORPHAN_HOURS`` are left alone: their row may be about to be written. So are
+    those of a variant that was replaced a short while ago: shoppers may still have the page open.
     """
     before = timezone.now() - timedelta(hours=settings.ORPHAN_HOURS)
-    yield from _unreferenced(storage.drafts(), "drafts", _drafts(), before)
-    yield from _unreferenced(storage.drafts(), storage.MASKS, _masks(), before)
+    variants = EnhancedVariant.objects.all()
+    spent = retention.spent_drafts(variants)
+    kept = set(variants.values_list("draft_name", flat=True)) - spent
+    for draft in _unreferenced(storage.drafts(), "drafts", kept, before):
+        yield replace(draft, is_draft=draft.name in spent)
+    yield from _unreferenced(storage.drafts(), storage.MASKS, _masks(spent), before)
     for folder in storage.public_folders():
         yield from _unreferenced(storage.published(), folder, _public(folder, before), before)
 
 
 def remove(orphan: Orphan) -> bool:
-    """Delete a file, unless a row has come to refer to it since it was found.
+    """Delete a file, unless a row has come to need it since it was found.
 
     Returns:
         Whether it was deleted.
@@ -105,36 +108,14 @@ def remove(orphan: Orphan) -> bool:
     return not shown.exists() and storage.delete(orphan.storage, [orphan.name]) == 1
 
 
-def gone() -> Iterator[dict[str, Any]]:
-    """Yield the keys of images that have variants and no row or no file any more.
-
-    Raw SQL and ``_raw_delete`` tell nobody that an image was deleted.
-    """
-    for source in sources.all_sources():
-        yield from _gone_of(source)
-
-
 def forget(key: dict[str, Any]) -> None:
     """Do for an image that is gone what the hook does when it is deleted.
 
     Args:
-        key: from ``gone``.
+        key: from ``retention.gone``.
     """
     requests.forget_source(key)
     publishing.withdraw_source(key)
-
-
-def _gone_of(source: sources.Source) -> Iterator[dict[str, Any]]:
-    source_type = ContentType.objects.get_for_model(source.model)
-    live = EnhancedVariant.objects.filter(source_type=source_type, state__in=LIVE_VARIANTS)
-    ids = live.order_by("source_id").values_list("source_id", flat=True).distinct()
-    # What a host's own manager hides is not gone.
-    rows = source.model._meta.base_manager.filter(**{f"{source.field}__gt": ""})
-    last = ""
-    while batch := list(ids.filter(source_id__gt=last)[:_BATCH]):
-        there = {str(pk) for pk in rows.filter(pk__in=batch).values_list("pk", flat=True)}
-        yield from ({"source_type": source_type, "source_id": i} for i in batch if i not in there)
-        last = batch[-1]
 
 
 def _unreferenced(
@@ -149,31 +130,19 @@ def _unreferenced(
                 yield Orphan(place, name, place.size(name))
 
 
-def _drafts() -> set[str]:
-    return set(EnhancedVariant.objects.values_list("draft_name", flat=True))
-
-
-def _masks() -> set[str]:
-    """Return the masks of variants, and the corrected ones that jobs name."""
+def _masks(spent: Set[str]) -> set[str]:
+    """Return the masks of variants whose draft is kept, and the corrected ones that jobs name."""
     of_variants = EnhancedVariant.objects.exclude(mask_name="")
-    return {*of_variants.values_list("mask_name", flat=True), *_corrected(_CORRECTED.pattern)}
+    named = of_variants.values_list("mask_name", "draft_name").iterator()
+    return {mask for mask, draft in named if draft not in spent} | retention.corrected_masks()
 
 
 def _is_used(mask: str) -> bool:
     of_variants = EnhancedVariant.objects.filter(mask_name=mask)
-    return of_variants.exists() or mask in _corrected(PurePosixPath(mask).stem)
-
-
-def _corrected(pattern: str) -> set[str]:
-    """Return the masks that recipes of jobs name where a regular expression is found in them."""
-    # As text: an old recipe may have a step that there is no more.
-    text = Cast("recipe_table", TextField())
-    tables = EnhancementJob.objects.alias(text=text).filter(text__regex=pattern)
-    return {
-        storage.mask_name(digest)
-        for table in tables.order_by().values_list(text, flat=True).iterator()
-        for digest in _CORRECTED.findall(table)
-    }
+    drafts = set(of_variants.values_list("draft_name", flat=True))
+    if drafts - retention.spent_drafts(of_variants):
+        return True
+    return mask in retention.corrected_masks(PurePosixPath(mask).stem)
 
 
 def _public(folder: str, before: datetime) -> set[str]:

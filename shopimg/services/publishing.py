@@ -34,6 +34,8 @@ _TAKEN_OUT = Q(
     state=ReviewState.SUPERSEDED,
     published_at__isnull=True,
 )
+MAY_COME_BACK = _REPLACED | _TAKEN_OUT
+"""What was in the shop, and would be copied from its draft by a rollback or ``restore``."""
 
 _BATCH = 1000
 

@@ -47,6 +47,8 @@ def test_checks__are_registered_and_have_hints(shopimg) -> None:
         ({"MAX_ATTEMPTS": 0}, ["shopimg.E001"]),
         ({"BULK_DEPTH": 0}, ["shopimg.E001"]),
         ({"ORPHAN_HOURS": 0}, ["shopimg.E001"]),
+        ({"DRAFT_DAYS": -1}, ["shopimg.E001"]),
+        ({"DRAFT_DAYS": 0}, []),
         ({"RETRY_SECONDS": -1}, ["shopimg.E001"]),
         ({"SCOPE": own_photos}, ["shopimg.E001"]),
         ({"SOURCES": []}, ["shopimg.E001"]),

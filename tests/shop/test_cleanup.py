@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from shopimg import storage, tasks, wakeup
 from shopimg.models import EnhancedVariant, WorkerHeartbeat
-from shopimg.services import cleaning, publishing, reviews
+from shopimg.services import cleaning, publishing, retention, reviews
 from shopimg.services.requests import Order, request_enhancement
 from shopimg.states import ReviewState
 from tests import builders
@@ -136,7 +136,7 @@ def test_cleanup__forgets_workers_that_were_silent_for_a_week(capsys) -> None:
 def test_cleanup__withdraws_what_was_made_of_images_that_are_gone(
     monkeypatch, capsys, django_capture_on_commit_callbacks
 ) -> None:
-    monkeypatch.setattr(cleaning, "_BATCH", 2)
+    monkeypatch.setattr(retention, "_BATCH", 2)
     rosa = builders.reviewer()
     photos = [builders.photo(builders.picture((40 + i, 40))) for i in range(5)]
     shown = [reviews.approve(builders.draft(photo), by=rosa) for photo in photos[:4]]
@@ -160,7 +160,7 @@ def test_cleanup__withdraws_what_was_made_of_images_that_are_gone(
     assert waiting.state == ReviewState.SUPERSEDED
     deletions = [c.args for c in callbacks if getattr(c, "func", None) is wakeup.send_delete_files]
     assert sorted(deletions) == sorted([(shown[0].pk,), (shown[3].pk,)])
-    assert list(cleaning.gone()) == []
+    assert list(retention.gone()) == []
 
 
 class _Hiding(Manager[OwnedPhoto]):
@@ -179,10 +179,10 @@ def test_cleanup__keeps_what_a_host_only_hides(monkeypatch) -> None:
     variant = reviews.approve(builders.draft(image), by=merchant)
     monkeypatch.setitem(OwnedPhoto._meta.__dict__, "default_manager", _Hiding())
     assert not OwnedPhoto._default_manager.exists()
-    assert list(cleaning.gone()) == []
+    assert list(retention.gone()) == []
     OwnedPhoto.objects.filter(pk=image.pk)._raw_delete("default")
     key = {"source_type": variant.source_type, "source_id": variant.source_id}
-    assert list(cleaning.gone()) == [key]
+    assert list(retention.gone()) == [key]
 
 
 @pytest.mark.django_db

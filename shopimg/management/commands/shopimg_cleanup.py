@@ -1,4 +1,4 @@
-"""``manage.py shopimg_cleanup``: delete what no row refers to, withdraw what has no image."""
+"""``manage.py shopimg_cleanup``: delete what nothing needs, withdraw what has no image."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Command(BaseCommand):
     """Mark and sweep the two storages and the variants."""
 
     help = (
-        "Delete files in the draft and published storages that no row refers to and the rows of "
-        "workers that are gone, and withdraw what was made of images that are gone."
+        "Delete files in the draft and published storages that nothing needs any more and the rows "
+        "of workers that are gone, and withdraw what was made of images that are gone."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -44,5 +44,8 @@ class Command(BaseCommand):
             verb = "would be" if dry_run else "were"
             silence = f"{done.workers} workers were silent for {workers.KEPT_DAYS} days"
             self.stdout.write(f"{silence}: their rows {verb} deleted.")
+        if done.drafts:
+            verb = "would be" if dry_run else "were"
+            self.stdout.write(f"{done.drafts} results are out of use: their files {verb} deleted.")
         verb = "would be deleted" if dry_run else "deleted"
         self.stdout.write(f"{done.files} files {verb}, {done.size_bytes / 1e6:.1f} MB.")
