@@ -1,12 +1,59 @@
-"""Gives transparent pixels the colours of what lies beside them, so that no edge turns dark."""
+"""Tells what transparency is for, and what colours belong where it is."""
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from enhancer_worker.pipeline.framing import PRODUCT_LEVEL
+
 _FAINTEST_LEVEL = 48
+_CORNER_SHARE = 0.25
+"""Of each side: rounder corners than that are of a round product."""
+_LEAST_CLEAR_SHARE = 0.01
+"""Of the picture. All of 146 cut-outs of shops are clear in 19 % or more beside their corners;
+cropped to the product, in 1.3 % or more, but for 13 boxes with round corners, which are clear in
+0.1 % or less, as photos with such corners are."""
+
+
+def is_cut_out(alpha: NDArray[np.uint8]) -> bool:
+    """Tell whether transparency sets a product free, and is no trace of how a photo was edited.
+
+    Stray pixels, thin rims and veils are clear nearly nowhere, and round corners in the corners
+    alone. Where a product is mistaken for a photo, a network cuts it out and says how sure it is;
+    a photo that is mistaken for a product would keep its background, and nobody would be told.
+
+    Args:
+        alpha: (H, W), uint8.
+
+    >>> ring = np.zeros((100, 100), np.uint8)
+    >>> ring[10:90, 10:90] = 255
+    >>> is_cut_out(ring)
+    True
+    """
+    clear = alpha < PRODUCT_LEVEL
+    for corner in itertools.product(*map(_ends, alpha.shape)):
+        clear[corner] = False
+    return bool(clear.mean() >= _LEAST_CLEAR_SHARE)
+
+
+def on_white(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Lay a picture on white, as a page shows it.
+
+    Args:
+        pixels: (H, W, 3), uint8, RGB, not premultiplied.
+        alpha: (H, W), uint8.
+
+    Returns:
+        (H, W, 3), uint8, RGB.
+    """
+    image = Image.fromarray(pixels)
+    return np.array(
+        Image.composite(image, Image.new("RGB", image.size, "white"), Image.fromarray(alpha))
+    )
 
 
 def fill_transparent(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -25,6 +72,12 @@ def fill_transparent(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDA
     """
     image = Image.fromarray(np.dstack([pixels, alpha]))
     return np.array(_fill(image))
+
+
+def _ends(length: int) -> tuple[slice, slice]:
+    """Return the first and the last part of a side, as long as a corner."""
+    depth = int(length * _CORNER_SHARE)
+    return slice(0, depth), slice(length - depth, length)
 
 
 def _fill(image: Image.Image) -> Image.Image:

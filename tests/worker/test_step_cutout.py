@@ -52,6 +52,12 @@ def picture(colour: tuple[int, int, int] = (210, 30, 30)) -> Picture:
     return Picture(np.array(image))
 
 
+def silhouette() -> NDArray[np.uint8]:
+    alpha = np.zeros((120, 160), np.uint8)
+    alpha[30:91, 40:111] = 255
+    return alpha
+
+
 def test_cutout__our_network_finds_the_product() -> None:
     upload = picture()
     outcome = cutout(upload, Cutout(), tools())
@@ -69,12 +75,34 @@ def test_cutout__our_network_finds_the_product() -> None:
     assert outcome.quality["cutout_share"] == pytest.approx(71 * 61 / (160 * 120), abs=0.02)
 
 
-def test_cutout__keeps_the_transparency_of_an_upload() -> None:
-    upload = dataclasses.replace(picture(), alpha=np.full((120, 160), 90, np.uint8))
+def test_cutout__keeps_the_transparency_of_an_upload_that_is_cut_out() -> None:
+    upload = dataclasses.replace(picture(), alpha=silhouette())
     outcome = cutout(upload, Cutout(), tools())
     assert outcome.picture is upload
     assert outcome.mask is upload.alpha
     assert outcome.details == {"skipped": "already transparent"}
+
+
+@pytest.mark.parametrize("level", [0, 254])
+def test_cutout__is_not_switched_off_by_a_stray_pixel(level: int) -> None:
+    photo = picture()
+    alpha = np.full((120, 160), 255, np.uint8)
+    alpha[0, 0] = level
+    outcome = cutout(dataclasses.replace(photo, alpha=alpha), Cutout(), tools())
+    expected = cutout(photo, Cutout(), tools())
+    np.testing.assert_array_equal(outcome.mask, expected.mask)
+    np.testing.assert_array_equal(outcome.picture.pixels[1:, 1:], expected.picture.pixels[1:, 1:])
+    assert outcome.quality["cutout_confidence"] > 0.5
+
+
+def test_cutout__lays_a_veiled_photo_on_white_before_it_looks() -> None:
+    upload = dataclasses.replace(picture(), alpha=np.full((120, 160), 128, np.uint8))
+    outcome = cutout(upload, Cutout(), tools())
+    assert outcome.picture.alpha is not None
+    assert outcome.picture.alpha[60, 75] == 255
+    # Half of it and half of white: 0.5 * 210 + 0.5 * 255 in red.
+    assert outcome.picture.pixels[60, 75].tolist() == [232, 142, 142]
+    assert upload.pixels[60, 75].tolist() == [210, 30, 30]
 
 
 def test_cutout__says_when_there_is_no_product() -> None:
@@ -100,10 +128,18 @@ def test_cutout__a_corrected_mask_replaces_the_network() -> None:
 def test_cutout__a_corrected_mask_counts_more_than_transparency() -> None:
     content = png(np.full((120, 160), 255, np.uint8))
     digest = hashlib.sha256(content).hexdigest()
-    upload = dataclasses.replace(picture(), alpha=np.full((120, 160), 90, np.uint8))
+    upload = dataclasses.replace(picture(), alpha=silhouette())
     outcome = cutout(upload, Cutout(mask=digest), tools(**{digest: content}))
     assert outcome.picture.alpha is not None
     assert (outcome.picture.alpha == 255).all()
+
+
+def test_cutout__a_corrected_mask_lays_a_veiled_photo_on_white_too() -> None:
+    content = png(np.full((120, 160), 255, np.uint8))
+    digest = hashlib.sha256(content).hexdigest()
+    upload = dataclasses.replace(picture(), alpha=np.full((120, 160), 128, np.uint8))
+    outcome = cutout(upload, Cutout(mask=digest), tools(**{digest: content}))
+    assert outcome.picture.pixels[60, 75].tolist() == [232, 142, 142]
 
 
 def test_cutout__says_when_the_mask_is_missing_or_broken() -> None:

@@ -14,6 +14,7 @@ from enhancer_worker.matting.cut import CutOut, cut_out
 from enhancer_worker.matting.foreground import foreground
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools
+from enhancer_worker.pipeline.transparency import is_cut_out, on_white
 from shopimg.contract import Cutout, RecipeError
 
 _OPAQUE = 128
@@ -25,7 +26,8 @@ def cutout(picture: Picture, step: Cutout, tools: Tools) -> StepOutcome:
     Pixels that are wholly of the product stay as they are.
 
     Args:
-        picture: any size; one with transparency keeps it.
+        picture: any size; one that is cut out already keeps its own transparency, any other one is
+            laid on white first.
         step: a corrected mask or an engine, where our network is not to be asked.
         tools: engine, deadline and corrected masks.
 
@@ -33,6 +35,8 @@ def cutout(picture: Picture, step: Cutout, tools: Tools) -> StepOutcome:
         RecipeError: the mask is not there, or no product was found.
         WorkerError: the engine that the step names is not installed or has no network.
     """
+    if picture.alpha is not None and not is_cut_out(picture.alpha):
+        picture = replace(picture, pixels=on_white(picture.pixels, picture.alpha), alpha=None)
     if step.mask:
         return _by_mask(picture, step.mask, tools)
     if picture.alpha is not None:

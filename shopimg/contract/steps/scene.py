@@ -58,7 +58,7 @@ LARGEST_SEED = 2**31 - 1
 class Cutout(Step):
     """Make everything but the product transparent; its shadow is not part of it.
 
-    An upload that is transparent already keeps its own transparency.
+    An upload that is cut out already keeps its own transparency; a few clear pixels do not count.
     """
 
     name: ClassVar[str] = "cutout"
