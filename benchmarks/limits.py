@@ -35,8 +35,8 @@ from shopimg.contract import (
     Frame,
     Output,
     PixelLockError,
+    ProductNotFoundError,
     Recipe,
-    RecipeError,
     Role,
 )
 from shopimg.reasons import LIMITS, Limit
@@ -103,7 +103,7 @@ def measure(enhancer: NeuralEnhancer, judged: Judged) -> dict[str, Any]:
         images = enhance(recipe(*FORMATS))
     except PixelLockError:
         images = enhance(recipe())
-    except RecipeError as err:
+    except ProductNotFoundError as err:
         return row | {"failure": str(err)}
     with Image.open(io.BytesIO(images[0].mask)) as mask:
         row |= region_figures(np.asarray(mask), judged.alpha)

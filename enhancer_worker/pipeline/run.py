@@ -87,7 +87,8 @@ def run_recipe(
         background: does what can be done beside; by default nothing is.
 
     Raises:
-        SourceError: the file cannot be used, or would become too large.
+        SourceError: the file cannot be used, shows no product that could be cut out, or would
+            become too large.
         RecipeError: a step or an output format that this worker does not know.
         PixelLockError: a step would have changed the product.
         CapacityError: not enough memory.

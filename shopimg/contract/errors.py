@@ -53,6 +53,12 @@ class UnsupportedFormatError(SourceError):
     code = "unsupported_format"
 
 
+class ProductNotFoundError(SourceError):
+    """No product was found in this photo."""
+
+    code = "product_not_found"
+
+
 class RecipeError(EnhancementError):
     """The recipe is unknown or one of its steps is not valid."""
 

@@ -117,7 +117,7 @@ class Enhancer(Protocol):
                 there are any.
 
         Raises:
-            SourceError: the file cannot be used.
+            SourceError: the file cannot be used, or shows no product that could be cut out.
             RecipeError: the recipe names something that this enhancer cannot do.
             PixelLockError: a step would have changed the product.
             CapacityError: not enough memory now; try again later.

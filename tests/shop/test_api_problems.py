@@ -15,7 +15,7 @@ from django.core.signals import got_request_exception
 from rest_framework.settings import api_settings
 from rest_framework.test import APIClient
 
-from shopimg.contract import SourceMissingError, WorkerError
+from shopimg.contract import ProductNotFoundError, SourceMissingError, WorkerError
 from shopimg.models import EnhancementJob
 from tests import builders
 from tests.shop.api_client import JOBS, ROOT, assert_problem, client, user
@@ -167,7 +167,11 @@ def test_unexpected_error__500_problem_that_the_host_hears_of(
 
 @pytest.mark.parametrize(
     ("error", "status", "code"),
-    [(SourceMissingError(), 422, "source_missing"), (WorkerError(), 500, "worker_error")],
+    [
+        (SourceMissingError(), 422, "source_missing"),
+        (ProductNotFoundError(), 422, "product_not_found"),
+        (WorkerError(), 500, "worker_error"),
+    ],
 )
 def test_contract_error__has_its_own_code(
     api: APIClient, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, code: str

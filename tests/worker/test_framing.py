@@ -17,7 +17,7 @@ from enhancer_worker.pipeline.extension import extend
 from enhancer_worker.pipeline.framing import Box, frame_figures, place, product_box, visible_box
 from enhancer_worker.pipeline.steps.frame import frame
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools
-from shopimg.contract import Cutout, Frame, RecipeError
+from shopimg.contract import Cutout, Frame, ProductNotFoundError
 from tests.worker.products import block, rgba, texture
 from tests.worker.recipe_runs import NO_LIMIT, pixels_of, png, run_one
 
@@ -206,7 +206,7 @@ def test_frame__names_the_edges_that_may_cut_the_product_off(engine: Engine) -> 
 
 
 def test_frame__without_a_product_is_refused(engine: Engine) -> None:
-    with pytest.raises(RecipeError, match="everything is transparent"):
+    with pytest.raises(ProductNotFoundError, match="everything is transparent"):
         framed(engine, block(60, 40, (0, 0, 0, 0)), width=64, height=64)
 
 

@@ -16,7 +16,14 @@ from enhancer_worker.engine.tiling import Geometry
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.steps.cutout import cutout, read_mask
 from enhancer_worker.pipeline.steps.outcome import Tools
-from shopimg.contract import Cutout, Deadline, RecipeError, WorkerError
+from shopimg.contract import (
+    Cutout,
+    Deadline,
+    MaskError,
+    ProductNotFoundError,
+    RecipeError,
+    WorkerError,
+)
 from tests.worker.recipe_runs import png
 
 
@@ -105,9 +112,19 @@ def test_cutout__lays_a_veiled_photo_on_white_before_it_looks() -> None:
     assert upload.pixels[60, 75].tolist() == [210, 30, 30]
 
 
-def test_cutout__says_when_there_is_no_product() -> None:
-    with pytest.raises(RecipeError, match="No product was found"):
+def test_cutout__says_when_there_is_no_product_and_what_to_do() -> None:
+    with pytest.raises(ProductNotFoundError) as caught:
         cutout(picture((40, 80, 200)), Cutout(), tools())
+    assert caught.value.public_message == (
+        "No product was found in this photo. Upload one that shows it whole and apart from its "
+        "background, or use a recipe without a cut-out."
+    )
+
+
+def test_cutout__says_when_everything_is_transparent() -> None:
+    upload = dataclasses.replace(picture(), alpha=np.zeros((120, 160), np.uint8))
+    with pytest.raises(ProductNotFoundError):
+        cutout(upload, Cutout(), tools())
 
 
 def test_cutout__a_corrected_mask_replaces_the_network() -> None:
@@ -147,6 +164,12 @@ def test_cutout__says_when_the_mask_is_missing_or_broken() -> None:
         cutout(picture(), Cutout(mask="0" * 64), tools())
     with pytest.raises(RecipeError, match="cannot be read"):
         read_mask(b"nothing", 4, 4)
+
+
+def test_cutout__says_when_the_mask_is_empty() -> None:
+    content = png(np.zeros((120, 160), np.uint8))
+    with pytest.raises(MaskError, match="The mask is empty"):
+        cutout(picture(), Cutout(mask="0" * 64), tools(**{"0" * 64: content}))
 
 
 def test_cutout__says_how_to_install_rembg(monkeypatch: pytest.MonkeyPatch) -> None:

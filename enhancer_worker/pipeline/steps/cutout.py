@@ -15,9 +15,13 @@ from enhancer_worker.matting.foreground import foreground
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools
 from enhancer_worker.pipeline.transparency import is_cut_out, on_white
-from shopimg.contract import Cutout, RecipeError
+from shopimg.contract import Cutout, MaskError, ProductNotFoundError, RecipeError
 
 _OPAQUE = 128
+_NOT_FOUND = (
+    "No product was found in this photo. Upload one that shows it whole and apart from its "
+    "background, or use a recipe without a cut-out."
+)
 
 
 def cutout(picture: Picture, step: Cutout, tools: Tools) -> StepOutcome:
@@ -32,7 +36,9 @@ def cutout(picture: Picture, step: Cutout, tools: Tools) -> StepOutcome:
         tools: engine, deadline and corrected masks.
 
     Raises:
-        RecipeError: the mask is not there, or no product was found.
+        ProductNotFoundError: the photo shows none.
+        RecipeError: the mask is not there, or cannot be decoded.
+        MaskError: the mask is empty.
         WorkerError: the engine that the step names is not installed or has no network.
     """
     if picture.alpha is not None and not is_cut_out(picture.alpha):
@@ -40,6 +46,7 @@ def cutout(picture: Picture, step: Cutout, tools: Tools) -> StepOutcome:
     if step.mask:
         return _by_mask(picture, step.mask, tools)
     if picture.alpha is not None:
+        _check_found(picture.alpha)
         details = {"skipped": "already transparent"}
         return StepOutcome(picture, details, mask=picture.alpha)
     if step.engine:
@@ -74,7 +81,8 @@ def _by_mask(picture: Picture, digest: str, tools: Tools) -> StepOutcome:
     if digest not in tools.masks:
         raise RecipeError(f"The mask {digest[:12]} did not come with the job: upload it again.")
     alpha = read_mask(tools.masks[digest], picture.width, picture.height)
-    _check_found(alpha)
+    if not _shows_product(alpha):
+        raise MaskError("The mask is empty: paint the product white.")
     # Somebody has looked at it.
     found = CutOut(foreground(picture.pixels, alpha), alpha, confidence=1.0)
     return _outcome(picture, found, {"mask": digest}, {})
@@ -115,5 +123,9 @@ def _outcome(
 
 
 def _check_found(alpha: NDArray[np.uint8]) -> None:
-    if not (alpha >= _OPAQUE).any():
-        raise RecipeError("No product was found in this photo: brush a mask on the review page.")
+    if not _shows_product(alpha):
+        raise ProductNotFoundError(_NOT_FOUND)
+
+
+def _shows_product(alpha: NDArray[np.uint8]) -> bool:
+    return bool((alpha >= _OPAQUE).any())

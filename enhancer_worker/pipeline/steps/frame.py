@@ -15,7 +15,7 @@ from enhancer_worker.pipeline.framing import Box, frame_figures, place, product_
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools
 from enhancer_worker.pipeline.steps.upscale import resample
 from enhancer_worker.pipeline.transparency import fill_transparent
-from shopimg.contract import Frame, RecipeError
+from shopimg.contract import Frame, ProductNotFoundError
 
 _FILTER_PIXELS = 3
 
@@ -28,14 +28,14 @@ def frame(picture: Picture, step: Frame, _tools: Tools) -> StepOutcome:
         step: size, fill, edges and alignment.
 
     Raises:
-        RecipeError: there is no product, as everything is transparent.
+        ProductNotFoundError: there is none, as everything is transparent.
     """
     size = step.result_size(picture.width, picture.height)
     if picture.alpha is None:
         return _whole(picture, size, step)
     source = product_box(picture.alpha)
     if source is None:
-        raise RecipeError("There is no product to frame: everything is transparent.")
+        raise ProductNotFoundError("There is no product to frame: everything is transparent.")
     target = place((source.width, source.height), size, step)
     pixels, alpha = _moved(picture.pixels, picture.alpha, source, target, size)
     figures = frame_figures(alpha, step)
