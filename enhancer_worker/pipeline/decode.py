@@ -15,6 +15,7 @@ from PIL import Image, features
 
 from enhancer_worker.engine.device_jpeg import DeviceJpeg
 from enhancer_worker.errors import reading_source
+from enhancer_worker.pipeline.cicp import read_code_points
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.icc import to_srgb
 from shopimg.contract import UnsupportedFormatError
@@ -51,6 +52,8 @@ class OpenedSource:
     """jpeg, png, webp or avif."""
     orientation: int
     """EXIF orientation, 1 to 8."""
+    profile: bytes | None
+    """ICC profile of its colours: its own, or one for the code points that it states."""
     declared_source_type: str
     """IPTC URI that the upload states about itself, or empty."""
 
@@ -68,7 +71,7 @@ def open_source(content: bytes) -> OpenedSource:
         content: the file, up to 20 MB; its name and media type do not count.
 
     Raises:
-        UnsupportedFormatError: not JPEG, PNG, WebP or AVIF, or animated.
+        UnsupportedFormatError: not JPEG, PNG, WebP or AVIF, or animated, or of high dynamic range.
         SourceTooLargeError: too heavy, too many pixels, a side too long.
         SourceError: too small or too narrow.
         SourceUnreadableError: damaged.
@@ -86,7 +89,8 @@ def open_source(content: bytes) -> OpenedSource:
             Image.open(io.BytesIO(content), formats=("PNG",)).verify()
         xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
         statement = declared_source_type(xmp.encode() if isinstance(xmp, str) else xmp)
-        return OpenedSource(content, image, kind, _read_orientation(image), statement)
+        profile = _profile(content, image, kind)
+        return OpenedSource(content, image, kind, _read_orientation(image), profile, statement)
 
 
 def decode(
@@ -107,9 +111,9 @@ def decode(
     """
     with reading_source(), _strict_about_bombs():
         image, on_device = _loaded(source, device_jpeg)
-        mode, profile = source.image.mode, source.image.info.get("icc_profile")
+        mode = source.image.mode
         colour, alpha = _split_alpha(image)
-        colour, icc = to_srgb(colour, profile)
+        colour, icc = to_srgb(colour, source.profile)
         picture = _to_picture(colour, alpha, source.orientation, mode in _GREY_MODES)
     facts: dict[str, object] = {
         "format": source.kind, "mode": mode, "orientation": source.orientation, "icc": icc
@@ -144,6 +148,15 @@ def _refuse_animation(image: Image.Image) -> None:
             "Animated pictures are not supported. Upload a single picture.",
             detail=f"{image.format} with {getattr(image, 'n_frames', 1)} frames",
         )
+
+
+def _profile(content: bytes, image: Image.Image, kind: str) -> bytes | None:
+    own: bytes | None = image.info.get("icc_profile")
+    if own and kind == "avif":
+        return own
+    # In a PNG code points count more than a profile, which is there for older readers.
+    points = read_code_points(content, kind)
+    return points.profile() if points else own
 
 
 def _read_orientation(image: Image.Image) -> int:

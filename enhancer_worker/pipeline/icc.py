@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import functools
 import io
+import struct
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+Primaries = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+"""CIE 1931 x and y of red, green and blue."""
+
+_D65 = (0.3127, 0.3290)
+_D65_TO_D50 = np.array(
+    [
+        [1.0479297925, 0.0229468706, -0.0501922266],
+        [0.0296278087, 0.9904344267, -0.0170738007],
+        [-0.0092430406, 0.0150551914, 0.7518742814],
+    ]
+)
+"""By Bradford, as in CSS Color 4."""
+_FIXED_POINT = 65_536
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 _FIXED_DATE = bytes.fromhex("07d0 0001 0001 0000 0000 0000")  # 2000-01-01 00:00:00
 _SAME_WITHIN_LEVELS = 1
@@ -42,6 +57,34 @@ def srgb_profile() -> bytes:
     """Return the sRGB profile to embed; the same bytes on every day and every machine."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return profile[:24] + _FIXED_DATE + profile[36:]
+
+
+@functools.cache
+def profile_of(primaries: Primaries) -> bytes:
+    """Return sRGB's profile with other primaries: curve and white, D65, stay.
+
+    Args:
+        primaries: what to show red, green and blue by.
+    """
+    profile = bytearray(srgb_profile())
+    tags = (b"rXYZ", b"gXYZ", b"bXYZ")
+    for tag, colorant in zip(tags, _colorants(primaries).T, strict=True):
+        entry = profile.index(tag)
+        value = int.from_bytes(profile[entry + 4 : entry + 8], "big") + 8
+        struct.pack_into(">3i", profile, value, *np.rint(colorant * _FIXED_POINT).astype(int))
+    return bytes(profile)
+
+
+def _colorants(primaries: Primaries) -> NDArray[np.float64]:
+    """Return the CIE XYZ of red, green and blue, adapted to D50: (3, 3), one a column."""
+    xyz = np.array([_xyz(*chromaticity) for chromaticity in primaries]).T
+    colorants: NDArray[np.float64] = _D65_TO_D50 @ (xyz * np.linalg.solve(xyz, _xyz(*_D65)))
+    return colorants
+
+
+def _xyz(x: float, y: float) -> tuple[float, float, float]:
+    """Return the CIE XYZ of a chromaticity, with a luminance of 1."""
+    return x / y, 1.0, (1 - x - y) / y
 
 
 def _build_transform(mode: str, content: bytes) -> ImageCms.ImageCmsTransform | None:

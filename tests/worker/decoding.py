@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image
+import pytest
+from PIL import Image, features
 
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.decode import decode, open_source
+
+needs_avif = pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
 
 
 def read(content: bytes) -> Picture:

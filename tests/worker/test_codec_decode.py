@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin, features
+from PIL import Image, PngImagePlugin
 
 from enhancer_worker.pipeline import decode as decode_module
 from enhancer_worker.pipeline.decode import decode, open_source
@@ -21,10 +21,8 @@ from shopimg.contract import (
     UnsupportedFormatError,
 )
 from shopimg.contract.provenance import GENERATED, UNKNOWN, xmp_packet
-from tests.worker.decoding import facts_of, noise, read
+from tests.worker.decoding import facts_of, needs_avif, noise, read
 from tests.worker.recipe_runs import encoded
-
-needs_avif = pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
 
 
 def corners(width: int = 32, height: int = 16) -> Image.Image:
