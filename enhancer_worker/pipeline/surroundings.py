@@ -20,6 +20,7 @@ from PIL import Image
 from scipy.optimize import nnls
 
 from enhancer_worker.config import WorkerConfig
+from enhancer_worker.engine.device_jpeg import DeviceJpeg
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.engine.files import write_whole
 from enhancer_worker.engine.measuring import (
@@ -108,6 +109,11 @@ class HollowEngine(Engine):
     def config(self) -> WorkerConfig:
         """See ``Engine.config``."""
         return self._engine.config
+
+    @functools.cached_property
+    def device_jpeg(self) -> DeviceJpeg | None:
+        """See ``Engine.device_jpeg``."""
+        return self._engine.device_jpeg
 
     def scales(self, kind: str) -> tuple[int, ...]:
         """See ``Engine.scales``."""
