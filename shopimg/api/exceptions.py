@@ -19,6 +19,7 @@ from shopimg.contract import (
     CapacityError,
     EnhancementError,
     InvalidTransitionError,
+    JobSupersededError,
     MaskError,
     RecipeError,
     SourceError,
@@ -37,6 +38,7 @@ _STATUSES: Mapping[type[EnhancementError], int] = {
     RecipeError: 400,
     MaskError: 422,
     InvalidTransitionError: 409,
+    JobSupersededError: 409,
     CapacityError: 503,
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from shopimg import contract
+from shopimg.api.exceptions import EnhancementProblem
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -52,14 +53,24 @@ def test_document__gives_each_worker_a_name_of_its_own(document: Path) -> None:
         assert queues_of.setdefault(named[1], command[1]) == command[1]
 
 
-def _contract_codes() -> set[str]:
+def _contract_errors() -> list[type[contract.EnhancementError]]:
     exported = (getattr(contract, name) for name in contract.__all__)
-    return {
-        item.code
+    return [
+        item
         for item in exported
         if isinstance(item, type) and issubclass(item, contract.EnhancementError)
-    }
+    ]
 
 
 def test_errors_reference__lists_the_codes_of_the_contract() -> None:
-    assert sorted(CODE_CELL.findall(ERRORS.read_text())) == sorted(_contract_codes())
+    codes = {error.code for error in _contract_errors()}
+    assert sorted(CODE_CELL.findall(ERRORS.read_text())) == sorted(codes)
+
+
+@pytest.mark.parametrize("error", _contract_errors())
+def test_errors_reference__tells_the_answer_of_the_api(
+    error: type[contract.EnhancementError],
+) -> None:
+    status = EnhancementProblem(error()).status_code
+    retried = "yes" if error.retryable else "no"
+    assert f"\n| `{error.code}` | {status} | {retried} |" in ERRORS.read_text()
