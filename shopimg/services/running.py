@@ -63,17 +63,9 @@ def _enhance(claim: jobs.Claim) -> None:
     with _kept_alive(claim) as lease:
         deadline = Deadline(settings.JOB_TIME_LIMIT_SECONDS, checks=[lease.check])
         source, given = jobs.read_source(claim), masks.given_to(claim.recipe)
-        _give_connections_back()
         images = get_enhancer().enhance(source, claim.recipe, deadline=deadline, **given)
         check_results(images)
         _recorded(lambda: jobs.finish(claim, images))
-
-
-def _give_connections_back() -> None:
-    """Hold no connection while pixels are made: it may be lost meanwhile, and others need it."""
-    for connection in connections.all(initialized_only=True):
-        if not connection.in_atomic_block:
-            connection.close()
 
 
 def _recorded(write: Callable[[], T]) -> T:
@@ -84,13 +76,21 @@ def _recorded(write: Callable[[], T]) -> T:
         InterfaceError: the same, of some drivers.
     """
     for wait in _DATABASE_WAITS:
+        _drop_lost_connections()
         try:
             return write()
         except (OperationalError, InterfaceError):
             logger.warning("the database is gone; again in %d s", wait, exc_info=True)
-            _give_connections_back()
             time.sleep(wait)
+    _drop_lost_connections()
     return write()
+
+
+def _drop_lost_connections() -> None:
+    """Close what did not outlive the computing, so that the next query opens another one."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block and not connection.is_usable():
+            connection.close()
 
 
 def _failed(claim: jobs.Claim, error: EnhancementError) -> bool:
