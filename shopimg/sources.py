@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
-from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.core.exceptions import (
+    FieldDoesNotExist,
+    ImproperlyConfigured,
+    SuspiciousFileOperation,
+)
 from django.db.models import FileField, Model, QuerySet
 from django.db.models.fields.files import FieldFile
 from django.utils.translation import gettext as _
@@ -143,7 +147,7 @@ def is_local(file: FieldFile) -> bool:
     """Tell whether a file lies on this machine, where it costs nothing to look at it."""
     try:
         return bool(file.path)
-    except NotImplementedError:
+    except (NotImplementedError, SuspiciousFileOperation):
         return False
 
 

@@ -119,6 +119,15 @@ def test_hook__other_bytes_under_the_same_name_count_as_an_upload(*, frees_the_n
     assert (draft_now.pk, draft_now.state) == (draft.pk, ReviewState.SUPERSEDED)
 
 
+def test_hook__name_that_leads_out_of_the_storage_does_not_keep_an_image_from_being_saved() -> None:
+    photo = builders.photo()
+    Photo.objects.update(file="../mug.jpg")
+    EnhancementJob.objects.update(source_name="../mug.jpg")
+    photo.refresh_from_db()
+    photo.save()
+    assert EnhancementJob.objects.count() == 1
+
+
 def test_hook__first_upload_coming_back_is_queued_again() -> None:
     first = builders.picture(colour=(1, 1, 1))
     photo = builders.photo(first)
