@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.http import http_date
 from rest_framework.test import APIClient
 
-from shopimg.models import BulkRun, EnhancementJob, IdempotencyKey
+from shopimg.models import BulkRun, EnhancedVariant, EnhancementJob, IdempotencyKey
 from shopimg.services import jobs
 from shopimg.states import JobState
 from tests import builders
@@ -323,3 +323,13 @@ def test_cancel__finished_job_is_a_conflict(operator: APIClient) -> None:
     assert_problem(operator.post(f"{JOBS}{job.pk}/cancel/"), 409, "invalid_transition")
     job.refresh_from_db()
     assert job.state == JobState.FAILED
+
+
+def test_detail__last_modified_follows_the_variants(api: APIClient) -> None:
+    variant, old = builders.draft(), timezone.now() - timedelta(hours=2)
+    moments = ("created_at", "run_after", "started_at", "finished_at")
+    EnhancementJob.objects.update(**dict.fromkeys(moments, old), sent_at=None)
+    decided = timezone.now() - timedelta(hours=1)
+    EnhancedVariant.objects.update(updated_at=decided)
+    found = api.get(f"{JOBS}{variant.job.pk}/")
+    assert found["Last-Modified"] == http_date(decided.timestamp())

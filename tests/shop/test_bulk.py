@@ -321,3 +321,30 @@ def test_advance__storage_that_is_down_stops_the_run_before_the_batch(settings) 
     resumed = BulkRun.objects.get(pk=run.pk)
     assert list(bulk.advance(resumed, 2)) == [2, 1]
     assert (resumed.state, *_numbers(resumed)) == (RunState.QUEUED, 5, 5, 0)
+
+
+def test_advance__files_here_and_there_that_cannot_be_read_are_no_outage() -> None:
+    photos = catalogue(12, known=False)
+    for photo in photos[::2]:
+        _make_unreadable(photo)
+    run = run_to_end(Selection(model="testapp.Photo"))
+    assert (*_numbers(run), run.refused) == (12, 6, 0, 6)
+
+
+def test_estimate__limit_spans_all_models() -> None:
+    catalogue(3)
+    OwnedPhoto.objects.create(owner=builders.reviewer(), file=builders.upload())
+    estimate = bulk.estimate(Selection(limit=3))
+    assert (estimate.images, estimate.up_to_date) == (3, 3)
+
+
+def test_advance__equal_upload_under_another_name_is_noted() -> None:
+    from shopimg import sources
+
+    (photo,) = catalogue(1)
+    name = photo.file.storage.save(
+        "photos/new.jpg", builders.upload(sources.read_bytes(sources.source_for(Photo), photo))
+    )
+    Photo.objects.update(file=name)
+    run_to_end(Selection(model="testapp.Photo"))
+    assert builders.job_of(photo).source_name == name

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.db.models import F
 from django.utils import timezone
 
 from shopimg import signals
@@ -275,13 +274,6 @@ def test_fail__of_a_lost_claim_changes_nothing() -> None:
     assert EnhancementJob.objects.values().get() == before
 
 
-@pytest.mark.parametrize(("attempts", "longest"), [(1, 20), (2, 40), (3, 80)])
-def test_backoff__is_spread_over_a_time_that_doubles(attempts: int, longest: int) -> None:
-    waits = [jobs.backoff(attempts).total_seconds() for _ in range(300)]
-    assert 0 <= min(waits) < longest / 4
-    assert longest * 3 / 4 < max(waits) <= longest
-
-
 def test_take_back__queues_again_and_quarantines_the_third(
     finished_jobs, django_capture_on_commit_callbacks
 ) -> None:
@@ -317,28 +309,3 @@ def test_job__that_gives_way_to_a_new_upload_is_said_to_be_over(
     with django_capture_on_commit_callbacks(execute=True):
         photo.save()
     assert finished_jobs == [(job.pk, "cancelled")]
-
-
-@pytest.mark.parametrize("state", ["succeeded", "failed", "quarantined", "cancelled"])
-def test_retry__gives_all_attempts_again(state: str) -> None:
-    job = builders.job_of(builders.photo())
-    EnhancementJob.objects.update(state=state, error_code="x", attempts=3, sent_at=timezone.now())
-    jobs.retry(job)
-    assert (job.state, job.attempts, job.error_code, job.sent_at) == ("queued", 0, "", None)
-    assert jobs.claim(job.pk) is not None
-
-
-def test_retry__of_an_open_job_is_refused() -> None:
-    claim = _claim()
-    with pytest.raises(InvalidTransitionError, match=r"The job is Running\."):
-        jobs.retry(claim.job)
-    assert EnhancementJob.objects.filter(attempts=F("attempts"), state="running").exists()
-
-
-def test_retry__of_a_refused_upload_is_refused_again() -> None:
-    job = builders.job_of(builders.photo(builders.picture((8, 8))))
-    jobs.retry(job)
-    claim = jobs.claim(job.pk)
-    assert claim is not None
-    with pytest.raises(EnhancementError, match="at least 16 pixels"):
-        jobs.read_source(claim)

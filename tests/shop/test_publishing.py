@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -267,3 +268,42 @@ def test_images_to_show__first_role_of_the_recipe_wins(rosa: User) -> None:
     shown = publishing.images_to_show([photo])[0].variant
     assert shown
     assert shown.role == "main"
+
+
+def test_renditions__of_what_was_replaced_meanwhile_delete_nothing(
+    publish: Publish, storage_folders: dict[str, Path]
+) -> None:
+    photo = builders.photo()
+    first = publish(photo)
+    publish(photo, shade=30)
+    publishing.make_renditions(first)
+    assert first.published_name in files_below(storage_folders["shopimg_published"])
+
+
+def test_delete_public_files__brings_back_what_was_published_meanwhile(
+    publish: Publish,
+    rosa: User,
+    storage_folders: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, two = publish(builders.photo()), builders.photo()
+    publishing.withdraw(first, by=rosa)
+    delete = storage.delete
+
+    def publish_before(*args: Any) -> int:
+        publish(two)
+        return delete(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "delete", publish_before)
+        publishing.delete_public_files(first)
+    assert first.published_name in files_below(storage_folders["shopimg_published"])
+
+
+def test_renditions__of_a_picture_with_transparency_are_no_jpeg(rosa: User) -> None:
+    content = builders.picture((900, 600), (9, 9, 9, 0), kind="WEBP", mode="RGBA")
+    made = replace(builders.enhanced((900, 600)), content=content, mime_type="image/webp")
+    (draft,) = builders.finished(builders.photo(), [made])
+    variant = reviews.approve(draft, by=rosa)
+    publishing.make_renditions(variant)
+    assert list(renditions.sources(variant)) == ["image/avif", "image/webp"]

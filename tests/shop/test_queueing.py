@@ -251,3 +251,19 @@ def test_request__that_cannot_be_run_leaves_no_row(sent_runs: list[Any]) -> None
     with pytest.raises(LookupError):
         queueing.request(bulk.Selection(model="no.Model"), by=User.objects.create_user("rosa"))
     assert BulkRun.objects.count() == 0
+
+
+def test_send_due__of_two_sweepers_one_sends(
+    run: BulkRun, sent_runs: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _age(run, seconds=61)
+    rows = queueing._rows
+
+    def late(run_id: Any) -> Any:
+        monkeypatch.setattr(queueing, "_rows", rows)
+        assert queueing.send_due() == 1
+        return rows(run_id)
+
+    monkeypatch.setattr(queueing, "_rows", late)
+    assert queueing.send_due() == 0
+    assert sent_runs == [run.pk]

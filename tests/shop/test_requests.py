@@ -322,3 +322,17 @@ def test_publishing__published_variant_is_shown_and_draft_is_not() -> None:
     assert shown.original_url == photo.file.url
     assert shown.alt == "Mug, blue"
     assert EnhancedVariant.objects.published().count() == 1
+
+
+def test_request__file_that_is_missing_for_a_while_takes_no_draft_along() -> None:
+    draft = builders.draft()
+    photo = draft.source
+    photo.file.storage.delete(photo.file.name)
+    assert request_enhancement(photo).job.error_code == "source_missing"
+    draft.refresh_from_db()
+    assert draft.state == "awaiting_review"
+
+
+def test_request__force_does_not_queue_a_refused_upload() -> None:
+    request = request_enhancement(builders.photo(b"nothing"), Order(force=True))
+    assert (request.queued, request.job.state) == (False, JobState.FAILED)

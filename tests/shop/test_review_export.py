@@ -19,7 +19,7 @@ from shopimg.models import EnhancedVariant
 from shopimg.services import publishing, review_export, reviews
 from tests import builders
 from tests.shop.test_storage import files_below, use_storage
-from tests.testapp.models import OwnedPhoto, Photo
+from tests.testapp.models import OwnedPhoto
 
 pytestmark = pytest.mark.django_db
 
@@ -83,40 +83,6 @@ def test_export__names_uploads_by_what_they_are(
     call_command("shopimg_export_reviews", "--out", str(tmp_path / "set"))
     (line,) = lines(tmp_path / "set")
     assert Path(str(line["source"])).suffix == ending
-
-
-def test_export__training_keeps_the_uploads_of_a_product_together(
-    approved: EnhancedVariant, tmp_path: Path, rosa: User
-) -> None:
-    """The others: a second view of the mug, a product of its own, one without any name."""
-    for red, name in enumerate(("Mug, blue", "Vase", "")):
-        photo = builders.photo(builders.picture(colour=(red, 0, 0)))
-        Photo.objects.filter(pk=photo.pk).update(name=name)
-        reviews.approve(builders.draft(photo), by=rosa)
-    out = tmp_path / "set"
-    call_command("shopimg_export_reviews", "--out", str(out))
-    call_command("shopimg_export_reviews", "--out", str(out), "--group-by", "name")
-    found = lines(out)
-    assert [line["product"] for line in found] == ["Mug, blue", "Mug, blue", "Vase", ""]
-    assert found[0]["source_sha256"] == approved.job.source_digest
-    stems = [Path(str(line["source"])).stem for line in found]
-    # `NAME_NUMBER`, as finetune tells views of one product.
-    names, numbers = zip(*(stem.split("_") for stem in stems[:3]), strict=True)
-    assert names[0] == names[1] != names[2]
-    assert all(number.isdigit() for number in numbers)
-    assert stems[3] == found[3]["source_sha256"]
-    assert files_below(out / "approved" / "sources") == sorted(f"{stem}.jpg" for stem in stems)
-
-
-def test_export__names_a_related_product_like_an_image(tmp_path: Path, rosa: User) -> None:
-    photo = OwnedPhoto.objects.create(owner=rosa, file=builders.upload())
-    for one in (photo, builders.photo(name="b.jpg")):
-        reviews.approve(builders.draft(one), by=rosa)
-    out = tmp_path / "set"
-    call_command("shopimg_export_reviews", "--out", str(out), "--group-by", "owner")
-    assert [line["product"] for line in lines(out)] == [f"auth.user:{rosa.pk}", ""]
-    with pytest.raises(CommandError, match="has a field 'colour' to group by: file, id, name"):
-        call_command("shopimg_export_reviews", "--out", str(out), "--group-by", "colour")
 
 
 @pytest.mark.usefixtures("approved")
@@ -330,3 +296,25 @@ def test_export__queries_do_not_grow_with_the_shop(
         with django_assert_num_queries(2):
             records = list(review_export.export(review_export.decided("all"), tmp_path / "a"))
         assert len(records) == number + 1
+
+
+def test_export__approval_that_gave_way_unpublished_is_an_example_still(
+    settings: Settings, rosa: User, tmp_path: Path
+) -> None:
+    settings.SHOPIMG = {**settings.SHOPIMG, "PUBLISH_ON_APPROVAL": False}
+    variant = reviews.approve(builders.draft(), by=rosa)
+    EnhancedVariant.objects.filter(pk=variant.pk).supersede()
+    call_command("shopimg_export_reviews", "--out", str(tmp_path / "set"))
+    (line,) = lines(tmp_path / "set")
+    assert (line["now"], line["missing"]) == ("superseded", "")
+    assert line["variant"]
+
+
+def test_export__leaves_out_a_draft_that_was_exchanged(
+    approved: EnhancedVariant, tmp_path: Path
+) -> None:
+    storage.drafts().delete(approved.draft_name)
+    storage.drafts().save(approved.draft_name, builders.upload())
+    call_command("shopimg_export_reviews", "--out", str(tmp_path / "set"))
+    (line,) = lines(tmp_path / "set")
+    assert (line["missing"], line["variant"]) == ("variant", "")

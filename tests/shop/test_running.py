@@ -297,3 +297,12 @@ def test_run__lost_lease_stops_the_work(settings, tmp_path: Path) -> None:
     job.refresh_from_db()
     assert job.state == JobState.CANCELLED
     assert EnhancedVariant.objects.count() == 0
+
+
+@pytest.mark.django_db
+def test_run__file_that_was_exchanged_stays_in_the_bulk_queue() -> None:
+    photo = builders.photo()
+    EnhancementJob.objects.update(bulk=True)
+    Path(photo.file.path).write_bytes(builders.picture((80, 80)))
+    assert running.run(builders.job_of(photo).pk) == JobState.CANCELLED
+    assert builders.job_of(photo).bulk is True

@@ -336,3 +336,12 @@ def test_sweep_command__says_what_it_did(capsys) -> None:
     call_command("shopimg_sweep")
     said = capsys.readouterr().out.splitlines()
     assert said == ["taken back: 0", "reconciled: 0", "sent: 1", "renditions: 0", "deletions: 0"]
+
+
+def test_send_due__never_sends_more_again_than_may_wait(settings) -> None:
+    settings.SHOPIMG = {**settings.SHOPIMG, "BULK_DEPTH": 2}
+    for shade in range(5):
+        builders.photo(builders.picture(colour=(shade, 0, 0)))
+    _age_messages()
+    assert sending.send_due() == 2
+    assert len(_messages()) == 2

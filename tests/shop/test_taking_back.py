@@ -16,6 +16,7 @@ from shopimg.services import publishing, reviews
 from tests import builders
 from tests.shop.published import Publish, everything, states_of
 from tests.shop.test_storage import files_below
+from tests.testapp.models import Photo
 
 pytestmark = pytest.mark.django_db
 
@@ -223,3 +224,12 @@ def test_restore__version_that_was_not_looked_at_is_refused(publish: Publish, ro
     publishing.rollback(variant, by=rosa)
     with pytest.raises(InvalidTransitionError, match="Withdrawn by rosa"):
         publishing.restore(variant, by=rosa, version=seen)
+
+
+def test_restore__shows_the_picture_of_a_photo_that_the_host_hides(
+    publish: Publish, rosa: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variant = publishing.withdraw(publish(builders.photo()), by=rosa)
+    hiding = Photo._default_manager.none()
+    monkeypatch.setitem(Photo._meta.__dict__, "default_manager", hiding)
+    assert publishing.is_restorable(variant)

@@ -153,3 +153,9 @@ def test_run_faded__holds_one_band_of_results() -> None:
     tracemalloc.stop()
     band = run.tile_size[0] * 3000 * 3 * 4
     assert peak - run.pixels.nbytes < 1.6 * band
+
+
+def test_run_faded__takes_less_overlap_where_tiles_are_too_small_for_it() -> None:
+    pixels = np.random.default_rng(2).integers(0, 256, (250, 40, 3), np.uint8)
+    run = run_faded(net(NearestSession(1)), pixels, tile_size=120, overlap=60, deadline=FOREVER)
+    np.testing.assert_array_equal(run.pixels, pixels)

@@ -266,3 +266,9 @@ def test_convert__failure_leaves_the_log_level_as_it_was(caplog: pytest.LogCaptu
     logging.getLogger("enhancer_worker").warning("still heard")
     heard = [record.message for record in caplog.records if record.name == "enhancer_worker"]
     assert heard == ["still heard"]
+
+
+@pytest.mark.parametrize("name", ["estimate_s", "blur_s", "cutout_s"])
+def test_load__judges_and_cuts_out_on_the_cpu_whatever_the_device(name: str) -> None:
+    net = load(zoo.ZOO[name], Placement("torch", "cuda:99", "auto"), WorkerConfig(threads=1))
+    assert net.session.device == "cpu (torch fp32)"

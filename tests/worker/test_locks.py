@@ -10,7 +10,7 @@ from enhancer_worker.pipeline import run as run_module
 from enhancer_worker.pipeline.composite import compose
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.encode import EncodedFile, encode
-from enhancer_worker.pipeline.locks import check_locks, inside_of
+from enhancer_worker.pipeline.locks import check_file, check_locks, inside_of
 from enhancer_worker.pipeline.steps.backdrop import backdrop
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools
 from shopimg.contract import Backdrop, Cutout, Frame, Output, PixelLockError
@@ -191,3 +191,11 @@ def test_locks__end_a_recipe_whose_composite_changes_the_product(
     steps = (Cutout(), Frame(width=200, height=200, fill=0.8), WHITE)
     with pytest.raises(PixelLockError):
         run_one(engine, png(rgba(smooth())), *steps, output=JPEG)
+
+
+def test_pixel_lock__refuses_a_file_that_is_far_off_in_a_tenth_of_the_product() -> None:
+    wanted = np.full((100, 100, 3), 120, np.uint8)
+    found = wanted.copy()
+    found[:10] = 160
+    with pytest.raises(PixelLockError, match="in the file"):
+        check_file(wanted, found, np.ones((100, 100), bool), lossless=False)

@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
+from enhancer_worker.matting import coarse
 from enhancer_worker.matting.coarse import SIDE, CoarseMatte, coarse_matte
 from enhancer_worker.matting.cut import cut_out
 from enhancer_worker.matting.foreground import foreground
@@ -234,3 +235,22 @@ def test_cut_out__keeps_the_product_and_is_surer_of_a_clear_one() -> None:
     assert np.abs(found.alpha.astype(int) - truth).mean() / 255 < 0.01
     assert found.confidence is not None
     assert found.confidence > 0.5
+
+
+def test_joined__trusts_the_look_that_doubts_less() -> None:
+    plane, box = np.ones((SIDE, SIDE), np.float32), (0, 0, SIDE, SIDE)
+    sure, unsure = CoarseMatte(plane, 0 * plane, box), CoarseMatte(0.2 * plane, 0.5 * plane, box)
+    for first, second in ((sure, unsure), (unsure, sure)):
+        assert coarse._joined(first, second).alpha.min() > 0.95
+
+
+def test_foreground__of_a_large_picture_explains_each_pixel() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(80, 160, (200, 1400, 3)).astype(np.uint8)
+    alpha = np.full((200, 1400), 255, np.uint8)
+    alpha[:, 700:760], alpha[:, 760:] = 128, 0
+    share = alpha[..., None] / 255
+    pixels = np.rint(share * truth + (1 - share) * np.array([0, 0, 255])).astype(np.uint8)
+    found = foreground(pixels, alpha)[:, 700:760].astype(float)
+    off = np.abs(found - truth[:, 700:760]).mean()
+    assert off < 0.75 * np.abs(120.0 - truth[:, 700:760]).mean()

@@ -20,7 +20,7 @@ from enhancer_worker.pipeline.colour import (
     srgb_from_linear,
     srgb_to_lab,
 )
-from enhancer_worker.pipeline.colour_gate import Colours, ColourVerdict
+from enhancer_worker.pipeline.colour_gate import Colours, ColourShift, ColourVerdict
 from enhancer_worker.pipeline.context import Picture
 
 Pixels = NDArray[np.uint8]
@@ -313,3 +313,27 @@ def test_gate__works_in_bounded_memory() -> None:
     assert verdict.corrected
     # The corrected copy of 72 MB, and a few bands of 256 rows.
     assert peak - verdict.picture.pixels.nbytes < 40_000_000
+
+
+def test_gate__corrects_what_has_moved_in_a_small_part_only() -> None:
+    after = photo()
+    after[:, :28] = lit(after[:, :28], (1.12, 1.0, 0.9))
+    verdict = judged(photo(), after)
+    assert verdict.before.mean < 0.3
+    assert verdict.before.p95 > 1
+    assert verdict.corrected
+
+
+def test_gate__keeps_no_correction_that_moves_the_worst_cells_further(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shifts = iter([ColourShift(0.5, 2.0), ColourShift(0.4, 2.1)])
+    monkeypatch.setattr(Colours, "_shift", lambda *_: next(shifts))
+    assert not judged(photo(), photo()).corrected
+
+
+def test_gate__doubles_light_at_most() -> None:
+    dark = lit(photo(), (0.2, 0.2, 0.2))
+    verdict = judged(photo(), dark)
+    light = linear_from_srgb(verdict.picture.pixels / 255).mean()
+    assert light < 2.1 * linear_from_srgb(dark / 255).mean()

@@ -269,3 +269,28 @@ def test_surroundings__of_a_cut_out_need_no_product_to_be_found(
     assert found.seconds.at(5400, 5400) > 0
     # It ran all the same: its time counts.
     assert session.calls > 0
+
+
+def test_predict_job__compiles_a_network_once_however_often_it_runs(engine: Engine) -> None:
+    recipe = recipe_of((Restore(always=True), Restore(strength=0.5, always=True)))
+    tile = NetCost(Line(0, 0), Line(0, 0), warm_up_seconds=0.25)
+    job = predict_job((60, 40), recipe, engine, {"restore_s": tile}, AROUND)
+    assert (len(job.nets), job.warm_up_seconds) == (2, 0.25)
+
+
+def test_predict_job__takes_no_tile_that_is_all_halo(engine: Engine) -> None:
+    restorer = engine.net("restore", 1)
+    engine._nets["restore_s"] = replace(restorer, geometry=Geometry(1, 40, 4), tile_size=64)
+    recipe = recipe_of((Restore(always=True),))
+    job = predict_job((300, 200), recipe, engine, {"restore_s": COST}, AROUND)
+    assert job.runs[0].tile_size == 84
+
+
+def test_surroundings__are_measured_apart_with_and_without_overlap(
+    engine: Engine, tmp_path: Path
+) -> None:
+    recipe, config = recipe_of((Restore(always=True),)), engine.config
+    for overlap in (False, True):
+        engine._config = replace(config, overlap=overlap)
+        surroundings_of(recipe, HollowEngine(engine), tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 2

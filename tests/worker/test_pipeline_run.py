@@ -311,3 +311,9 @@ def test_run_recipe__goes_on_from_what_was_not_judged_yet(engine: Engine) -> Non
     both = run_recipe(png(photo()), Recipe("b", (short, long)), engine=engine, deadline=NO_LIMIT)
     assert both[1].content == alone.content
     assert [report.name for report in both[1].steps] == [report.name for report in alone.steps]
+
+
+def test_run_recipe__step_that_does_nothing_hides_no_change_before_it(engine: Engine) -> None:
+    result = run_one(engine, png(photo()), Restore(always=True), Upscale(to=16))
+    assert "colour_gate" in [report.name for report in result.steps]
+    assert result.digital_source_type

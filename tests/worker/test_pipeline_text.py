@@ -87,3 +87,17 @@ def test_upload__is_judged_once_for_all_roles(
 def test_text__is_not_looked_for_where_nothing_changed(engine: Engine) -> None:
     result = run_one(engine, png(label(14, 14)[0]), Restore(0))
     assert "text_edges" not in result.quality
+
+
+def test_text__is_drawn_with_the_strength_of_the_step(engine: Engine) -> None:
+    pixels, _ = label(14, 14)
+    drawn, plain = (
+        upscale(Picture(pixels), step, Tools(engine, NO_LIMIT)).picture.pixels.astype(int)
+        for step in (
+            Upscale(scale=2, strength=0.3),
+            Upscale(scale=2, strength=0.3, flavour="faithful"),
+        )
+    )
+    box = find_text(pixels)[0]
+    area = np.s_[2 * box.top : 2 * box.bottom, 2 * box.left : 2 * box.right]
+    assert np.abs(drawn[area] - plain[area]).max() <= 1

@@ -17,6 +17,7 @@ from enhancer_worker.pipeline.text_guard import (
     edge_agreement,
     feathered_mask,
     keep_text,
+    text_figures,
 )
 from enhancer_worker.pipeline.text_regions import Box, find_text
 from shopimg.contract import Deadline
@@ -211,3 +212,10 @@ def test_kept_text__holds_both_figures() -> None:
     before = edge_agreement(pixels, result, find_text(pixels))
     kept = keep_text(pixels, result, find_text(pixels), Geometry(2, 8, 1), doubled)
     assert kept == KeptText(len(find_text(pixels)), before or 0, before or 0)
+
+
+def test_text_figures__are_of_the_run_that_agrees_least() -> None:
+    pixels, _ = label(14, 14)
+    runs = [{"text": {"edges_unguarded": a, "edges": b}} for a, b in ((0.9, 0.7), (0.5, 0.8))]
+    figures = text_figures(pixels, pixels, find_text(pixels), runs)
+    assert (figures["text_edges_unguarded"], figures["text_edges_guarded"]) == (0.5, 0.7)

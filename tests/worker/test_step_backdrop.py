@@ -14,7 +14,7 @@ from enhancer_worker.pipeline.backdrops.protocol import BackdropImage
 from enhancer_worker.pipeline.composite import compose
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.harmony import NO_CHANGE, backdrop_gains
-from enhancer_worker.pipeline.reflection import reflect
+from enhancer_worker.pipeline.reflection import Reflection, reflect
 from enhancer_worker.pipeline.steps.backdrop import backdrop
 from enhancer_worker.pipeline.steps.outcome import Tools
 from shopimg.contract import Backdrop, Cutout, Frame, Output, RecipeError, WorkerError
@@ -253,3 +253,10 @@ def test_backdrop__is_told_by_the_file(engine: Engine) -> None:
     assert pixels_of(white).shape == (120, 120, 3)
     names = ["decode", "cutout", "frame", "backdrop", "encode", "locks"]
     assert [step.name for step in white.steps] == names
+
+
+def test_reflection__replaces_the_light_of_the_surface() -> None:
+    hidden = Picture(plain(4, 4, (0, 0, 0)), np.zeros((4, 4), np.uint8))
+    grey, half = plain(4, 4, (100, 100, 100)), np.full((2, 4), 0.5, np.float32)
+    mirrored = Reflection(slice(1, 3), grey[1:3], half)
+    assert np.array_equal(compose(hidden, grey, reflection=mirrored), grey)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from enhancer_worker.training import catalogue
 from enhancer_worker.training.catalogue import (
     Fitness,
     TooFewPhotosError,
@@ -119,3 +120,12 @@ def test_split_in_three__leaves_a_product_for_each_part() -> None:
         TooFewPhotosError, match="11 fit photographs of 2 products; at least 2 of 3 products"
     ):
         split_in_three(photos[:-1], 2)
+
+
+def test_read_catalogue__knows_a_duplicate_among_many() -> None:
+    rng, seen = np.random.default_rng(0), catalogue._Thumbnails()
+    photos = [rng.integers(0, 256, (24, 24, 3), np.uint8) for _ in range(70)]
+    for number, photo in enumerate(photos):
+        seen.add(Path(f"{number}.jpg"), photo)
+    with pytest.raises(catalogue.UnfitPhotoError, match=r"near-duplicate: of 0\.jpg"):
+        seen.add(Path("again.jpg"), photos[0])

@@ -229,3 +229,9 @@ def test_export__refuses_a_network_that_computes_something_else(
     with pytest.raises(ExportError, match=r"upscale_x2_s differs from PyTorch by 0\.5"):
         export_net(ZOO["upscale_x2_s"], weights_dir / "upscale_x2_s.safetensors", weights_dir)
     assert not (weights_dir / "upscale_x2_s.xml").exists()
+
+
+def test_is_half__takes_all_numbers_to_have_sixteen_bits(tmp_path: Path) -> None:
+    path = tmp_path / "mixed.safetensors"
+    save_file({"a": torch.zeros(2), "b": torch.zeros(2).half()}, path)
+    assert not export._is_half(path)

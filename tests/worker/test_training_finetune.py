@@ -10,20 +10,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from enhancer_worker.nets.manifest import SHIPPED_WEIGHTS, file_digest
-from enhancer_worker.nets.srvgg import SRVGG, SRVGGConfig
-from enhancer_worker.nets.unet_restorer import UNetRestorer, UNetRestorerConfig
 from enhancer_worker.nets.zoo import read_net, zoo_entry
-from enhancer_worker.training import trials
+from enhancer_worker.training import finetune, fit_upscaler, trials
 from enhancer_worker.training.adapters import (
-    AdapterError,
-    adapter_header,
-    adapter_state,
-    add_adapters,
     fold_file,
-    plain_state,
 )
 from enhancer_worker.training.args import FinetuneArgs, TrainingArgsError
-from enhancer_worker.training.averages import write_weights
 from enhancer_worker.training.cli import compare_main, finetune_main
 from enhancer_worker.training.data import Tile, read_tile
 from enhancer_worker.training.finetune import Verdict, objections, summary
@@ -298,49 +290,6 @@ def test_finetune_args__refuse_what_cannot_run(options: dict[str, object], messa
         FinetuneArgs(**{"data": Path(), "out": Path(), "from_": NAME} | options)
 
 
-NETS = {
-    "upscaler": lambda: SRVGG(SRVGGConfig(2, 16, 1)),
-    "restorer": lambda: UNetRestorer(UNetRestorerConfig(channels=(16, 16), blocks=(1, 1))),
-}
-
-
-@pytest.mark.parametrize("kind", NETS)
-def test_adapters__change_nothing_before_they_learn(kind: str) -> None:
-    net, lq = NETS[kind](), torch.rand(1, 3, 16, 16)
-    before = net(lq)
-    trained = add_adapters(net, 2)
-    assert torch.equal(net(lq), before)
-    assert trained == sum(value.numel() for value in adapter_state(net).values())
-
-
-@pytest.mark.parametrize("kind", NETS)
-def test_plain_state__computes_the_same_without_adapters(kind: str) -> None:
-    net, lq = NETS[kind](), torch.rand(1, 3, 16, 16)
-    keys = net.state_dict().keys()
-    before = net(lq)
-    add_adapters(net, 3)
-    for parameter in net.parameters():
-        if parameter.requires_grad:
-            torch.nn.init.normal_(parameter, std=0.05)
-    state = plain_state(net)
-    assert state.keys() == keys
-    folded = NETS[kind]()
-    folded.load_state_dict(state)
-    torch.testing.assert_close(folded(lq), net(lq), rtol=0, atol=1e-6)
-    assert not torch.allclose(folded(lq), before, atol=1e-3)
-    assert len(adapter_state(net)) > 0
-
-
-def test_fold_file__refuses_adapters_of_other_weights(tmp_path: Path) -> None:
-    net = NETS["upscaler"]()
-    add_adapters(net, 1)
-    path = tmp_path / "a.safetensors"
-    write_weights(adapter_state(net), path, adapter_header("upscale_x2_s", "1" * 64))
-    with pytest.raises(AdapterError) as caught:
-        fold_file(NETS["upscaler"](), path, "2" * 64)
-    assert caught.value.detail == f"{path} belongs to upscale_x2_s, of another digest"
-
-
 def test_summary__of_a_loss_compares_with_what_was_tuned(tmp_path: Path) -> None:
     base = tmp_path / "my base.safetensors"
     save_file(zoo_entry("upscale_x2_s").build().state_dict(), base)
@@ -352,3 +301,40 @@ def test_summary__of_a_loss_compares_with_what_was_tuned(tmp_path: Path) -> None
     lost = tmp_path / "out" / "upscale_x2_s.lost.safetensors"
     assert command[:3] == ["compare", str(base), str(lost)]
     assert command[-2:] == ["--net", "upscale_x2_s"]
+
+
+def test_objections__count_a_figure_that_is_no_number_as_a_loss() -> None:
+    args = FinetuneArgs(data=Path(), out=Path(), from_=NAME)
+    before = {"held_out: x2_psnr_y": 30.0, "guard: x2_psnr_y": 30.0}
+    after = {"held_out: x2_psnr_y": 31.0, "guard: x2_psnr_y": float("nan")}
+    assert len(objections(before, after, "x2_psnr_y", args)) == 1
+
+
+def test_finetune__selects_by_photographs_that_do_not_judge(
+    shop: Path, fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_out: list[set[bytes]] = []
+    original = fit_upscaler.held_out_pairs
+
+    def noted(photos: Sequence[Tile], *options: object) -> object:
+        held_out.append({photo.tobytes() for photo in photos})
+        return original(photos, *options)
+
+    monkeypatch.setattr(fit_upscaler, "held_out_pairs", noted)
+    tune(fresh, shop, shop.parent / "out", "--max-steps", "1", "--validate-steps", "1")
+    judging, selecting = held_out
+    assert not judging & selecting
+
+
+def test_finetune__leaves_no_adapters_of_an_earlier_run(shop: Path, fresh: Path) -> None:
+    out = shop.parent / "out"
+    out.mkdir()
+    (out / "candidate.adapters.safetensors").write_bytes(b"of an earlier run")
+    tune(fresh, shop, out, "--method", "full", "--max-steps", "1", "--validate-steps", "1")
+    assert not list(out.glob("*.adapters.safetensors"))
+
+
+def test_fitness__leaves_room_for_patches_and_their_margin() -> None:
+    args = FinetuneArgs(data=Path(), out=Path(), from_=NAME, patch=32, last_patch=48)
+    trial = trials.trial_of(zoo_entry("upscale_x4_s"))
+    assert finetune._fitness(args, trial).smallest_side >= 4 * 48

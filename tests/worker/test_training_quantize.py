@@ -179,3 +179,24 @@ def test_export__takes_the_first_variant_that_loses_little(
     assert made["loss_db"] == pytest.approx(losses[-1])
     assert (made["chosen"], made.get("objection")) == (objection is None, objection)
     assert made["quantised"] == "ends in fp32"
+
+
+def test_calibration_crops__are_of_photographs_that_do_not_judge(tmp_path: Path) -> None:
+    def read(path: Path) -> quantize.Tile:
+        assert path.name == "training"
+        return np.zeros((240, 240, 3), np.uint8)
+
+    material = quantize.Material([Path("training")], [Path("judging")], read)
+    assert quantize.calibration_crops(TINY_ZOO["upscale_x2_s"], material)
+
+
+def test_export__takes_the_variant_that_loses_least_where_it_loses_most(
+    weights_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [{"a": 30.0, "b": 30.0}, {"a": 29.99, "b": 29.8}, {"a": 29.97, "b": 29.96}]
+    scores = iter(told)
+    monkeypatch.setattr(quantize, "scores", lambda entry, model, pairs: next(scores))
+    entry = TINY_ZOO["upscale_x2_s"]
+    files = export.export_net(entry, weights_dir / "upscale_x2_s.safetensors", weights_dir)
+    material = quantize.read_material(write_data(tmp_path / "data"))
+    assert quantize.export_int8(entry, files[0], material)["loss_db"] == pytest.approx(0.04)
