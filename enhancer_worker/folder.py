@@ -19,6 +19,8 @@ from shopimg.contract import (
     WorkerError,
 )
 
+MASKS = "masks"
+"""Folder beside photographs: of NAME.jpg it has NAME.png, white where the product is."""
 SKIPPED = "there already"
 """Why a picture is skipped: a run that was interrupted goes on where it was."""
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif"})
@@ -86,12 +88,21 @@ def find_jobs(source: Path, target: Path) -> list[Job]:
 def find_pictures(folder: Path, suffixes: Collection[str] = _SUFFIXES) -> list[Path]:
     """List the files below a folder that are named like pictures, in the order of their paths.
 
+    Those in a folder ``MASKS`` that have the name of a picture beside it say where the product of
+    that one is, and are not listed.
+
     Args:
         folder: searched with all folders below it.
         suffixes: lower case, with their dots; those of uploads if not given.
     """
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
-    return [path for path in found if path.is_file()]
+    names = {path.with_suffix("") for path in found}
+    masks = {name for name in names if name.parent.name == MASKS and _masked(name) in names}
+    return [path for path in found if path.with_suffix("") not in masks and path.is_file()]
+
+
+def _masked(mask: Path) -> Path:
+    return mask.parent.parent / mask.name
 
 
 def _mixed(target: Path, problem: str) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
+from enhancer_worker.folder import MASKS
 from enhancer_worker.matting.coarse import coarse_matte
 from enhancer_worker.matting.refine import full_alpha
 from enhancer_worker.nets.backdrop_conditions import STYLES
@@ -34,8 +35,6 @@ from shopimg.contract.steps.scene import BRAND
 PICTURED_SIDE = 160
 PICTURED = 3
 PICTURED_RESTORATION = "sigma50"
-MASKS = "masks"
-"""Folder beside the photographs: of NAME.jpg it has NAME.png, white where the product is."""
 CROPS_PER_PHOTO = 12
 LEAST_DETAIL = 0.05
 """Standard deviation of a channel of a crop, of 1: by flatter ones nothing is judged."""

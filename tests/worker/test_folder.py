@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from enhancer_worker.folder import Job, Options, find_jobs, output_paths, run_job, taken_twice
+from enhancer_worker.folder import (
+    Job,
+    Options,
+    find_jobs,
+    find_pictures,
+    output_paths,
+    run_job,
+    taken_twice,
+)
 from shopimg.backends.echo import EchoEnhancer
 from shopimg.backends.pillow import PillowEnhancer
 from shopimg.contract import CLEAN, SCENE, Recipe
@@ -27,6 +35,16 @@ RESUMING = Options(PAIR, math.inf, overwrite=False)
 def job(tmp_path: Path) -> Job:
     Image.new("RGB", (32, 24), (200, 30, 40)).save(tmp_path / "a.JPG")
     return Job(tmp_path / "a.JPG", tmp_path / "out" / "a.JPG")
+
+
+def test_find_pictures__masks_of_pictures_are_none(tmp_path: Path) -> None:
+    names = ("mug.jpg", "masks/mug.png", "masks/ffp2.jpg", "shop/masks/cup.png", "shop/cup.png")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = [path.relative_to(tmp_path).as_posix() for path in find_pictures(tmp_path)]
+    assert found == ["masks/ffp2.jpg", "mug.jpg", "shop/cup.png"]
+    assert [path.name for path in find_pictures(tmp_path / "masks")] == ["ffp2.jpg", "mug.png"]
 
 
 def test_output_paths__are_those_that_are_written(job: Job) -> None:
