@@ -248,3 +248,9 @@ def test_storage_fault__503_with_retry_after_and_the_approval_stands(
     assert problem["current"]["status"] == "approved"
     assert "no space left" not in response.content.decode()
     assert editor.post(at(variant, "publish")).json()["status"] == "published"
+
+
+def test_if_match__takes_any_of_several_tags(editor: APIClient) -> None:
+    variant = builders.draft()
+    tags = {"If-Match": f'"0-old", "{variant.version}-now"'}
+    assert editor.post(at(variant, "approve"), headers=tags).status_code == 200

@@ -331,3 +331,8 @@ def test_cleanup__spares_a_mask_that_was_asked_for_since_it_was_found(
     masks.correct(first, CORRECTED, by=rosa)
     assert cleaning.remove(orphan) is False
     assert storage.read_mask(orphan.name) == CORRECTED
+
+
+def test_normalised__of_a_small_upload_is_as_small() -> None:
+    found = masks.normalised(builders.mask((32, 24), (4, 4, 28, 20)), (32, 24))
+    assert product_of(found).size == (32, 24)

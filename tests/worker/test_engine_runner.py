@@ -195,3 +195,13 @@ def test_read_tile__repeats_the_last_row_and_column() -> None:
     assert np.array_equal(padded[:5, :6], pixels)
     assert np.array_equal(padded[7, :6], pixels[4])
     assert np.array_equal(padded[:5, 7], pixels[:, 5])
+
+
+def test_run_tiled__rounds_what_the_caller_has_finished() -> None:
+    pixels = noise(50, 70) // 2
+
+    def finish(batch: NDArray[np.float32], _results: NDArray[np.float32]) -> NDArray[np.float32]:
+        return batch + np.float32(0.6 / 255)
+
+    run = run_tiled(loaded(restorer()), pixels, tile_size=256, deadline=NO_LIMIT, finish=finish)
+    np.testing.assert_array_equal(run.pixels, pixels + 1)

@@ -245,12 +245,11 @@ def test_joined__trusts_the_look_that_doubts_less() -> None:
 
 
 def test_foreground__of_a_large_picture_explains_each_pixel() -> None:
-    rng = np.random.default_rng(0)
-    truth = rng.integers(80, 160, (200, 1400, 3)).astype(np.uint8)
-    alpha = np.full((200, 1400), 255, np.uint8)
-    alpha[:, 700:760], alpha[:, 760:] = 128, 0
+    truth = np.full((60, 1400, 3), 90, np.uint8)
+    truth[:, ::2] = 150  # too fine for the size at which large pictures are solved
+    alpha = np.zeros((60, 1400), np.uint8)
+    alpha[:30], alpha[30:32] = 255, 128
     share = alpha[..., None] / 255
     pixels = np.rint(share * truth + (1 - share) * np.array([0, 0, 255])).astype(np.uint8)
-    found = foreground(pixels, alpha)[:, 700:760].astype(float)
-    off = np.abs(found - truth[:, 700:760]).mean()
-    assert off < 0.75 * np.abs(120.0 - truth[:, 700:760]).mean()
+    found = foreground(pixels, alpha)[30:32]
+    assert found[:, ::2].mean() - found[:, 1::2].mean() > 20

@@ -335,6 +335,6 @@ def test_finetune__leaves_no_adapters_of_an_earlier_run(shop: Path, fresh: Path)
 
 
 def test_fitness__leaves_room_for_patches_and_their_margin() -> None:
-    args = FinetuneArgs(data=Path(), out=Path(), from_=NAME, patch=32, last_patch=48)
+    args = FinetuneArgs(data=Path(), out=Path(), from_=NAME, patch=32, last_patch=64)
     trial = trials.trial_of(zoo_entry("upscale_x4_s"))
-    assert finetune._fitness(args, trial).smallest_side >= 4 * 48
+    assert finetune._fitness(args, trial).smallest_side >= 4 * 64
