@@ -19,7 +19,7 @@ from shopimg.contract import (
     UnsupportedFormatError,
     limits,
 )
-from shopimg.contract.formats import sniff
+from shopimg.contract.formats import EXIF_FAILURES, sniff
 
 EXTENSIONS = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
@@ -31,9 +31,6 @@ EXTENSIONS = {
 
 _SIDEWAYS = {5, 6, 7, 8}
 _ORIENTATION = 0x0112
-_EXIF_FAILURES = (
-    SyntaxError, struct.error, ValueError, KeyError, TypeError, OSError, IndexError, OverflowError,
-)  # fmt: skip
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -118,7 +115,7 @@ def _orientation(image: Image.Image, data: bytes) -> int:
     try:
         # The method of PNG files decodes all pixels first, to find what stands behind them.
         return int(Image.Image.getexif(image).get(_ORIENTATION, 1))
-    except _EXIF_FAILURES:
+    except EXIF_FAILURES:
         return 1
 
 

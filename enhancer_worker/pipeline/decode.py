@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from enhancer_worker.pipeline.cicp import read_code_points
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.icc import to_srgb
 from shopimg.contract import UnsupportedFormatError
-from shopimg.contract.formats import sniff
+from shopimg.contract.formats import EXIF_FAILURES, sniff
 from shopimg.contract.limits import check_source_bytes, check_source_size
 from shopimg.contract.provenance import declared_source_type
 
@@ -35,9 +34,6 @@ _TRANSPOSITIONS = {
 }
 _TURNED_ORIENTATIONS = frozenset({5, 6, 7, 8})
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N"})
-_EXIF_FAILURES = (
-    SyntaxError, struct.error, ValueError, KeyError, TypeError, OSError, IndexError, OverflowError,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +158,7 @@ def _profile(content: bytes, image: Image.Image, kind: str) -> bytes | None:
 def _read_orientation(image: Image.Image) -> int:
     try:
         orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
-    except _EXIF_FAILURES:
+    except EXIF_FAILURES:
         # Damaged metadata is thrown away anyway; the pixels may be fine.
         return 1
     return orientation if orientation in _TRANSPOSITIONS else 1

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import struct
+
 from shopimg.contract.errors import SourceUnreadableError, UnsupportedFormatError
 
 SOURCE_FORMATS = ("jpeg", "png", "webp", "avif")
 """Kinds of upload that an enhancer may accept; AVIF only where the codec is installed."""
+
+EXIF_FAILURES = (
+    SyntaxError, struct.error, ValueError, KeyError, TypeError, OSError, IndexError, OverflowError,
+)  # fmt: skip
+"""What Pillow raises on damaged EXIF, with which a shop and its workers take a picture alike."""
 
 _REFUSED_SIGNATURES = (
     (b"GIF8", "GIF"),
