@@ -38,7 +38,7 @@ class DeviceJpeg:
     """Decodes the kinds of JPEG files for which a trial has shown that the pixels are the same.
 
     nvJPEG repeats the samples of halved colour channels where libjpeg interpolates between them,
-    which is off by up to 40 levels at coloured edges (``docs/design.md``); versions and flags
+    which is off by up to 43 levels at coloured edges (``docs/design.md``); versions and flags
     differ, so that each kind is tried, once in a process.
     """
 

@@ -31,7 +31,7 @@ RECONCILE_LIMIT = 200
 LONG_LOOK_SECONDS = 1.0
 """A look through all images that takes no longer is taken at every sweep."""
 LOOKING_SHARE = 0.02
-"""Most of the database's time that longer ones may take, where they find nothing."""
+"""Most of a process's time that longer ones may take, where they find nothing."""
 
 
 @dataclass(frozen=True, slots=True)
