@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.utils.translation import gettext as _
 
 from shopimg import sources
 from shopimg.contract import InvalidTransitionError
 from shopimg.models import EnhancedVariant
 from shopimg.services import requests
+from shopimg.sources import Source
 
 
 def file_name(variant: EnhancedVariant, *, lock: bool = False) -> str:
@@ -23,13 +22,10 @@ def file_name(variant: EnhancedVariant, *, lock: bool = False) -> str:
     Returns:
         An empty text where the photo or its file is gone, or where nobody watches it any more.
     """
-    model: type[Model] | None = variant.source_type.model_class()
-    try:
-        source = sources.source_for(model or EnhancedVariant)
-    except LookupError:
+    source = _source_of(variant)
+    if source is None:
         return ""
-    # Also what a host's own manager hides.
-    rows: Any = source.model._meta.base_manager.filter(pk=variant.source_id)
+    rows = _rows(source, variant)
     if lock:
         rows = rows.select_for_update()
     return "".join(name or "" for name in rows.values_list(source.field, flat=True))
@@ -77,13 +73,29 @@ def refuse_overwritten(variant: EnhancedVariant) -> None:
     Raises:
         InvalidTransitionError: the file has another length.
     """
-    if file_name(variant) != variant.job.source_name:
+    source = _source_of(variant)
+    if source is None:
         return
-    photo = variant.source_type.get_object_for_this_type(pk=variant.source_id)
-    length = sources.stored_bytes(sources.source_for(type(photo)).file_of(photo))
+    photo = _rows(source, variant).first()
+    if photo is None or source.file_of(photo).name != variant.job.source_name:
+        return
+    length = sources.stored_bytes(source.file_of(photo))
     if length not in (None, variant.job.source_bytes):
         requests.request_or_log(photo)
         raise InvalidTransitionError(_("The photo has been replaced since then."))
+
+
+def _source_of(variant: EnhancedVariant) -> Source | None:
+    try:
+        return sources.source_for(variant.source_type.model_class() or EnhancedVariant)
+    except LookupError:
+        return None
+
+
+def _rows(source: Source, variant: EnhancedVariant) -> QuerySet[Model]:
+    # Also what a host's own manager hides.
+    rows: QuerySet[Model] = source.model._meta.base_manager.filter(pk=variant.source_id)
+    return rows
 
 
 def _refuse_deleted(name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
 from shopimg import wakeup
 from shopimg.models import EnhancedVariant, EnhancementJob, IdempotencyKey, ReviewDecision
@@ -16,6 +17,7 @@ from shopimg.states import Decision
 from tests import builders
 from tests.racing import at_once
 from tests.shop.api_client import ROOT, client, user
+from tests.testapp.models import Photo
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,6 +63,28 @@ def test_create__same_key_and_body_at_once_is_one_job_and_one_message(
     assert sorted("Idempotency-Replayed" in answer for answer in answers) == [False, True]
     assert IdempotencyKey.objects.count() == 1
     assert sent == [job.pk]
+
+
+def test_approve__photo_that_is_deleted_after_it_was_looked_at_is_told(
+    settings: Any,
+) -> None:
+    settings.SHOPIMG = {**settings.SHOPIMG, "PUBLISH_ON_APPROVAL": False}
+    variant = builders.draft()
+    looked: list[str] = []
+
+    def delete_after(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        result = execute(sql, params, many, context)
+        if f'FROM "{Photo._meta.db_table}"' in sql and not looked:
+            looked.append(sql)
+            at_once(lambda: Photo.objects.all()._raw_delete("default"))
+        return result
+
+    reviewer = client(user("reviewer"))
+    with connection.execute_wrapper(delete_after):
+        answer = reviewer.post(f"{ROOT}variants/{variant.pk}/approve/")
+    assert looked
+    assert (answer.status_code, answer.json()["code"]) == (409, "invalid_transition")
+    assert "deleted" in answer.json()["detail"]
 
 
 def test_create__same_key_with_two_bodies_at_once_creates_one_of_them(
