@@ -24,6 +24,8 @@ PAUSE_SECONDS = 5.0
 """How long a broker that has failed is left alone; less than a sweeper's interval."""
 
 _IMPATIENT = {"socket_timeout": 0.4, "socket_connect_timeout": 0.4, "max_retries": 0}
+_LATER = 3
+"""Redis serves 0, the default, first; brokers without priorities pay no heed."""
 _RETRY_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 
@@ -92,10 +94,10 @@ def deliver(job_id: uuid.UUID, queue: str) -> bool:
 def send_renditions(variant_id: uuid.UUID) -> bool:
     """Ask for the responsive sizes of a published variant.
 
-    On the interactive queue: they take seconds each, and shoppers wait for them. On the one of
-    upkeep, many at once would let sweeps expire.
+    On the interactive queue, as shoppers see a heavier file until then; on the one of upkeep, many
+    at once would let sweeps expire. They take seconds each, so uploads of sellers go first.
     """
-    return _send("shopimg.tasks.make_renditions", variant_id, settings.QUEUE)
+    return _send("shopimg.tasks.make_renditions", variant_id, settings.QUEUE, priority=_LATER)
 
 
 def send_delete_files(variant_id: uuid.UUID) -> bool:
@@ -142,7 +144,9 @@ def _counted(queue: str) -> int:
         return 0  # a queue that nobody has used yet
 
 
-def _send(task: str, argument: uuid.UUID, queue: str, expires: float | None = None) -> bool:
+def _send(
+    task: str, argument: uuid.UUID, queue: str, *, expires: float | None = None, priority: int = 0
+) -> bool:
     if not breaker.lets_try():
         return False
     try:
@@ -152,6 +156,7 @@ def _send(task: str, argument: uuid.UUID, queue: str, expires: float | None = No
                 args=[str(argument)],
                 queue=queue,
                 expires=expires,
+                priority=priority,
                 ignore_result=True,
                 producer=producer,
                 retry_policy=_RETRY_ONCE,

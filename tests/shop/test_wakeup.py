@@ -62,6 +62,17 @@ def _within(seconds: float, action) -> None:
     assert outcome == [None]
 
 
+def _received(queue: str) -> list[str]:
+    """Take all messages from a queue as a worker would, and return the names of their tasks."""
+    tasks = []
+    with current_app.connection_for_read() as connection, connection.SimpleQueue(queue) as waiting:
+        for _ in range(waiting.qsize()):
+            message = waiting.get(timeout=5)
+            tasks.append(message.headers["task"])
+            message.ack()
+    return tasks
+
+
 @pytest.mark.django_db(transaction=True)
 def test_upload__sends_its_job_id_as_json_and_nothing_else(client: redis.Redis) -> None:
     job = builders.job_of(builders.photo())
@@ -105,8 +116,19 @@ def test_send__bulk_job_waits_for_room_and_an_interactive_one_does_not(
 )
 def test_send__tasks_about_files(client: redis.Redis, send, task: str, queue: str) -> None:
     assert send(uuid.uuid4()) is True
-    (raw,) = client.lrange(queue, 0, -1)
-    assert json.loads(raw)["headers"]["task"] == task
+    assert _received(queue) == [task]
+
+
+@pytest.mark.django_db
+def test_send__uploads_go_before_the_responsive_sizes_of_many_approvals(
+    client: redis.Redis,
+) -> None:
+    for _ in range(3):
+        wakeup.send_renditions(uuid.uuid4())
+    wakeup.send(builders.job_of(builders.photo()).pk)
+    assert wakeup.waiting("shopimg") == 4
+    sizes = ["shopimg.tasks.make_renditions"] * 3
+    assert _received("shopimg") == ["shopimg.tasks.run_job", *sizes]
 
 
 @pytest.mark.django_db
@@ -114,7 +136,7 @@ def test_send__connection_that_the_broker_closed_is_opened_again(client: redis.R
     assert wakeup.send_renditions(uuid.uuid4()) is True
     client.execute_command("CLIENT KILL TYPE normal SKIPME yes")
     assert wakeup.send_renditions(uuid.uuid4()) is True
-    assert client.llen("shopimg") == 2
+    assert wakeup.waiting("shopimg") == 2
 
 
 @pytest.mark.django_db
@@ -178,7 +200,7 @@ def test_send__goes_on_once_the_pause_is_over(
         later.setattr(wakeup.breaker, "_clock", lambda: time.monotonic() + wakeup.PAUSE_SECONDS)
         assert wakeup.send_renditions(uuid.uuid4()) is True
     assert wakeup.send_renditions(uuid.uuid4()) is True
-    assert client.llen("shopimg") == 2
+    assert wakeup.waiting("shopimg") == 2
 
 
 def test_breaker__lets_one_caller_try_after_each_pause() -> None:
