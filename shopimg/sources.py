@@ -22,6 +22,8 @@ from shopimg.conf import settings
 from shopimg.contract import CLEAN, SourceMissingError, StorageUnavailableError, limits
 
 _OPTIONS = {"field", "recipe", "alt"}
+_MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+_UNMOUNTED = "; the storage's folder is missing or empty: does this machine have the volume?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ def read_bytes(source: Source, instance: Model) -> bytes:
 
     Raises:
         SourceMissingError: the storage does not have it.
-        StorageUnavailableError: it may have the file.
+        StorageUnavailableError: it may have the file, or this machine lacks the storage's volume.
         SourceTooLargeError: it is too heavy; only the allowed length is read.
     """
     file = source.file_of(instance)
@@ -165,11 +167,13 @@ def read_bytes(source: Source, instance: Model) -> bytes:
     try:
         with storage.failures(), file.storage.open(file.name or "") as content:
             data: bytes = content.read(limits.MAX_SOURCE_BYTES + 1)
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as err:
-        raise SourceMissingError(detail=str(err)) from err
     except OSError as err:
+        unmounted = storage.is_unmounted(file.storage)
+        if isinstance(err, _MISSING) and not unmounted:
+            raise SourceMissingError(detail=str(err)) from err
         message = _("The storage does not answer. Try again.")
-        raise StorageUnavailableError(message, detail=str(err)) from err
+        detail = f"{err}{_UNMOUNTED if unmounted else ''}"
+        raise StorageUnavailableError(message, detail=detail) from err
     limits.check_source_bytes(len(data))
     return data
 

@@ -82,6 +82,14 @@ def served_folders() -> list[Path]:
     return [Path(folder).resolve() for folder in folders if folder]
 
 
+def is_unmounted(storage: Storage) -> bool:
+    """Tell whether a folder of files is missing or empty, as where a machine lacks the volume."""
+    if not isinstance(storage, FileSystemStorage):
+        return False
+    folder = Path(storage.location)
+    return not folder.is_dir() or next(folder.iterdir(), None) is None
+
+
 def digest_of(file: IO[bytes]) -> str:
     """Return the sha256 of a file from its start, in hexadecimal."""
     file.seek(0)
