@@ -125,11 +125,10 @@ def _print_plan(jobs: list[Job], options: Options) -> None:
 def _print_result(result: dict[str, Any]) -> None:
     if "error" in result:
         click.echo(f"{result['source']}: {result['error']} [{result['code']}]", err=True)
-        return
     if "skipped" in result:
         click.echo(f"{result['source']}: skipped: {result['skipped']}")
         return
-    for output in result["outputs"]:
+    for output in result.get("outputs", ()):
         size = f"{output['width']}x{output['height']}"
         click.echo(f"{output['path']}  {size}  {result['seconds']:.1f} s")
 

@@ -135,7 +135,8 @@ def run_job(enhancer: Enhancer, job: Job, options: Options) -> dict[str, Any]:
 
     Returns:
         JSON-serialisable: ``source``, ``seconds`` and ``outputs``, one table per picture that
-        was written, or ``skipped`` and why, or ``error`` and ``code``.
+        was written, or ``skipped`` and why, or ``error`` and ``code``; with ``outputs`` besides
+        where some could be made.
     """
     started = time.perf_counter()
     result: dict[str, Any] = {"source": str(job.source)}
@@ -143,14 +144,21 @@ def run_job(enhancer: Enhancer, job: Job, options: Options) -> dict[str, Any]:
         wanted = missing(job, options)
         if not wanted:
             return result | {"skipped": SKIPPED, "seconds": 0.0}
-        images = enhancer.enhance(
-            job.source.read_bytes(), options.recipe, deadline=Deadline(options.timeout_seconds)
-        )
+        deadline = Deadline(options.timeout_seconds)
+        problem: EnhancementError | None = None
+        try:
+            images = enhancer.enhance(job.source.read_bytes(), options.recipe, deadline=deadline)
+        except EnhancementError as err:
+            if not err.images:
+                raise
+            images, problem = err.images, err
         result["outputs"] = [
             _write(image, job, options)
             for image in images
             if (image.role, image.candidate) in wanted
         ]
+        if problem is not None:
+            raise problem
     except WorkerError as err:
         # What it says in public is for sellers, whose jobs run again by themselves.
         result |= {"error": err.detail or str(err), "code": err.code}

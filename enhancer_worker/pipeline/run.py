@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import Future
@@ -19,11 +18,11 @@ from enhancer_worker.pipeline.finish import Written, enhanced_image, write
 from enhancer_worker.pipeline.guards import keep_neutral, lock_white
 from enhancer_worker.pipeline.judging import Judge
 from enhancer_worker.pipeline.step_cache import (
-    SCENE_STEPS,
     StepCache,
+    UploadMemory,
     before_cutout,
     before_scene,
-    cache_key,
+    has_scenes,
 )
 from enhancer_worker.pipeline.steps.backdrop import backdrop
 from enhancer_worker.pipeline.steps.cutout import cutout
@@ -39,6 +38,7 @@ from shopimg.contract import (
     Deadline,
     EnhancedImage,
     Frame,
+    ProductNotFoundError,
     Recipe,
     RecipeError,
     Restore,
@@ -63,6 +63,8 @@ STEP_FUNCTIONS: Mapping[type[Step], StepFunction] = {
 """What carries out each operation of the contract."""
 PHOTO_STEPS = (Restore, Upscale)
 """Operations after which the picture still shows what the upload shows."""
+NEEDING_PRODUCT = (Cutout, Frame)
+"""Operations that fail where there is no product."""
 
 
 def run_recipe(
@@ -87,8 +89,9 @@ def run_recipe(
         background: does what can be done beside; by default nothing is.
 
     Raises:
-        SourceError: the file cannot be used, shows no product that could be cut out, or would
-            become too large.
+        SourceError: the file cannot be used, or would become too large.
+        ProductNotFoundError: it shows no product that could be cut out; with the images that need
+            none.
         RecipeError: a step or an output format that this worker does not know.
         PixelLockError: a step would have changed the product.
         CapacityError: not enough memory.
@@ -100,7 +103,7 @@ def run_recipe(
     for role in recipe.roles:
         check_output_size(*role.result_size(*source.size))
     tools = Tools(engine, deadline, masks, background)
-    memory = _Memory(cache, content, engine) if cache and _has_scenes(recipe) else None
+    memory = UploadMemory(cache, content, engine) if cache and has_scenes(recipe) else None
     try:
         with one_blas_thread():
             return _RecipeRun(source, recipe, tools, memory).images()
@@ -119,6 +122,10 @@ class _Wanted:
     def steps(self) -> tuple[Step, ...]:
         return self.role.steps_of(self.candidate)
 
+    @property
+    def needs_product(self) -> bool:
+        return any(isinstance(step, NEEDING_PRODUCT) for step in self.steps)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Pending:
@@ -129,23 +136,11 @@ class _Pending:
     writing: Future[Written]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Memory:
-    """What earlier jobs have made of the same upload."""
-
-    cache: StepCache
-    content: bytes
-    engine: Engine
-
-    def key(self, steps: tuple[Step, ...]) -> str:
-        return cache_key(hashlib.sha256(self.content).hexdigest(), steps, self.engine)
-
-
 class _RecipeRun:
     """One upload on its way through all roles; those that begin alike share the work."""
 
     def __init__(
-        self, source: OpenedSource, recipe: Recipe, tools: Tools, memory: _Memory | None
+        self, source: OpenedSource, recipe: Recipe, tools: Tools, memory: UploadMemory | None
     ) -> None:
         self._wanted = [
             _Wanted(role, candidate)
@@ -163,9 +158,15 @@ class _RecipeRun:
     def images(self) -> list[EnhancedImage]:
         """Finish all in the recipe's order; each is written while the next one is made."""
         images, pending = list[EnhancedImage](), list[_Pending]()
+        missing: ProductNotFoundError | None = None
         for position, wanted in enumerate(self._wanted, 1):
+            if missing and wanted.needs_product:
+                continue
             try:
                 held = self._held(wanted.steps, self._made(wanted.steps))
+            except ProductNotFoundError as err:
+                missing = err
+                continue
             finally:
                 # What is wrong with an earlier image is said first: alone, it would end the job.
                 images += [self._collected(one) for one in pending]
@@ -177,6 +178,9 @@ class _RecipeRun:
                 images.append(self._finish(wanted, held))
             del held  # its pixels would stay while the next image is made
             self._forget(self._wanted[position:])
+        images += [self._collected(one) for one in pending]  # left where the last ones are skipped
+        if missing:
+            raise ProductNotFoundError(missing.public_message, images=images)
         return images
 
     @functools.cached_property
@@ -229,13 +233,13 @@ class _RecipeRun:
             return self._follow(steps)
         return self._follow(steps, self._prepare(self._memory, before_scene(steps)))
 
-    def _prepare(self, memory: _Memory, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    def _prepare(self, memory: UploadMemory, steps: tuple[Step, ...]) -> tuple[Step, ...]:
         """Fill in what is made before scenes; return the steps, where it is found."""
         if steps not in self._prepared:
             self._prepared[steps] = self._remembered(memory, steps)
         return steps
 
-    def _remembered(self, memory: _Memory, steps: tuple[Step, ...]) -> Context:
+    def _remembered(self, memory: UploadMemory, steps: tuple[Step, ...]) -> Context:
         if not steps:
             return self._judged(steps, self._follow(steps))
         key = memory.key(steps)
@@ -326,10 +330,6 @@ def _take_step(context: Context, step: Step, tools: Tools) -> Context:
 
 def _kept(contexts: _Contexts, begun: Set[tuple[Step, ...]]) -> _Contexts:
     return {steps: contexts[steps].at_no_cost() for steps in contexts if steps in begun}
-
-
-def _has_scenes(recipe: Recipe) -> bool:
-    return any(isinstance(step, SCENE_STEPS) for role in recipe.roles for step in role.steps)
 
 
 def _fill(picture: Picture) -> Picture:

@@ -11,6 +11,7 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import enhancer_worker
@@ -21,7 +22,7 @@ from enhancer_worker.engine.measuring import machine_facts, package_version
 from enhancer_worker.nets.manifest import WeightsRecord, read_manifest
 from enhancer_worker.pipeline.context import Context
 from enhancer_worker.pipeline.context_file import pack, unpack
-from shopimg.contract import Backdrop, Cutout, Frame, Step
+from shopimg.contract import Backdrop, Cutout, Frame, Recipe, Step
 
 SCENE_STEPS = (Frame, Backdrop)
 """Operations that are quick, and whose options people try: what comes before them is remembered."""
@@ -49,6 +50,11 @@ def before_cutout(steps: Sequence[Step]) -> tuple[Step, ...]:
     ['restore', 'upscale']
     """
     return _before(steps, (Cutout, *SCENE_STEPS))
+
+
+def has_scenes(recipe: Recipe) -> bool:
+    """Tell whether somebody may try other options of what a recipe makes."""
+    return any(isinstance(step, SCENE_STEPS) for role in recipe.roles for step in role.steps)
 
 
 def _before(steps: Sequence[Step], kinds: tuple[type[Step], ...]) -> tuple[Step, ...]:
@@ -120,6 +126,22 @@ class StepCache:
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}{_SUFFIX}"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadMemory:
+    """What earlier jobs have made of one upload."""
+
+    cache: StepCache
+    """Of all uploads."""
+    content: bytes
+    """The uploaded file."""
+    engine: Engine
+    """Runs networks."""
+
+    def key(self, steps: Sequence[Step]) -> str:
+        """Return the key of what steps make of the upload."""
+        return cache_key(hashlib.sha256(self.content).hexdigest(), steps, self.engine)
 
 
 def cache_key(digest: str, steps: Sequence[Step], engine: Engine) -> str:

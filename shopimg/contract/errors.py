@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from shopimg.contract.work import EnhancedImage
 
 
 class EnhancementError(Exception):
@@ -11,13 +15,21 @@ class EnhancementError(Exception):
     code: ClassVar[str] = "enhancement_failed"
     retryable: ClassVar[bool] = False
 
-    def __init__(self, public_message: str = "", *, detail: str = "") -> None:
+    def __init__(
+        self,
+        public_message: str = "",
+        *,
+        detail: str = "",
+        images: Sequence[EnhancedImage] = (),
+    ) -> None:
         """Take words a seller understands, and optionally a technical detail for operators.
 
         Args:
             public_message: shown to sellers and returned by the API; the docstring by default.
             detail: for logs and the job row only; may name libraries and numbers.
+            images: what the recipe makes in spite of the error; kept where the job ends by it.
         """
+        self.images = tuple(images)
         self.public_message = public_message or (type(self).__doc__ or "").strip()
         self.detail = detail
         super().__init__(f"{self.public_message} ({detail})" if detail else self.public_message)

@@ -117,7 +117,9 @@ class Enhancer(Protocol):
                 there are any.
 
         Raises:
-            SourceError: the file cannot be used, or shows no product that could be cut out.
+            SourceError: the file cannot be used.
+            ProductNotFoundError: it shows no product that could be cut out; the error may hold the
+                images that need none.
             RecipeError: the recipe names something that this enhancer cannot do.
             PixelLockError: a step would have changed the product.
             CapacityError: not enough memory now; try again later.

@@ -123,11 +123,18 @@ def current_source(job: EnhancementJob) -> models.Model:
     return instance
 
 
-def finish(claim: Claim, images: Sequence[EnhancedImage]) -> list[EnhancedVariant]:
+def finish(
+    claim: Claim, images: Sequence[EnhancedImage], problem: EnhancementError | None = None
+) -> list[EnhancedVariant]:
     """Store the results as drafts and end the job, if the claim still holds.
 
     Files come first: a crash in between leaves files that nobody refers to, which the clean-up
     removes, and never a row without its file.
+
+    Args:
+        claim: from ``claim``.
+        images: what was made.
+        problem: why that is not all that the recipe asks for; the job fails by it.
 
     Raises:
         JobSupersededError: the job was cancelled or taken over; nothing was recorded.
@@ -137,8 +144,11 @@ def finish(claim: Claim, images: Sequence[EnhancedImage]) -> list[EnhancedVarian
         variants = [results.stored(claim.job, image) for image in images]
     except OSError as err:
         raise StorageUnavailableError(detail=f"draft storage: {err}") from err
+    outcome: dict[str, Any] = {"state": JobState.SUCCEEDED}
+    if problem is not None:
+        outcome = {"state": JobState.FAILED, **error_columns(problem)}
     with transaction.atomic():
-        _end(claim, state=JobState.SUCCEEDED, timings=results.timings(images))
+        _end(claim, **outcome, timings=results.timings(images))
         _check_source_unchanged(claim.job)
         results.place(claim.job, variants)
     return variants

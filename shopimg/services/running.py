@@ -63,9 +63,16 @@ def _enhance(claim: jobs.Claim) -> None:
     with _kept_alive(claim) as lease:
         deadline = Deadline(settings.JOB_TIME_LIMIT_SECONDS, checks=[lease.check])
         source, given = jobs.read_source(claim), masks.given_to(claim.recipe)
-        images = get_enhancer().enhance(source, claim.recipe, deadline=deadline, **given)
+        problem: EnhancementError | None = None
+        try:
+            images = get_enhancer().enhance(source, claim.recipe, deadline=deadline, **given)
+        except EnhancementError as err:
+            if err.retryable or not err.images:
+                raise
+            logger.warning("job %s, attempt %d: %s", claim.job.pk, claim.job.attempts, err)
+            images, problem = err.images, err
         check_results(images)
-        _recorded(lambda: jobs.finish(claim, images))
+        _recorded(lambda: jobs.finish(claim, images, problem))
 
 
 def _recorded(write: Callable[[], T]) -> T:

@@ -16,8 +16,9 @@ from django.utils import timezone
 from shopimg import sources
 from shopimg.enhancers import get_enhancer
 from shopimg.models import EnhancedVariant, EnhancementJob
-from shopimg.services import jobs, running
-from shopimg.states import JobState
+from shopimg.services import jobs, requests, running
+from shopimg.services.requests import Order, request_enhancement
+from shopimg.states import JobState, ReviewState
 from tests import builders
 from tests.servers.stack import eventually
 from tests.testapp.enhancers import SlowlyLoadingEnhancer
@@ -43,6 +44,38 @@ def test_run__damaged_upload_fails_for_good() -> None:
     assert running.run(job.pk) == JobState.FAILED
     job.refresh_from_db()
     assert (job.error_code, job.attempts) == ("source_unreadable", 1)
+
+
+@pytest.mark.django_db
+def test_run__keeps_what_needs_no_product_and_makes_it_anew_when_run_again(settings) -> None:
+    _use(settings, "BlindEnhancer")
+    photo = builders.photo()
+    job = request_enhancement(photo, Order(recipe="catalogue")).job
+    assert running.run(job.pk) == JobState.FAILED
+    job.refresh_from_db()
+    assert (job.error_code, job.attempts) == ("product_not_found", 1)
+    assert job.timings.keys() == {"decode"}
+    first = EnhancedVariant.objects.get()
+    assert (first.job, first.role, first.state) == (job, "main", ReviewState.AWAITING_REVIEW)
+
+    requests.run_again(job)
+    _use(settings, "EchoEnhancer")
+    assert running.run(job.pk) == JobState.SUCCEEDED
+    first.refresh_from_db()
+    assert first.state == ReviewState.SUPERSEDED
+    waiting = EnhancedVariant.objects.awaiting_review().order_by("role", "candidate")
+    assert [variant.role for variant in waiting] == ["main", "scene", "scene", "scene", "white"]
+
+
+@pytest.mark.django_db
+def test_run__photo_exchanged_meanwhile_keeps_nothing_of_a_failed_job(settings) -> None:
+    _use(settings, "BlindEnhancer")
+    photo = builders.photo()
+    job = request_enhancement(photo, Order(recipe="catalogue")).job
+    copy = photo.file.storage.save("photos/other.jpg", photo.file)
+    Photo.objects.update(file=copy)
+    assert running.run(job.pk) == JobState.CANCELLED
+    assert not EnhancedVariant.objects.exists()
 
 
 @pytest.mark.django_db
@@ -150,6 +183,24 @@ def test_run__outage_of_a_storage_uses_up_no_attempts(settings, broken: str) -> 
         assert timedelta(0) < job.run_after - timezone.now() < timedelta(minutes=5)
         EnhancementJob.objects.update(run_after=timezone.now())
     settings.STORAGES = whole
+    assert running.run(job.pk) == JobState.SUCCEEDED
+
+
+@pytest.mark.django_db
+def test_run__worker_without_the_volume_waits_for_it(storage_folders: dict[str, Path]) -> None:
+    job = builders.job_of(builders.photo())
+    media = storage_folders["default"]
+    away = media.rename(media.with_name("elsewhere"))
+    assert running.run(job.pk) == JobState.QUEUED
+    media.mkdir()  # as a container does for a volume that it was not given
+    EnhancementJob.objects.update(run_after=timezone.now())
+    assert running.run(job.pk) == JobState.QUEUED
+    job.refresh_from_db()
+    assert (job.attempts, job.error_code) == (0, "capacity")
+    assert job.error_detail.endswith("missing or empty: does this machine have the volume?")
+    media.rmdir()
+    away.rename(media)
+    EnhancementJob.objects.update(run_after=timezone.now())
     assert running.run(job.pk) == JobState.SUCCEEDED
 
 

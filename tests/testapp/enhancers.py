@@ -22,6 +22,7 @@ from shopimg.contract import (
     EnhancedImage,
     Forecast,
     JobCost,
+    ProductNotFoundError,
     Recipe,
     StepReport,
 )
@@ -108,6 +109,16 @@ class RaisingEnhancer(EchoEnhancer):
 
     def forecast(self, sizes: Sequence[tuple[int, int]], recipe: Recipe) -> Forecast:
         raise ZeroDivisionError("header \0 damaged")
+
+
+class BlindEnhancer(EchoEnhancer):
+    """Finds no product in any photo, and makes what needs none."""
+
+    def enhance(
+        self, source: bytes, recipe: Recipe, *, deadline: Deadline
+    ) -> Sequence[EnhancedImage]:
+        images = super().enhance(source, recipe, deadline=deadline)
+        raise ProductNotFoundError(images=[image for image in images if image.role == "main"])
 
 
 class LosingEnhancer(EchoEnhancer):

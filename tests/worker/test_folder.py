@@ -19,7 +19,8 @@ from enhancer_worker.folder import (
 )
 from shopimg.backends.echo import EchoEnhancer
 from shopimg.backends.pillow import PillowEnhancer
-from shopimg.contract import CLEAN, SCENE, Recipe
+from shopimg.contract import CATALOGUE, CLEAN, SCENE, Recipe
+from tests.testapp.enhancers import BlindEnhancer
 
 PAIR = Recipe.parse(
     "pair",
@@ -85,6 +86,17 @@ def test_run_job__keeps_every_candidate(job: Job) -> None:
     job.target.with_name("a-2.jpg").unlink()
     result = run_job(EchoEnhancer(), job, scenes)
     assert [(output["role"], output["candidate"]) for output in result["outputs"]] == [("scene", 1)]
+
+
+def test_run_job__writes_what_needs_no_product_and_says_what_is_missing(job: Job) -> None:
+    options = Options(CATALOGUE, math.inf, overwrite=False)
+    result = run_job(BlindEnhancer(), job, options)
+    assert (result["code"], result["error"]) == (
+        "product_not_found",
+        "No product was found in this photo.",
+    )
+    assert [output["role"] for output in result["outputs"]] == ["main"]
+    assert [path.name for path in job.target.parent.iterdir()] == ["a-main.jpg"]
 
 
 def test_taken_twice__finds_pictures_that_differ_in_their_ending(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,15 +12,21 @@ from PIL import Image
 
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.pipeline import run as run_module
+from enhancer_worker.pipeline.background import Background
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.run import run_recipe
+from enhancer_worker.pipeline.step_cache import StepCache
 from enhancer_worker.pipeline.steps.outcome import Tools
 from enhancer_worker.pipeline.steps.restore import restore
 from enhancer_worker.pipeline.steps.upscale import UpscalePlan, plan_upscale
 from shopimg.contract import (
+    Backdrop,
+    Cutout,
     Deadline,
     DeadlineExceededError,
+    Frame,
     Output,
+    ProductNotFoundError,
     Recipe,
     RecipeError,
     Restore,
@@ -273,6 +280,38 @@ def test_run_recipe__shares_work_between_roles(
     ]
     alone = run_one(engine, png(photo()), Restore())
     assert alone.content == images[1].content
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_run_recipe__makes_what_needs_no_product_where_there_is_none(
+    engine: Engine, tmp_path: Path, overlap: bool
+) -> None:
+    """An upload of which everything is transparent, so that no network needs to be sure of it."""
+    upload = png(np.zeros((40, 48, 4), np.uint8))
+    recipe = Recipe(
+        "test",
+        (
+            Role("white", (Restore(), Cutout(), Backdrop(generator="colour")), PNG),
+            Role("main", (Restore(),), PNG),
+            Role("framed", (Frame(width=64, height=64),), PNG),
+            Role("large", (Restore(), Upscale(scale=2)), PNG),
+            Role("scene", (Restore(), Cutout(), Backdrop()), PNG, candidates=2),
+        ),
+    )
+    background = Background(overlap=overlap)
+    with pytest.raises(ProductNotFoundError) as caught:
+        run_recipe(
+            upload,
+            recipe,
+            engine=engine,
+            deadline=NO_LIMIT,
+            cache=StepCache(tmp_path, 10_000_000),
+            background=background,
+        )
+    background.close()
+    assert caught.value.public_message.startswith("No product was found in this photo.")
+    assert [image.role for image in caught.value.images] == ["main", "large"]
+    assert [pixels_of(image).shape for image in caught.value.images] == [(40, 48, 4), (80, 96, 4)]
 
 
 def test_run_recipe__asks_the_deadline_between_steps(engine: Engine) -> None:
