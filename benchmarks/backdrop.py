@@ -47,12 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="prepared pictures")
     parser.add_argument("--dcgan", type=Path, help="weights of `train backdrop --net dcgan`")
-    parser.add_argument("--out", type=Path, default=page.RESULTS, help="folder of the results")
+    parser.add_argument("--results", type=Path, default=page.RESULTS, help="folder to write to")
     arguments = parser.parse_args(argv)
     nets = [SHIPPED_WEIGHTS / NETWORK_FILE, *([arguments.dcgan] if arguments.dcgan else [])]
     found = figures_of(arguments.data, nets)
     figures = {**page.circumstances(), **found, "seconds": seconds_by_size()}
-    page.write("backdrop", figures, to_markdown(figures), arguments.out)
+    page.write("backdrop", figures, to_markdown(figures), arguments.results)
     return 0 if wins(found["results"]) else 1
 
 

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with the data")
     parser.add_argument("--limit", type=int, default=20, help="pictures of b100 and of uploads")
-    parser.add_argument("--out", type=Path, default=page.RESULTS, help="folder of the results")
+    parser.add_argument("--results", type=Path, default=page.RESULTS, help="folder to write to")
     arguments = parser.parse_args(argv)
     enhancer = NeuralEnhancer()
     pictures = list(sources(arguments.data, arguments.limit))
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for group, name, content in pictures
     ]
     figures = {**page.circumstances(), "limits": LIMITS, "tint": TINT.tolist(), "pictures": rows}
-    page.write("colour", figures, to_markdown(figures), arguments.out)
+    page.write("colour", figures, to_markdown(figures), arguments.results)
     return int(not all(within(row["after"]) and within(row["tinted_after"]) for row in rows))
 
 

@@ -13,7 +13,6 @@ import argparse
 import itertools
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -21,13 +20,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from benchmarks import page as results
+
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
 ROWS_PER_INSERT = 5000
 
 
@@ -35,22 +34,18 @@ def main() -> None:
     """Measure, print, write; or, when started by itself, take one measurement."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=100_000, help="image rows in the catalogue")
+    parser.add_argument("--results", type=Path, default=results.RESULTS, help="folder to write to")
     parser.add_argument("--measure", choices=MEASUREMENTS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
         print(json.dumps(measure(arguments.measure)))  # noqa: T201 - read by the parent
         return
     figures = {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "hardware": hardware(),
-        "commit": commit(),
+        **results.circumstances(),
         "images": arguments.images,
         "measurements": measure_all(arguments.images),
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "scale.json").write_text(json.dumps(figures, indent=2) + "\n")
-    (RESULTS / "scale.md").write_text(to_markdown(figures))
-    print(to_markdown(figures))  # noqa: T201 - this is a script
+    results.write("scale", figures, to_markdown(figures), arguments.results)
 
 
 def measure_all(images: int) -> dict[str, Any]:
@@ -202,7 +197,6 @@ def servers(folder: Path) -> Iterator[dict[str, str]]:
     if {"DATABASE_URL", "REDIS_URL"} <= os.environ.keys():
         yield {}
         return
-    sys.path.insert(0, str(ROOT))
     from tests.servers.postgres import postgres  # noqa: PLC0415 - only where it is needed
     from tests.servers.redis import redis  # noqa: PLC0415
 
@@ -210,42 +204,29 @@ def servers(folder: Path) -> Iterator[dict[str, str]]:
         yield {"DATABASE_URL": database.create_database("scale"), "REDIS_URL": broker.url}
 
 
-def hardware() -> str:
-    """Describe the machine in a line."""
-    facts = Path("/proc/cpuinfo")
-    lines = facts.read_text().splitlines() if facts.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    cores = len(os.sched_getaffinity(0))
-    load = os.getloadavg()[0]
-    return f"{cores} cores {(models or [platform.machine()])[0]}, load {load:.1f}"
-
-
-def commit() -> str:
-    """Return the revision that is measured."""
-    git = ["git", "describe", "--always", "--dirty"]
-    done = subprocess.run(git, capture_output=True, text=True, check=False, cwd=ROOT)  # noqa: S603
-    return done.stdout.strip() or "unknown"
-
-
-def to_markdown(figures: dict[str, Any]) -> str:
+def to_markdown(figures: dict[str, Any]) -> list[str]:
     """Lay the figures out as a page."""
-    lines = [
+    header = ["what", "seconds", "images per second", "peak memory, MB", "of it before it began"]
+    rows = [
+        [
+            name,
+            f"{part['seconds']:.2f}",
+            f"{figures['images'] / part['seconds']:,.0f}",
+            f"{part['peak_rss_megabytes']:.0f}",
+            f"{part['rss_before_megabytes']:.0f}",
+        ]
+        for name, part in figures["measurements"].items()
+    ]
+    return [
         "# Scale",
         "",
-        f"{figures['date']}, {figures['hardware']}, commit {figures['commit']}, "
-        f"{figures['images']:,} images of one small file, PostgreSQL, Redis. "
-        "One run each. Made by `python benchmarks/scale.py`.",
+        results.preface(figures, "python benchmarks/scale.py"),
         "",
-        "| what | seconds | images per second | peak memory, MB | of it before it began |",
-        "|---|---|---|---|---|",
+        f"{figures['images']:,} images of one small file, PostgreSQL, Redis. One run each. Pages "
+        "are the first of their process, and count its imports.",
+        "",
+        *results.markdown_table(header, rows),
     ]
-    for name, part in figures["measurements"].items():
-        rate = figures["images"] / part["seconds"]
-        lines.append(
-            f"| {name} | {part['seconds']:.2f} | {rate:,.0f} "
-            f"| {part['peak_rss_megabytes']:.0f} | {part['rss_before_megabytes']:.0f} |"
-        )
-    return "\n".join([*lines, ""])
 
 
 if __name__ == "__main__":
