@@ -204,4 +204,9 @@ def _source(label: str, options: Mapping[str, str]) -> Source:
         raise ImproperlyConfigured(f"SHOPIMG['SOURCES'][{label!r}]: {err}") from err
     if not isinstance(field, FileField):
         raise ImproperlyConfigured(f"{label}.{options['field']} is not a file or image field.")
-    return Source(model, **options)
+    source = Source(model, **options)
+    if source.alt and not hasattr(model, source.alt):
+        raise ImproperlyConfigured(
+            f"SHOPIMG['SOURCES'][{label!r}]: {label} has no attribute {source.alt!r} for 'alt'."
+        )
+    return source

@@ -60,6 +60,8 @@ def test_checks__are_registered_and_have_hints(shopimg) -> None:
         ({"SOURCES": {"testapp.Photo": {"field": "nope"}}}, ["shopimg.E002"]),
         ({"SOURCES": {"testapp.Photo": {"field": "name"}}}, ["shopimg.E002"]),
         ({"SOURCES": {"testapp.Photo": {"field": "file", "x": 1}}}, ["shopimg.E002"]),
+        ({"SOURCES": {"testapp.Photo": {"field": "file", "alt": "caption"}}}, ["shopimg.E002"]),
+        ({"SOURCES": {"testapp.Photo": {"field": "file", "alt": "name"}}}, []),
         ({"RECIPES": {"clean": {}}}, ["shopimg.E003"]),
         ({"RECIPES": {"clean": {"main": {"steps": [{"step": "melt"}]}}}}, ["shopimg.E003"]),
         ({"RECIPES": {"clean": RECIPE}}, []),
