@@ -11,7 +11,8 @@ RUN python -m pip install --no-cache-dir "$(grep '^uv==' requirements.txt)" \
         --requirement pyproject.toml --extra demo --constraint requirements.txt
 
 FROM python:3.11-slim-bookworm
-RUN useradd --system --uid 10001 --no-create-home shopimg
+RUN useradd --system --uid 10001 --no-create-home shopimg \
+    && install --directory --owner=10001 /var/cache/shopimg
 WORKDIR /app
 # The torch packages carry the CUDA libraries; the driver comes from the host's container runtime.
 ENV PATH=/venv/bin:$PATH \
@@ -19,6 +20,7 @@ ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     DEMO_DIR=/tmp/shopimg \
     DJANGO_SETTINGS_MODULE=demoshop.settings \
+    ENHANCER_CACHE_DIR=/var/cache/shopimg \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY --from=packages /venv /venv
 COPY docker/worker_health.py docker/worker_health.py

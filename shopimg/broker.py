@@ -127,7 +127,7 @@ def _defaults() -> dict[str, Any]:
         "task_ignore_result": True,
         "task_acks_late": True,
         # A worker that dies takes its message along; the sweeper brings the job back after its
-        # lease, at most three times, where a rejected message would come back at once and forever.
+        # lease while attempts are left, where a rejected message would come back at once, forever.
         "task_reject_on_worker_lost": False,
         "task_default_queue": settings.QUEUE,
         "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0.2},
