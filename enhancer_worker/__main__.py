@@ -14,6 +14,7 @@ from enhancer_worker.enhance_command import enhance
 from enhancer_worker.plan_command import plan
 from enhancer_worker.weights_command import weights
 
+_PROGRAM = "python -m enhancer_worker"
 _PASS_THROUGH = {"ignore_unknown_options": True, "help_option_names": []}
 _TRAINING, _BACKDROPS = "training.cli", "research.backdrop_commands"
 _EXTRAS = (
@@ -82,9 +83,11 @@ def _extra(name: str, place: str, summary: str) -> click.Command:
             found = getattr(import_module(f"enhancer_worker.{module}"), attribute)
         except ModuleNotFoundError as err:
             raise click.ClickException(f'{name}: {err}: pip install "shopimg[train]"') from err
-        if isinstance(found, click.Command):
-            found(list(arguments), prog_name=f"python -m enhancer_worker {name}")
-        sys.exit(found(arguments))
+        if not isinstance(found, click.Command):
+            sys.exit(found(arguments))
+        from enhancer_worker.training.mistakes import told  # noqa: PLC0415 - likewise an extra
+
+        sys.exit(told(lambda: found(list(arguments), prog_name=f"{_PROGRAM} {name}")))
 
     return run
 
@@ -94,4 +97,4 @@ for _command in (enhance, plan, weights, *starmap(_extra, _EXTRAS)):
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m enhancer_worker")
+    main(prog_name=_PROGRAM)

@@ -25,6 +25,12 @@ _OUT_OF_MEMORY = (
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
+    # cuDNN 9 calls it so, of the host's memory too.
+    "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
+    # What PyTorch makes of it where no algorithm of a convolution finds room to work in; a GPU
+    # without units for a precision says the same.
+    "unable to find an engine to execute this computation",
     "DefaultCPUAllocator: can't allocate memory",
 )
 _EXTRA = frozenset({"openvino", "safetensors", "scipy", "torch", "torchvision"})

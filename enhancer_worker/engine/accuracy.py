@@ -40,6 +40,8 @@ class Trial:
     """Of its results against those in fp32; infinite where they are equal, NaN where it fails."""
     seconds: float
     """Time for a few batches of bytes."""
+    is_certain: bool = True
+    """Whether it would end so again: memory that was short may be there next time."""
 
 
 def trial_crops() -> NDArray[np.uint8]:
@@ -116,19 +118,21 @@ def session_by_check(make: Callable[[str], TorchSession], path: Path) -> TorchSe
     for name, session in sessions.items():
         if name != chosen:
             session.close()
-    _keep(path, chosen, trials)
+    if all(trial.is_certain for trial in trials.values()):
+        _keep(path, chosen, trials)
     return sessions[chosen]
 
 
 def _try(session: TorchSession, batch: NDArray[np.float32], expected: NDArray[np.float32]) -> Trial:
     try:
         return Trial(psnr_db(session(batch), expected), _seconds(session))
-    except RuntimeError as err:
+    except (RuntimeError, MemoryError) as err:
+        is_short = isinstance(err, MemoryError)
         # After an error of the device itself nothing runs any more, in no precision.
-        if is_from_cuda(err):
+        if not is_short and is_from_cuda(err):
             raise
         logger.warning("%s does not run: %s", session.device, err)
-        return Trial(math.nan, math.inf)
+        return Trial(math.nan, math.inf, is_certain=not is_short)
 
 
 def _seconds(session: TorchSession) -> float:

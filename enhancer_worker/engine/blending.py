@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +17,8 @@ from enhancer_worker.engine.tiling import Span, Tile
 from shopimg.contract import CapacityError, Deadline
 
 _SMALLEST_TILE = 64
+
+logger = logging.getLogger(__name__)
 
 
 def plan_faded(length: int, tile_size: int, overlap: int) -> tuple[Span, ...]:
@@ -94,10 +98,11 @@ def run_faded(
             be cut.
         DeadlineExceededError: the time is over.
     """
-    size = tile_size if overlap else max(pixels.shape[:2])
+    size, shortages = tile_size if overlap else max(pixels.shape[:2]), list[str]()
     while True:
         try:
-            return _run(net, pixels, size, min(overlap, size // 3), deadline, finish)
+            done = _run(net, pixels, size, min(overlap, size // 3), deadline, finish)
+            return replace(done, shortages=tuple(shortages))
         except MemoryError:
             pass
         if not overlap:
@@ -108,6 +113,8 @@ def run_faded(
         size = min(size, max(pixels.shape[:2])) // 2
         if size < _SMALLEST_TILE:
             raise CapacityError(detail=f"{net.name} does not fit into memory")
+        shortages.append(f"tiles of {size}")
+        logger.warning("%s: %s has no memory; now %s", net.name, net.session.device, shortages[-1])
 
 
 def _run(

@@ -31,15 +31,28 @@ def rembg_alpha(pixels: NDArray[np.uint8], session: str) -> NDArray[np.uint8]:
         WorkerError: rembg is not installed, or its network can be neither found nor fetched.
     """
     rembg = _import_rembg()
-    mask = rembg.remove(Image.fromarray(pixels), session=_session(session), only_mask=True)
+    loaded = _session(session, network_stamp(session))
+    mask = rembg.remove(Image.fromarray(pixels), session=loaded, only_mask=True)
     if mask.size != pixels.shape[1::-1]:
         raise RecipeError(f"rembg's session {session!r} makes several masks: name another one.")
     return np.asarray(mask.convert("L"))
 
 
-@functools.lru_cache(maxsize=1)
-def _session(name: str) -> Any:
-    """Load one of rembg's networks, fetching it first where it is not there."""
+def network_stamp(session: str) -> str:
+    """Tell apart the files that have been a session's network; empty before there is one.
+
+    Raises:
+        RecipeError: rembg has no such session on this machine.
+        WorkerError: rembg is not installed.
+    """
+    try:
+        status = _network_file(session).stat()
+    except OSError:
+        return ""
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def _network_file(name: str) -> Path:
     rembg = _import_rembg()
     # The others send the picture to somebody else's servers.
     kinds = {kind.name(): kind for kind in rembg.sessions.sessions_class if kind.is_local()}
@@ -47,10 +60,16 @@ def _session(name: str) -> Any:
         raise RecipeError(
             f"rembg has no session {name!r} that runs here; there are {', '.join(sorted(kinds))}."
         )
+    return Path(kinds[name].rembg_home(), f"{name}.onnx")
+
+
+@functools.lru_cache(maxsize=1)
+def _session(name: str, _stamp: str) -> Any:
+    """Load one of rembg's networks, fetching it first where it is not there."""
+    file = _network_file(name)
     try:
         # Only the sessions for networks of one's own look at the path.
-        own = Path(kinds[name].rembg_home(), f"{name}.onnx")
-        return rembg.new_session(name, model_path=str(own))
+        return _import_rembg().new_session(name, model_path=str(file))
     # It downloads by pooch and loads by onnxruntime; their errors have no base but this one.
     except Exception as err:
         raise WorkerError(

@@ -29,7 +29,10 @@ SCENE_STEPS = (Frame, Backdrop)
 _SUFFIX = ".steps"
 _MOST_BYTES_IN_MEMORY = 200_000_000
 _ABANDONED_SECONDS = 3600.0
-_PACKAGES = ("numpy", "openvino", "pillow", "scipy", "torch")
+_PACKAGES = (
+    *("numpy", "openvino", "pillow", "scipy", "torch"),
+    *("onnxruntime", "rembg", "spandrel", "torchcodec"),
+)
 
 
 def before_scene(steps: Sequence[Step]) -> tuple[Step, ...]:
@@ -163,10 +166,21 @@ def cache_key(digest: str, steps: Sequence[Step], engine: Engine) -> str:
         digest,
         [{"step": step.name, **step.options()} for step in steps],
         {name: _digests(shipped[name]) for name in names},
+        [_foreign_network(step) for step in steps],
         [config.device, config.precision, engine.tier, config.tile_size, config.threads],
+        config.jpeg_decoder,
         [*machine_facts(), *map(package_version, _PACKAGES), _code_digest()],
     ]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _foreign_network(step: Step) -> str:
+    """Return what tells a network apart that a step names without its digest."""
+    if not isinstance(step, Cutout) or not step.engine:
+        return ""
+    from enhancer_worker.matting.rembg_engine import network_stamp  # noqa: PLC0415 - an extra
+
+    return network_stamp(step.engine)
 
 
 def _digests(weights: WeightsRecord) -> list[object]:

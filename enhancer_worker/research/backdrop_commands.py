@@ -16,8 +16,7 @@ from PIL import Image
 from enhancer_worker.nets.manifest import SHIPPED_WEIGHTS
 from enhancer_worker.research.backdrop_contenders import Painter, network, no_network
 from enhancer_worker.research.backdrop_scores import judge, judge_real, per_style, read_bench
-from enhancer_worker.training.data import NoTrainingImagesError, Tile
-from shopimg.contract import WorkerError
+from enhancer_worker.training.data import Tile
 
 NETWORK_FILE = "backdrop_s.safetensors"
 MOST_SHEET_BYTES = 150_000
@@ -43,11 +42,7 @@ def evaluate_backdrops(
     with published ones. KID, FID and IS on Inception's features come with --inception.
     """
     chosen = nets or (SHIPPED_WEIGHTS / NETWORK_FILE,)
-    try:
-        found = figures_of(data, chosen, threads, inception)
-    except (WorkerError, NoTrainingImagesError) as err:
-        raise click.ClickException(getattr(err, "detail", "") or str(err)) from err
-    text = json.dumps(found, indent=2)
+    text = json.dumps(figures_of(data, chosen, threads, inception), indent=2)
     if out is not None:
         out.write_text(text + "\n")
     click.echo(text)
@@ -64,12 +59,22 @@ def figures_of(
     """
     torch.set_num_threads(threads)
     bench = read_bench(data, inception=inception)
-    contenders: dict[str, Painter] = {path.stem: network(path) for path in nets}
+    contenders: dict[str, Painter] = {
+        name: network(path) for name, path in zip(_names(nets), nets, strict=True)
+    }
     results: dict[str, Mapping[str, Any]] = {"real halves": judge_real(bench)}
     results |= {name: judge(bench, paint) for name, paint in contenders.items()}
     results["no network"] = judge(bench, no_network)
     published = {} if bench.inception is None else {"inception": bench.inception.name}
     return {"features": bench.network.name, **published, "results": results}
+
+
+def _names(nets: Sequence[Path]) -> list[str]:
+    """Name networks by their files, and where two have one name by their folders, too."""
+    stems = [path.stem for path in nets]
+    return [
+        path.stem if stems.count(path.stem) == 1 else str(path.with_suffix("")) for path in nets
+    ]
 
 
 @click.command("backdrop-sheets")

@@ -133,6 +133,7 @@ class TrainingArgs:
                 for loss in (self.loss, self.last_loss)
             ),
             (not self.hours and not self.max_steps, "a run without an end: give hours or steps"),
+            (self.seed >= 2**63, "--seed is below 2 to the 63rd"),
             (self.optimizer not in OPTIMIZERS, f"--optimizer is one of {', '.join(OPTIMIZERS)}"),
             (self.optimizer == "muon" and self.l2 > 0, "muon knows weight-decay, not l2"),
             (self.weight_decay > 0 and self.l2 > 0, "either weight decay or l2, not both"),
@@ -170,6 +171,10 @@ class UpscalerArgs(TrainingArgs):
             (self.scale not in SCALES, f"--scale is one of {', '.join(map(str, SCALES))}"),
             (self.net not in nets, f"--net is one of {', '.join(nets)}"),
             (self.flavour not in FLAVOURS, f"--flavour is one of {', '.join(FLAVOURS)}"),
+            (
+                self.net in REFERENCES and self.flavour == "photo",
+                f"--net {self.net} is a reference of the literature: it has no flavour photo",
+            ),
         )
 
 

@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning
 from safetensors.torch import save_file
@@ -16,6 +16,21 @@ from enhancer_worker.training.config_file import config_header
 from enhancer_worker.training.loop import TrainingModule
 
 logger = logging.getLogger(__name__)
+
+
+class StepSettler(lightning.Callback):
+    """Comes before what writes a checkpoint: Lightning asks a module last how its step ended."""
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Update the average."""
+        cast(TrainingModule, pl_module).settle_step()
 
 
 class AverageWriter(lightning.Callback):

@@ -244,8 +244,10 @@ def _is_made_for(entry: ZooEntry, case: str) -> bool:
 
 
 def _limits(entry: ZooEntry, facts: Facts) -> str:
-    own = (*_UPSCALER_LIMITS, _FLAVOUR_LIMITS[entry.flavour])
-    lines = list(_LIMITS.get(entry.kind, own))
+    if entry.kind in _LIMITS:
+        lines = list(_LIMITS[entry.kind])
+    else:
+        lines = [*_UPSCALER_LIMITS, _FLAVOUR_LIMITS[entry.flavour]]
     if entry.is_reference:
         lines = ["A reference of the literature; no recipe uses it."]
     gains = [

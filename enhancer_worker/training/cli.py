@@ -26,15 +26,12 @@ from enhancer_worker.training.args import (
 )
 from enhancer_worker.training.backdrops import fit as fit_backdrop
 from enhancer_worker.training.backdrops.args import BackdropArgs
-from enhancer_worker.training.benchmarks import UnknownBenchmarkError
-from enhancer_worker.training.catalogue import TooFewPhotosError
 from enhancer_worker.training.checks import refuse_unwritable
 from enhancer_worker.training.command_lines import parse
-from enhancer_worker.training.data import NoTrainingImagesError, UnreadablePictureError
 from enhancer_worker.training.fit_blur import BlurArgs
 from enhancer_worker.training.fit_estimator import EstimatorArgs
 from enhancer_worker.training.fit_matting import MattingArgs
-from shopimg.contract import WorkerError
+from enhancer_worker.training.mistakes import told
 
 KINDS: dict[str, tuple[type[TrainingArgs], Callable[[Any], object]]] = {
     "restorer": (RestorerArgs, fit_restorer.fit),
@@ -45,14 +42,6 @@ KINDS: dict[str, tuple[type[TrainingArgs], Callable[[Any], object]]] = {
     "backdrop": (BackdropArgs, fit_backdrop.fit),
 }
 """What `train` trains: arguments and run of each."""
-MISTAKES = (
-    TrainingArgsError,
-    NoTrainingImagesError,
-    TooFewPhotosError,
-    UnknownBenchmarkError,
-    UnreadablePictureError,
-)
-"""What is raised for mistakes of a user's, beside `WorkerError`."""
 USAGE = f"usage: python -m enhancer_worker train {{{','.join(KINDS)}}} --data DIR --out DIR ...\n"
 
 
@@ -75,7 +64,7 @@ def train_main(argv: Sequence[str]) -> int:
     _tell_what_happens()
     arguments_of, fit = KINDS[kind]
     args = parse(arguments_of, rest, f"enhancer_worker train {kind}")
-    return _told(lambda: _fitted(fit, args))
+    return told(lambda: _fitted(fit, args))
 
 
 def finetune_main(argv: Sequence[str]) -> int:
@@ -93,27 +82,27 @@ def finetune_main(argv: Sequence[str]) -> int:
         sys.stdout.write(finetune.summary(verdict, args))
         return 0 if verdict.is_better else 1
 
-    return _told(tune)
+    return told(tune)
 
 
 def evaluate_main(argv: Sequence[str]) -> int:
     """`evaluate ...`: see `evaluate.main`."""
-    return _told(lambda: evaluate.main(argv))
+    return told(lambda: evaluate.main(argv))
 
 
 def export_main(argv: Sequence[str]) -> int:
     """`export ...`: see `export.main`."""
-    return _told(lambda: export.main(argv))
+    return told(lambda: export.main(argv))
 
 
 def compare_main(argv: Sequence[str]) -> int:
     """`compare A B ...`: see `compare.main`."""
-    return _told(lambda: compare.main(argv))
+    return told(lambda: compare.main(argv))
 
 
 def cards_main(argv: Sequence[str]) -> int:
     """`cards --out DIR ...`: see `cards.main`."""
-    return _told(lambda: cards.main(argv))
+    return told(lambda: cards.main(argv))
 
 
 def _fitted(fit: Callable[[Any], object], args: TrainingArgs) -> int:
@@ -130,14 +119,3 @@ def _tell_what_happens() -> None:
     logging.basicConfig(level=logging.INFO, format=f"{clear}%(asctime)s %(message)s")
     # Its tips and defaults are more lines than ours.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-
-
-def _told(work: Callable[[], int]) -> int:
-    """Do it and return its exit status; a mistake of the user's is one line, not a traceback."""
-    try:
-        return work()
-    except MISTAKES as err:
-        sys.stderr.write(f"{err}\n")
-    except WorkerError as err:
-        sys.stderr.write(f"{err.detail}\n")
-    return 2

@@ -61,24 +61,54 @@ class Method:
 
 
 @dataclass(frozen=True)
+class Window:
+    """The part of one picture in which A and B differ most; of the whole, little would be seen."""
+
+    left: int
+    """Pixels of the results."""
+    top: int
+    """Pixels of the results."""
+    given: Tensor
+    """What both were given, (1, 3, side, side); repeated pixels, as any interpolation would be a
+    method of its own."""
+    results: tuple[Tensor, Tensor]
+    """What A and B made of it, (1, 3, side, side)."""
+    gt: Tensor | None
+    """The truth, where it is known, (1, 3, side, side)."""
+
+    @property
+    def side(self) -> int:
+        """Its height and width, pixels."""
+        return self.given.shape[-1]
+
+    def middle(self, side: int) -> "Window":
+        """Its middle, `side` pixels wide and high."""
+        inset = (self.side - side) // 2
+        part = (..., slice(inset, inset + side), slice(inset, inset + side))
+        first, second = self.results
+        return Window(
+            self.left + inset,
+            self.top + inset,
+            self.given[part],
+            (first[part], second[part]),
+            None if self.gt is None else self.gt[part],
+        )
+
+
+@dataclass(frozen=True)
 class Compared:
     """Both results on one picture."""
 
     file: str
     """Its name, below the folder that was given."""
-    lq: Tensor
-    """What both were given, (1, 3, h, w)."""
-    gt: Tensor | None
-    """The truth, where it is known, (1, 3, H, W)."""
-    results: tuple[Tensor, Tensor]
-    """What A and B made of it, (1, 3, H, W)."""
+    size: tuple[int, int]
+    """Width and height of the results, pixels."""
+    window: Window
+    """What is shown of them."""
     figures: tuple[Figures, Figures]
     """Of A and of B; empty without a truth."""
-
-    @property
-    def psnr_between(self) -> float:
-        """How alike the two results are, dB."""
-        return psnr(*self.results)
+    psnr_between: float
+    """How alike the two results are, dB."""
 
 
 def find_method(name: str, scale: int, net: str = "") -> Method:
@@ -121,7 +151,7 @@ def find_pair(first: str, second: str, scale: int | None, net: str = "") -> tupl
 
 @torch.no_grad()
 def compare(
-    pair: tuple[Method, Method], pictures: Mapping[str, Path], case: Case | None
+    pair: tuple[Method, Method], pictures: Mapping[str, Path], case: Case | None, side: int
 ) -> list[Compared]:
     """Run both on all pictures, with a progress bar on standard error.
 
@@ -129,6 +159,7 @@ def compare(
         pair: A and B.
         pictures: files by name; ground truth if a case is given, else inputs.
         case: how ground truth becomes input, and what is measured.
+        side: of what is kept to be shown of each, at most, pixels.
     """
     compared = []
     with click.progressbar(pictures.items(), label="Comparing", file=sys.stderr) as bar:
@@ -141,14 +172,19 @@ def compare(
             results = (pair[0].run(sample.lq), pair[1].run(sample.lq))
             figures = tuple(case.score(result, sample) if case else {} for result in results)
             gt = sample.gt.expand(-1, 3, -1, -1) if case else None
-            compared.append(Compared(name, sample.lq, gt, results, (figures[0], figures[1])))
+            height, width = results[0].shape[-2:]
+            window = _window(sample.lq, results, gt, min(side, height, width))
+            alike = psnr(*results)
+            compared.append(
+                Compared(name, (width, height), window, (figures[0], figures[1]), alike)
+            )
     return compared
 
 
-def sheet(compared: Sequence[Compared], names: tuple[str, str], side: int) -> Image.Image:
+def sheet(compared: Sequence[Compared], names: tuple[str, str]) -> Image.Image:
     """Contact sheet of the window of each picture in which A and B differ most."""
-    side = min(side, *(min(one.results[0].shape[-2:]) for one in compared))
-    middle = ["truth"] if compared[0].gt is not None else []
+    side = min(one.window.side for one in compared)
+    middle = ["truth"] if compared[0].window.gt is not None else []
     columns = ["input", f"A: {names[0]}", f"B: {names[1]}"]
     heading = f"A minus B, {DIFFERENCE_GAIN} x"
     rows = [_row(one, side) for one in compared]
@@ -199,10 +235,10 @@ def main(argv: Sequence[str]) -> int:
     case = _case_of(args.case, pair[0].scale) if args.data else None
     pictures = list(named_pictures(args.data or args.images).items())[: args.limit or None]
     with cpu_threads(args.threads):
-        compared = compare(pair, dict(pictures), case)
+        compared = compare(pair, dict(pictures), case, args.side)
     names = (pair[0].name, pair[1].name)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    sheet(compared, names, args.side).save(args.out)
+    sheet(compared, names).save(args.out)
     found = report(compared, names)
     args.out.with_suffix(".json").write_text(json.dumps(found, indent=2) + "\n")
     args.out.with_suffix(".md").write_text(markdown(found))
@@ -271,25 +307,30 @@ def _lanczos(lq: Tensor, scale: int) -> Tensor:
     return to_tensor([np.asarray(large)])
 
 
+def _window(lq: Tensor, results: tuple[Tensor, Tensor], gt: Tensor | None, side: int) -> Window:
+    """Cut out copies, so that nothing holds the whole pictures."""
+    top, left = liveliest_window(*results, side)
+
+    def part(picture: Tensor) -> Tensor:
+        return picture[..., top : top + side, left : left + side].clone()
+
+    given = functional.interpolate(lq, results[0].shape[-2:], mode="nearest")
+    first, second = map(part, results)
+    return Window(left, top, part(given), (first, second), None if gt is None else part(gt))
+
+
 def _row(one: Compared, side: int) -> Row:
-    first, second = one.results
-    top, left = liveliest_window(first, second, side)
-
-    def window(picture: Tensor) -> Tensor:
-        return picture[..., top : top + side, left : left + side]
-
-    # Repeated pixels show what was given; any interpolation would be a method of its own.
-    given = functional.interpolate(one.lq, first.shape[-2:], mode="nearest")
-    cells = [Cell(window(given), "")]
+    window = one.window.middle(side)
+    cells = [Cell(window.given, "")]
     cells += [
-        Cell(window(result), _caption(figures))
-        for result, figures in zip(one.results, one.figures, strict=True)
+        Cell(result, _caption(figures))
+        for result, figures in zip(window.results, one.figures, strict=True)
     ]
-    if one.gt is not None:
-        cells.append(Cell(window(one.gt), ""))
-    cells.append(Cell(window(difference(first, second)), f"{one.psnr_between:.2f} dB apart"))
-    size = f"{first.shape[-1]} x {first.shape[-2]}"
-    return Row(one.file, f"{size}, at {left}, {top}", tuple(cells))
+    if window.gt is not None:
+        cells.append(Cell(window.gt, ""))
+    cells.append(Cell(difference(*window.results), f"{one.psnr_between:.2f} dB apart"))
+    width, height = one.size
+    return Row(one.file, f"{width} x {height}, at {window.left}, {window.top}", tuple(cells))
 
 
 def _caption(figures: Figures) -> str:

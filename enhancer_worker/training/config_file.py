@@ -110,7 +110,7 @@ def _converted(value: object, annotation: object, place: str) -> Any:
     if isinstance(value, bool) == (kind is bool) and isinstance(value, (bool, int, float, str)):
         try:
             converted = kind(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             pass
         else:
             if kind is not int or isinstance(value, str) or converted == value:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 Tile = NDArray[np.uint8]
 Pair = tuple[Tensor, Tensor]
+T = TypeVar("T")
 
 TRAIN_PATTERNS = ("photos/*/*.jpg", "photos/*/*.png", "photos/*/*.webp")
 HELD_OUT_ONE_IN = 40
@@ -97,6 +99,16 @@ def is_grey(path: Path) -> bool:
     """Whether a file has a single channel, so that each pixel is a grey of 0 to 255 as it is."""
     with Image.open(path) as image:
         return image.mode == "L"
+
+
+def spread(items: Sequence[T], most: int) -> list[T]:
+    """Take at most so many, evenly from first to last: neighbours are often of one kind.
+
+    >>> spread("abcdefg", 3), spread("ab", 3)
+    (['a', 'c', 'e'], ['a', 'b'])
+    """
+    count = min(most, len(items))
+    return [items[index * len(items) // count] for index in range(count)]
 
 
 def read_tiles(paths: Sequence[Path]) -> list[Tile]:

@@ -67,10 +67,11 @@ class EvaluateArgs:
     nets: tuple[str, ...] = ()
     """Weight names to judge; empty: one net per scale, of the tier and flavour below, or all that
     the folder holds. Of a file: whose weights it has; empty: its own name tells."""
-    tier: str = "s"
-    """Size of the nets, one of `TIERS`."""
-    flavour: str = "faithful"
-    """What the upscalers were trained for, one of `FLAVOURS`."""
+    tier: str = ""
+    """Size of the nets, one of `TIERS`; empty: s, or of a folder all."""
+    flavour: str = ""
+    """What the upscalers were trained for, one of `FLAVOURS`; empty: faithful, or of a folder
+    all."""
     limit: int = 0
     """Images per benchmark at most; 0: all. For a quick look."""
 
@@ -79,10 +80,11 @@ def chosen_names(args: EvaluateArgs) -> tuple[str, ...]:
     """Weight names that the arguments mean; not all of a tier's upscalers need to ship."""
     if args.nets:
         return args.nets
-    suffix = "" if args.flavour == "faithful" else f"_{args.flavour}"
+    tier = args.tier or "s"
+    suffix = "_photo" if args.flavour == "photo" else ""
     scales = [case.scale for case in PROTOCOLS["sr"]]
-    upscalers = [f"upscale_x{scale}_{args.tier}{suffix}" for scale in scales]
-    restorer = f"restore_{args.tier}"
+    upscalers = [f"upscale_x{scale}_{tier}{suffix}" for scale in scales]
+    restorer = f"restore_{tier}"
     return (*upscalers, restorer if restorer in ZOO else "restore_s")
 
 
@@ -102,7 +104,8 @@ def collect_nets(args: EvaluateArgs) -> dict[str, nn.Module]:
             raise WorkerError(detail=f"{weights} has the weights of one network: give one --net")
         entry = picture_maker(entry_of(weights, "".join(args.nets)), "judged")
         return {entry.name: read_net(entry.name, weights)}
-    files = {name: weights / f"{name}{SUFFIX}" for name in args.nets or JUDGED}
+    wanted = chosen_names(args) if args.nets or args.tier or args.flavour else JUDGED
+    files = {name: weights / f"{name}{SUFFIX}" for name in wanted}
     found = {name: read_net(name, path) for name, path in files.items() if path.exists()}
     if not found:
         raise WorkerError(detail=f"{weights} holds none of {', '.join(files)}")
@@ -206,9 +209,15 @@ def parse_evaluate(argv: Sequence[str]) -> tuple[EvaluateArgs, bool, int]:
         choices=JUDGED,
         help="judge this net; may be repeated. With --weights FILE: the net whose weights it has",
     )
-    parser.add_argument("--tier", choices=TIERS, default="s", help="size of the nets; default s")
+    whole = "of a folder of weights: all"
     parser.add_argument(
-        "--flavour", choices=FLAVOURS, default="faithful", help="of the upscalers; default faithful"
+        "--tier", choices=TIERS, default="", help=f"size of the nets; default s, {whole}"
+    )
+    parser.add_argument(
+        "--flavour",
+        choices=FLAVOURS,
+        default="",
+        help=f"of the upscalers; default faithful, {whole}",
     )
     natural = whole_number(NOT_NEGATIVE)
     parser.add_argument("--limit", type=natural, default=0, help="images per benchmark; 0: all")

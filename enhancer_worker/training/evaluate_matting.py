@@ -18,7 +18,6 @@ from enhancer_worker.matting.foreground import foreground
 from enhancer_worker.matting.refine import full_alpha
 from enhancer_worker.nets.manifest import SHIPPED_WEIGHTS
 from enhancer_worker.nets.zoo import load_net, read_net
-from enhancer_worker.training.benchmarks import UnknownBenchmarkError
 from enhancer_worker.training.fit_matting import NAME
 from enhancer_worker.training.matting_metrics import (
     Figures,
@@ -34,7 +33,7 @@ from enhancer_worker.training.matting_sets import (
     masked_photographs,
     matting_test,
 )
-from shopimg.contract import WorkerError
+from enhancer_worker.training.mistakes import told
 
 DEFAULT_SETS = f"{MATTING_TEST},{EDGES},ecssd100"
 ALL = "all"
@@ -114,15 +113,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, default=0, help="pictures per kind; 0: all")
     parser.add_argument("--json", action="store_true", help="write one JSON object")
     args = parser.parse_args(sys.argv[1:] if argv is None else argv)
-    try:
+
+    def evaluate() -> int:
         net = read_net(NAME, args.weights) if args.weights else load_net(NAME)
         names = [name.strip() for name in args.set.split(",") if name.strip()]
         report = {name: judge(torch_run(net), pictures_of(name, args)) for name in names}
-    except (UnknownBenchmarkError, WorkerError) as err:
-        sys.stderr.write(f"{getattr(err, 'detail', '') or err}\n")
-        return 2
-    sys.stdout.write(json.dumps(report) + "\n" if args.json else table(report))
-    return 0
+        sys.stdout.write(json.dumps(report) + "\n" if args.json else table(report))
+        return 0
+
+    return told(evaluate)
 
 
 def table(report: dict[str, dict[str, Figures]]) -> str:

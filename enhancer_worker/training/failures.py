@@ -102,6 +102,8 @@ def _enhanced(entry: ZooEntry, net: nn.Module, files: Sequence[Path]) -> Iterato
     case = _pictured_case(entry)
     for file in files:
         sample = _middle_sample(case, file)
+        if min(sample.gt.shape[-2:]) < PICTURED_SIDE:
+            continue
         result = run_padded(net, sample.lq, case.scale)
         top, left = liveliest_window(result, sample.gt, PICTURED_SIDE)
         given = torch.nn.functional.interpolate(sample.lq, result.shape[-2:], mode="nearest")

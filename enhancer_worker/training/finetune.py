@@ -33,7 +33,7 @@ from enhancer_worker.training.catalogue import (
 )
 from enhancer_worker.training.command_lines import command_line
 from enhancer_worker.training.config_file import config_header
-from enhancer_worker.training.data import RunClock
+from enhancer_worker.training.data import RunClock, spread
 from enhancer_worker.training.degradations import MARGIN_PIXELS
 from enhancer_worker.training.loop import HeldOut, TrainingModule
 from enhancer_worker.training.pictures import judges
@@ -121,7 +121,8 @@ def finetune(args: FinetuneArgs) -> Verdict:
     args = replace(args, stop_on=args.stop_on or f"val/{trial.main_figure}")
     catalogue = read_catalogue(args.data, _fitness(args, trial))
     logger.info("%s", _intake(catalogue))
-    parts = split_in_three(list(catalogue.photos), args.fewest_photos)
+    first, *others = split_in_three(list(catalogue.photos), args.fewest_photos)
+    parts = [first, *(spread(part, trial.most_judged) for part in others)]
     training, selecting, judging = ([catalogue.photos[path] for path in part] for part in parts)
     sets = {"held_out": trial.held_out(judging)} | _guard(args, trial)
     net = _trainable(base, args)
@@ -228,7 +229,8 @@ def _guard(args: FinetuneArgs, trial: Trial) -> dict[str, list[HeldOut]]:
     if not catalogue.photos:
         reasons = ", ".join(f"{count} {reason}" for reason, count in catalogue.reasons().items())
         raise TooFewPhotosError(f"no fit photograph below {args.guard}: {reasons}")
-    return {"guard": trial.held_out(list(catalogue.photos.values()))}
+    photos = spread(list(catalogue.photos.values()), trial.most_judged)
+    return {"guard": trial.held_out(photos)}
 
 
 def _settle(verdict: Verdict, base: Base, args: FinetuneArgs) -> None:

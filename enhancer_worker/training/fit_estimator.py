@@ -84,7 +84,7 @@ def damaged(image: FloatImage, rng: np.random.Generator) -> tuple[FloatImage, Te
 
 def score(result: Tensor, amounts: Tensor) -> dict[str, float]:
     """Absolute errors in natural units: sigma of 255, steps of quality, pixels."""
-    errors = (result - amounts).abs()[0] * torch.tensor(UNITS)
+    errors = (result - amounts).abs()[0] * result.new_tensor(UNITS)
     return {f"{name}_error": float(error) for name, error in zip(FIGURES, errors, strict=True)}
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from enhancer_worker.nets.matting import MattingConfig, MattingNet
-from enhancer_worker.training.args import TrainingArgs
+from enhancer_worker.training.args import TrainingArgs, TrainingArgsError
 from enhancer_worker.training.backdrops.photographs import is_held_out, panorama_of
 from enhancer_worker.training.data import (
     Pair,
@@ -139,6 +139,8 @@ def fit(args: MattingArgs) -> TrainingModule:
     scenes = read_scenes(args.data / "scenes")
     products = all_layers(read_cutouts(args.data / "cutouts"), scenes)
     labelled = read_labelled(args.data, args.labels) if args.labels else []
+    if args.labels and not labelled:
+        raise TrainingArgsError(f"no mask in {args.labels} is of a photograph below {args.data}")
     pairs = MattingPairs(products, scenes, scenery, args.batch, mix=args, labelled=labelled)
     others = read_cutouts(args.data / "cutouts", held_out=True)
     held_out = [

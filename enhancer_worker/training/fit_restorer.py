@@ -9,12 +9,14 @@ from torch import Tensor, nn
 
 from enhancer_worker.nets.state_files import read_state
 from enhancer_worker.nets.unet_restorer import ResidualBlock, UNetRestorer, UNetRestorerConfig
+from enhancer_worker.nets.zoo import zoo_entry
 from enhancer_worker.training.args import RestorerArgs
 from enhancer_worker.training.blurring import FloatImage
 from enhancer_worker.training.data import (
     Pair,
     RunClock,
     Tile,
+    cut_to_multiple,
     find_photos,
     large_enough,
     random_turn,
@@ -37,6 +39,7 @@ from enhancer_worker.training.loop import HeldOut, TrainingModule
 from enhancer_worker.training.metrics import as_eight_bits, psnr
 from enhancer_worker.training.runs import run, warm_start
 
+NAME = "restore_s"
 MOST_HELD_OUT = 12
 HELD_OUT_SIDE_PIXELS = 192
 
@@ -104,7 +107,7 @@ def held_out_pairs(
     }
     pairs = []
     for number, photo in enumerate(photos[:most]):
-        image = to_float(photo[:side, :side])
+        image = to_float(cut_to_multiple(photo[:side, :side], zoo_entry(NAME).multiple_of))
         for kind, damage in damages.items():
             gt = luma_image(image) if kind.startswith("grey") else image
             lq = damage(gt, np.random.default_rng(number))
@@ -145,4 +148,4 @@ def fit(args: RestorerArgs) -> TrainingModule:
 
     largest = max(args.patch, args.last_patch)
     pairs = RestorerPairs(read_tiles(training), args.batch, args.patch, args, largest)
-    return run("restore_s", build, pairs, held_out_pairs(read_tiles(held_out)), args)
+    return run(NAME, build, pairs, held_out_pairs(read_tiles(held_out)), args)

@@ -36,6 +36,8 @@ from enhancer_worker.training.metrics import luma_scores
 from enhancer_worker.training.runs import run, warm_start
 
 MOST_HELD_OUT = 24
+SMALLEST_JUDGED = 8
+"""Pixels, low-quality: SSIM looks through windows of 11, within a border that is cut."""
 
 
 class UpscalerPairs:
@@ -98,6 +100,12 @@ def shrink_photo(photo: Tile, scale: int) -> Tile:
     return pixels[0].permute(1, 2, 0).contiguous().numpy()
 
 
+def smallest_judged(scale: int, flavour: str) -> int:
+    """Shorter side below which too little of a photograph is left to judge by, pixels."""
+    margin = MARGIN_PIXELS if flavour == "photo" else 0
+    return scale * (2 * margin + SMALLEST_JUDGED)
+
+
 def held_out_pairs(photos: Sequence[Tile], scale: int, flavour: str) -> list[HeldOut]:
     """Held-out photographs and their small versions: exact, and for `photo` damaged too."""
     pairs = []
@@ -157,5 +165,6 @@ def fit(args: UpscalerArgs) -> TrainingModule:
 
     largest = max(args.patch, args.last_patch)
     pairs = UpscalerPairs(read_tiles(training), args.scale, args.batch, args.flavour, largest)
-    judged = held_out_pairs(read_tiles(held_out), args.scale, args.flavour)
+    judging = large_enough(read_tiles(held_out), smallest_judged(args.scale, args.flavour))
+    judged = held_out_pairs(judging, args.scale, args.flavour)
     return run(name, build, pairs, judged, args)

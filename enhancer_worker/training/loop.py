@@ -153,14 +153,18 @@ class TrainingModule(lightning.LightningModule):
     def _count_broken(self) -> None:
         self.broken_steps += 1
         if self.broken_steps > MOST_BROKEN_STEPS:
-            raise DivergedError(f"no finite gradient in {self.broken_steps} steps")
+            steps = f"no finite gradient in {self.broken_steps} steps"
+            raise DivergedError(f"{steps}: lower --learning-rate")
 
     def on_train_batch_end(self, outputs: Any, batch: Pair, batch_idx: int) -> None:
-        """Update the average, and stop when the budget is spent."""
-        self.average.update_parameters(self.net)
-        self.clock.step = self.global_step
+        """Stop when the budget is spent."""
         if shared_by_all(self.clock.progress()) >= 1:
             self.trainer.should_stop = True
+
+    def settle_step(self) -> None:
+        """Let the average follow, before anything is written of the step."""
+        self.average.update_parameters(self.net)
+        self.clock.step = self.global_step
 
     @torch.no_grad()
     def figures(self, pairs: Sequence[HeldOut]) -> set[str]:

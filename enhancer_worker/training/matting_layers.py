@@ -18,7 +18,7 @@ from enhancer_worker.training.data import (
 )
 
 LONGEST_SIDE = 400
-"""Cut-outs are kept at this size, pixels: the net sees whole pictures of 320."""
+"""Cut-outs are kept at this size, pixels: the net sees whole pictures of 256."""
 SHADOWED = ("saleor-", "solidus-")
 """Cut-outs whose alpha holds a soft shadow as well."""
 CORE_ALPHA = 0.85

@@ -23,6 +23,7 @@ from enhancer_worker.training.data import (
     NoTrainingImagesError,
     Tile,
     find_photos,
+    large_enough,
     read_tile,
     split_photos,
 )
@@ -42,6 +43,8 @@ CALIBRATION_CROPS = {"upscale": 48, "restore": 20}
 """Training crops on which the ranges of the activations are taken."""
 CROP_PIXELS = {"upscale": 64, "restore": 192}
 """Side of one crop as the network sees it."""
+SMALLEST_CROP_PIXELS = 16
+"""Photographs that leave less than this are not calibrated with."""
 SEED = 0
 
 MOST_JUDGED = 48
@@ -194,7 +197,10 @@ def calibration_crops(entry: ZooEntry, material: Material) -> list[Crop]:
     count = CALIBRATION_CROPS[entry.kind]
     rng = np.random.default_rng(SEED)
     chosen = rng.permutation(len(material.training))[:count]
-    photos = [material.read(material.training[int(index)]) for index in chosen]
+    photos = large_enough(
+        [material.read(material.training[int(index)]) for index in chosen],
+        entry.scale * (2 * MARGIN_PIXELS + SMALLEST_CROP_PIXELS),
+    )
     smallest = min(min(photo.shape[:2]) for photo in photos) // entry.scale
     side = min(CROP_PIXELS[entry.kind], smallest - 2 * MARGIN_PIXELS)
     side -= side % entry.multiple_of
@@ -207,7 +213,8 @@ def held_out_pairs(entry: ZooEntry, photos: Sequence[Tile]) -> list[HeldOut]:
     if entry.kind == "restore":
         middles = [middle_of(photo, JUDGED_SIDE_PIXELS) for photo in photos]
         return fit_restorer.held_out_pairs(middles, MOST_JUDGED, JUDGED_SIDE_PIXELS)
-    return fit_upscaler.held_out_pairs(photos, entry.scale, entry.flavour)
+    judging = large_enough(photos, fit_upscaler.smallest_judged(entry.scale, entry.flavour))
+    return fit_upscaler.held_out_pairs(judging, entry.scale, entry.flavour)
 
 
 def scores(entry: ZooEntry, model: ov.Model, pairs: Sequence[HeldOut]) -> dict[str, float]:

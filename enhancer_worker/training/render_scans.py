@@ -58,7 +58,7 @@ class RenderArgs:
     samples: int = 48
     """Light paths per pixel."""
     seed: int = 1
-    """Scene number n of a scan depends on the seed, the scan and n alone."""
+    """Scene number n of a scan depends on the seed, the scan's place among the scans and n."""
     minutes: float = 0.0
     """No scene is begun after this long; 0: no limit."""
 

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from enhancer_worker.nets.state_files import read_state
 from enhancer_worker.training.args import TrainingArgs, TrainingArgsError
-from enhancer_worker.training.averages import AverageWriter
+from enhancer_worker.training.averages import AverageWriter, StepSettler
 from enhancer_worker.training.budget_bar import BudgetBar
 from enhancer_worker.training.checkpoints import TimedCheckpoint
 from enhancer_worker.training.checks import one_line, refuse_unknown_figure, resumable_step
@@ -115,7 +115,7 @@ def run(
     )
     writer = AverageWriter(args.out / f"{name}.safetensors", args, also_write)
     keeper = TimedCheckpoint(checkpoint, args.checkpoint_minutes)
-    trainer = _trainer(args, most_steps, [keeper, writer, BudgetBar()])
+    trainer = _trainer(args, most_steps, [StepSettler(), keeper, writer, BudgetBar()])
     args.out.mkdir(parents=True, exist_ok=True)
     rank_zero_only(write_config)(args, args.out)
     with warnings.catch_warnings():

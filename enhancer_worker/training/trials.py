@@ -36,6 +36,8 @@ class Trial:
     """Makes validation pairs from the middle of photographs."""
     score: Score
     """Figures of (result, gt)."""
+    most_judged: int
+    """Photographs at most that validation pairs are made from."""
 
 
 def trial_of(entry: ZooEntry) -> Trial:
@@ -82,7 +84,8 @@ def _upscaling(scale: int, flavour: str) -> Trial:
         return {"psnr_y": psnr_y, "ssim_y": ssim_y}
 
     kind = "photo" if flavour == "photo" else f"x{scale}"
-    return Trial(scale, f"{kind}_psnr_y", batches, held_out, score)
+    most = fit_upscaler.MOST_HELD_OUT
+    return Trial(scale, f"{kind}_psnr_y", batches, held_out, score, most)
 
 
 def _restoring() -> Trial:
@@ -93,4 +96,5 @@ def _restoring() -> Trial:
         side = fit_restorer.HELD_OUT_SIDE_PIXELS
         return fit_restorer.held_out_pairs([middle_of(photo, side) for photo in photos])
 
-    return Trial(1, "upload_psnr_rgb", batches, held_out, fit_restorer.score)
+    most = fit_restorer.MOST_HELD_OUT
+    return Trial(1, "upload_psnr_rgb", batches, held_out, fit_restorer.score, most)

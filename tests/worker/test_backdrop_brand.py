@@ -261,6 +261,28 @@ def test_prepare_brand__makes_pictures_again_of_other_photographs(
     assert brand.is_prepared(out)
 
 
+@pytest.mark.usefixtures("few")
+def test_prepare_brand__takes_no_half_written_pictures_for_whole_ones(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "prepared"
+    brand.prepare_brand(photos, out, seed=1)
+    whole = sorted(path.name for path in out.glob("*.png"))
+
+    def interrupted(scenes: object, folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(brand, "write_scenes", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        brand.prepare_brand(photos, out, seed=2)
+    monkeypatch.undo()
+    monkeypatch.setattr(brand, "SCENES", 20)
+    monkeypatch.setattr(brand, "PANEL_SCENES", 16)
+    out.mkdir(exist_ok=True)
+    brand.prepare_brand(photos, out, seed=1)
+    assert sorted(path.name for path in out.glob("*.png")) == whole
+
+
 def test_usual_palettes__come_from_many_photographs(photos: Path, tmp_path: Path) -> None:
     settings = [Setting.read(path) for path in sorted(photos.glob("*"))][:4]
     scenes = BrandScenes(settings, "wood_table")

@@ -40,6 +40,9 @@ TINY = BackdropGeneratorConfig(
         ({"net": "dcgan", "scenery": Path("a")}, "--scenery is a part of --net s"),
         ({"palettes": "#fff #000 #123456"}, "--palettes is three colours"),
         ({"first_part": 1.5}, "--first-part is from 0 to 1, not 1.5"),
+        ({"optimizer": "muon"}, "--optimizer is not for backdrops"),
+        ({"weight_decay": 0.1}, "--weight-decay is not for backdrops"),
+        ({"clip_norm": 1.0}, "--clip-norm is not for backdrops"),
     ],
 )
 def test_args__refuse_what_cannot_run(option: dict[str, object], words: str) -> None:

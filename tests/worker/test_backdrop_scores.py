@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
+from enhancer_worker.__main__ import main
 from enhancer_worker.nets.backdrop_conditions import STYLES, BackdropConditions
 from enhancer_worker.nets.backdrop_generator import BackdropGenerator, BackdropGeneratorConfig
 from enhancer_worker.research import backdrop_scores
@@ -170,8 +171,9 @@ def test_evaluate_backdrops__judges_by_inception_too(
     )
     assert same["fid"] == pytest.approx(0, abs=0.01 * other["fid"])
     assert same["kid"] < other["kid"]
-    refused = CliRunner().invoke(evaluate_backdrops, [*options, "--inception", str(net)])
-    assert refused.exit_code == 1
+    argv = ["evaluate-backdrops", *options, "--inception", str(net)]
+    refused = CliRunner().invoke(main, argv)
+    assert refused.exit_code == 2
     assert "backdrop_s.safetensors holds no weights of Inception-v3" in refused.output
 
 

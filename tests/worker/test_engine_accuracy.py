@@ -157,6 +157,21 @@ def test_session_by_check__goes_on_where_a_precision_does_not_run(
     assert trial == {"psnr_db": "nan", "seconds": None}
 
 
+def test_session_by_check__keeps_no_finding_where_memory_was_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short() -> Refusing:
+        net = Refusing()
+        net.reason = "GET was unable to find an engine to execute this computation"
+        return net
+
+    timed(monkeypatch, {"fp32": 1.0, "fp16": 0.1, "bf16": 0.4})
+    assert session_by_check(maker(short), tmp_path / "file").device == "cpu (torch bf16)"
+    assert not (tmp_path / "file").exists()
+    assert session_by_check(maker(Refusing), tmp_path / "file").device == "cpu (torch bf16)"
+    assert (tmp_path / "file").exists()
+
+
 def test_session_by_check__does_not_go_on_with_a_device_that_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

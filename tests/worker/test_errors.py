@@ -49,6 +49,18 @@ def test_working__cuda_failure_loses_the_device(failure: Exception) -> None:
             CapacityError,
         ),
         (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), CapacityError),
+        (
+            RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+            CapacityError,
+        ),
+        (
+            RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED"),
+            CapacityError,
+        ),
+        (
+            RuntimeError("GET was unable to find an engine to execute this computation"),
+            CapacityError,
+        ),
     ],
 )
 def test_working__other_failure_keeps_the_device(failure: Exception, expected: type) -> None:

@@ -12,9 +12,11 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.matting import rembg_engine
 from enhancer_worker.pipeline.context import Picture
+from enhancer_worker.pipeline.step_cache import cache_key
 from enhancer_worker.pipeline.steps.cutout import cutout
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools
 from shopimg.contract import Cutout, Deadline, RecipeError, WorkerError
@@ -91,6 +93,21 @@ def test_rembg__alpha_has_the_size_of_the_picture(networks: Path) -> None:
     assert alpha is not None
     assert alpha.shape == (410, 500)
     np.testing.assert_allclose(alpha, pixels[..., 0], atol=3)
+
+
+def test_rembg__network_that_was_exchanged_is_loaded_anew_and_has_no_cached_results(
+    networks: Path,
+) -> None:
+    steps, engine = (Cutout(engine="u2net_custom"),), Engine(WorkerConfig(cache_dir=networks))
+    file = networks / "u2net_custom.onnx"
+    write_redness(file)
+    before = cache_key("0", steps, engine)
+    assert cut_by("u2net_custom", photo(64, 64)).picture.alpha is not None
+    assert cache_key("0", steps, engine) == before
+    file.write_bytes(b"no network")
+    assert cache_key("0", steps, engine) != before
+    with pytest.raises(WorkerError, match="cannot load"):
+        cut_by("u2net_custom", photo(64, 64))
 
 
 def test_rembg__says_which_sessions_there_are(networks: Path) -> None:

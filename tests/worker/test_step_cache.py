@@ -221,10 +221,11 @@ def test_key__tells_apart_what_changes_the_result(engine: Engine, tmp_path: Path
         key(steps=(*SCENE[:2], Cutout(mask="a" * 64))),
         key(precision="fp32"),
         key(tier="m"),
+        key(jpeg_decoder="torchcodec"),
         key(weights_dir=write_weights(tmp_path / "fewer", ["restore_s", "upscale_x2_s"])),
     ]
     assert key() == key()
-    assert len({key(), *others}) == 7
+    assert len({key(), *others}) == 8
 
 
 def test_key__changes_with_the_weights(engine: Engine, tmp_path: Path) -> None:

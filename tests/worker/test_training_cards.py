@@ -85,6 +85,15 @@ def test_card__shows_what_else_is_recorded() -> None:
     assert "![Failures](images/upscale_x2_s.jpg)" in text
 
 
+def test_card__of_a_shop_s_own_style_says_what_backdrops_cannot() -> None:
+    own, shipped = (
+        card(zoo_entry(name), FACTS, None) for name in ("backdrop_s_brand", "backdrop_s")
+    )
+    limits = own.partition("## Limits")[2]
+    assert limits
+    assert limits == shipped.partition("## Limits")[2]
+
+
 def test_card__says_why_an_8_bit_version_is_not_used() -> None:
     eight = {"loss_db": 0.01, "chosen": False, "objection": "3 photographs are too few to tell"}
     text = card(zoo_entry("upscale_x2_s"), {**FACTS, "int8": eight}, "images/a.jpg")

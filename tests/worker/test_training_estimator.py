@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from enhancer_worker.nets.estimator import Estimator, EstimatorConfig
 from enhancer_worker.training import fit_estimator
@@ -67,6 +68,12 @@ def test_estimator_crops__carry_their_amounts(tmp_path: Path) -> None:
     assert amounts.shape == (5, 3)
     assert amounts.min() >= 0
     assert amounts.max() <= 2
+
+
+def test_score__takes_nothing_from_another_device_than_the_result_s() -> None:
+    """On a device that is not there, from which figures cannot be read; so far it gets."""
+    with FakeTensorMode(), pytest.raises(DataDependentOutputException):
+        score(torch.zeros(1, 3, device="cuda"), torch.zeros(1, 3, device="cuda"))
 
 
 def test_score__is_in_natural_units() -> None:

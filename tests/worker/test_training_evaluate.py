@@ -174,6 +174,18 @@ def test_collect_nets__reads_what_a_folder_has(tmp_path: Path) -> None:
     assert list(collect_nets(EvaluateArgs((), folder, nets=("restore_s",)))) == ["restore_s"]
 
 
+def test_collect_nets__reads_of_a_folder_the_flavour_that_is_asked_for(tmp_path: Path) -> None:
+    folder = copied_net(tmp_path / "run", "restore_s", X2, f"{X2}_photo", "espcn_x2")
+    for asked, found in (
+        ({}, {"restore_s", X2, f"{X2}_photo", "espcn_x2"}),
+        (
+            {"flavour": "photo"},
+            {"restore_s", f"{X2}_photo"},
+        ),
+    ):
+        assert set(collect_nets(EvaluateArgs((), folder, **asked))) == found
+
+
 def test_collect_nets__takes_what_ships_of_a_tier() -> None:
     shipped = ["upscale_x2_s", "upscale_x3_s", "upscale_x4_s", "restore_s"]
     assert list(collect_nets(EvaluateArgs(()))) == shipped

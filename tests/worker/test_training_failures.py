@@ -20,6 +20,7 @@ def test_draw_failures__shows_the_worst_pictures_first(tmp_path: Path) -> None:
     for number in range(2):
         write_picture(tmp_path / f"photos/{number}.png", number, 170)
     Image.new("RGB", (170, 170), "white").save(tmp_path / "photos/empty.png")
+    write_picture(tmp_path / "photos/too_small.png", 3, 120)
     out = tmp_path / "images/upscale_x2_s.jpg"
     draw_failures("upscale_x2_s", SHIPPED_WEIGHTS, tmp_path / "photos", out)
     with Image.open(out) as sheet:

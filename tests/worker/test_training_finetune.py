@@ -105,6 +105,17 @@ def test_finetune__judges_by_photographs_that_nothing_was_trained_on(
     assert not {read_tile(shop / name).tobytes() for name in shown} & trained
 
 
+def test_finetune__judges_by_an_even_spread_of_many_photographs_and_says_by_which(
+    shop: Path, fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit_upscaler, "MOST_HELD_OUT", 1)
+    out = shop.parent / "out"
+    tune(fresh, shop, out, "--max-steps", "1", "--validate-steps", "1", "--guard", str(shop))
+    report = json.loads((out / "report.json").read_text())
+    assert len(report["judged_by"]["files"]) == report["photos"]["judging"] == 1
+    assert report["photos"]["selecting"] == 1
+
+
 def test_finetune__resumes_a_finished_run(shop: Path, fresh: Path) -> None:
     out = shop.parent / "out"
     options = ("--method", "full", "--learning-rate", "2e-3")

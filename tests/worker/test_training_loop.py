@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from enhancer_worker.nets.srvgg import SRVGG, TIERS, SRVGGConfig
 from enhancer_worker.nets.unet_restorer import UNetRestorer, UNetRestorerConfig
+from enhancer_worker.nets.zoo import zoo_entry
 from enhancer_worker.training import fit_restorer, fit_upscaler
 from enhancer_worker.training.args import (
     RestorerArgs,
@@ -17,7 +18,14 @@ from enhancer_worker.training.args import (
     UpscalerArgs,
 )
 from enhancer_worker.training.command_lines import parse
-from enhancer_worker.training.data import Pair, RunClock, find_photos, read_tiles
+from enhancer_worker.training.data import (
+    NoTrainingImagesError,
+    Pair,
+    RunClock,
+    find_photos,
+    read_tiles,
+    split_photos,
+)
 from enhancer_worker.training.fit_upscaler import UpscalerPairs
 from enhancer_worker.training.loop import (
     MOST_BROKEN_STEPS,
@@ -29,7 +37,7 @@ from enhancer_worker.training.loop import (
     patch_at,
     scheduled_rate,
 )
-from tests.worker.training_data import write_data
+from tests.worker.training_data import write_data, write_picture
 
 # Lightning warns about its own dependencies and about this machine's cores.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -184,6 +192,23 @@ def test_held_out_pairs__judge_each_kind_of_damage(tmp_path: Path) -> None:
     assert fit_restorer.score(pairs[1].lq, pairs[1].gt)["psnr_rgb"] == pytest.approx(20.5, abs=1)
 
 
+def test_held_out_pairs__fit_the_restorer_whatever_the_size_of_a_photograph() -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (150, 90, 3), np.uint8)
+    net = zoo_entry("restore_s").build().eval()
+    for pair in fit_restorer.held_out_pairs([photo]):
+        assert pair.gt.shape == (1, 3, 148, 88)
+        with torch.no_grad():
+            assert net(pair.lq).shape == pair.gt.shape
+
+
+def test_fit_upscaler__does_not_judge_by_what_is_too_small(tmp_path: Path) -> None:
+    write_data(tmp_path, side=240)
+    (held_out,) = split_photos(find_photos(tmp_path))[1]
+    write_picture(held_out, 1, 100)
+    with pytest.raises(NoTrainingImagesError, match="160 pixels on each side"):
+        fit_upscaler.fit(tiny_run(tmp_path, scale=4, flavour="photo", max_steps=1))
+
+
 def broken_module() -> TrainingModule:
     net = SRVGG(SRVGGConfig(2, 16, 1))
     module = TrainingModule(net, fit_restorer.score, ARGS, RunClock(1.0))
@@ -247,6 +272,11 @@ def test_upscaler_pairs__of_photos_are_damaged_and_aligned(tmp_path: Path) -> No
     distances = (damaged[0] - small).abs().mean((1, 2, 3))
     assert distances.max() < 0.2
     assert (distances > 0.02).float().mean() > 0.3
+
+
+def test_upscaler_args__refuse_a_reference_of_the_photo_flavour(tmp_path: Path) -> None:
+    with pytest.raises(TrainingArgsError, match="--net espcn is a reference of the literature"):
+        tiny_run(tmp_path, net="espcn", flavour="photo")
 
 
 def test_upscaler_args__refuse_an_unknown_flavour(tmp_path: Path) -> None:

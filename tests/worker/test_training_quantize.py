@@ -41,6 +41,15 @@ def run_export(name: str, weights_dir: Path, data: Path) -> str:
     return (weights_dir / f"{name}.int8.xml").read_text()
 
 
+def test_export__leaves_out_what_is_too_small_and_cuts_what_is_uneven(
+    weights_dir: Path, tmp_path: Path
+) -> None:
+    data = write_data(tmp_path / "data", 241)
+    write_picture(data / "photos/a/tiny_0.png", 9, 20)
+    for name in ("upscale_x2_s", "restore_s"):
+        assert 'type="FakeQuantize"' in run_export(name, weights_dir, data)
+
+
 @pytest.mark.parametrize(("name", "side"), [("upscale_x2_s", 100), ("restore_s", 240)])
 def test_export__makes_an_int8_version_that_runs(
     name: str, side: int, weights_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

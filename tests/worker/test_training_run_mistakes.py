@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 from safetensors.torch import save_file
 
+from enhancer_worker.__main__ import main
 from enhancer_worker.nets.srvgg import TIERS
 from enhancer_worker.nets.zoo import zoo_entry
-from enhancer_worker.training import checks
+from enhancer_worker.training import checks, evaluate_matting, loop
 from enhancer_worker.training.args import TrainingArgsError
 from enhancer_worker.training.checks import refuse_unwritable
 from enhancer_worker.training.cli import finetune_main, train_main
@@ -74,6 +76,52 @@ def test_train__says_in_a_line_what_it_cannot_start_with(
     assert train(*options) == 2
     assert last_line(capsys).startswith(message)
     assert not (folder / "out").exists()
+
+
+def test_train__says_in_a_line_that_a_run_diverges(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "MOST_BROKEN_STEPS", 1)
+    rates = ["--learning-rate", "1e30", "--warm-up-steps", "0", "--max-steps", "40"]
+    assert train(*rates) == 2
+    assert last_line(capsys) == "no finite gradient in 2 steps: lower --learning-rate"
+
+
+def test_train__says_in_a_line_that_no_mask_fits(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "data/cutouts").mkdir()
+    cut = Image.new("RGBA", (80, 80))
+    cut.paste((200, 30, 30, 255), (20, 20, 60, 60))
+    cut.save(folder / "data/cutouts/mug.webp")
+    argv = ["matting", "--data", "data", "--out", "out", "--labels", "nowhere", "--max-steps", "1"]
+    assert train_main(argv) == 2
+    assert last_line(capsys) == "no mask in nowhere is of a photograph below data"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["prepare-backdrops", "--data", "data", "--out", "out"], "no pictures in data/backdrops"),
+        (["backdrop-sheets", "--data", "data", "--out", "out"], "no prepared pictures in data"),
+        (["research", "deep-image-prior", "broken.jpg", "--out", "a.png"], "broken.jpg cannot be"),
+    ],
+)
+def test_command__says_in_a_line_what_it_cannot_read(
+    arguments: list[str], message: str, folder: Path
+) -> None:
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert result.output.splitlines()[-1].startswith(message)
+    assert not list((folder / "out").glob("*"))
+
+
+def test_evaluate_matting__says_in_a_line_that_there_is_nothing_to_judge(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate_matting.main(["--data", "data"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_train__skips_photographs_that_cannot_be_read(

@@ -255,6 +255,7 @@ def test_config__is_read_back_as_it_was_written(tmp_path: Path) -> None:
         ("learning_rat: 1", "no option learning_rat; did you mean learning_rate?"),
         ("batch: 1.5", "batch is 1.5, not int"),
         ("batch: true", "batch is True, not int"),
+        ("batch: .inf", "batch is inf, not int"),
         ("resume: 1", "resume is 1, not bool"),
         ("patch: wide", "patch is 'wide', not int"),
         ("data: 7", "data is 7, not Path"),

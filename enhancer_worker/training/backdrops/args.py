@@ -1,7 +1,7 @@
 """Knobs of a run that trains a backdrop generator."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from enhancer_worker.training.args import TrainingArgs
@@ -9,6 +9,11 @@ from enhancer_worker.training.backdrops.objectives import OBJECTIVES
 from enhancer_worker.training.ranges import FRACTION, NOT_NEGATIVE, Range
 
 NETS = ("s", "scenery", "dcgan")
+UNUSED = frozenset(
+    {"optimizer", "weight_decay", "l2", "loss", "last_loss", "patch", "last_patch", "last_part"}
+    | {"clip_norm"}
+)
+"""What other runs take, and adversaries have no use for."""
 _COLOUR = "#?[0-9a-f]{6}"
 _PALETTE = rf"\s*{_COLOUR}( {_COLOUR}){{2}}\s*"
 
@@ -53,7 +58,7 @@ class BackdropArgs(TrainingArgs):
     warm_up_steps: int = 50
     """Steps over which the step size grows to its highest."""
     clip_norm: float = 0.0
-    """Not used here: see largest-gradient."""
+    """Not for this kind of run: see largest-gradient."""
     ema_decay: float = 0.995
     """Weight of the past in the averaged weights, per step."""
 
@@ -83,4 +88,12 @@ class BackdropArgs(TrainingArgs):
                 "--palettes is three colours and more such: #rrggbb #rrggbb #rrggbb, ...",
             ),
             (self.devices != 1, "a backdrop generator trains on one device"),
+            *(
+                (
+                    getattr(self, field.name) != field.default,
+                    f"--{field.name.replace('_', '-')} is not for backdrops",
+                )
+                for field in fields(self)
+                if field.name in UNUSED
+            ),
         )

@@ -60,6 +60,7 @@ def prepare_brand(photos: Path, out: Path, seed: int) -> str:
             f"{len(settings)} usable photographs in {photos}: a style needs {FEWEST_PHOTOS}, "
             "better 50 to 200"
         )
+    told.unlink(missing_ok=True)  # before anything: a set that is half written is not whole
     shutil.rmtree(out, ignore_errors=True)
     material = nearest_material([setting.pattern for setting in settings])
     logger.info("%d photographs, most surfaces like %s", len(settings), material)

@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from enhancer_worker.training.backdrops.photo_scenes import SURFACES, mixed, panel, surfaced
-from enhancer_worker.training.backdrops.photographs import find_chosen, find_views
+from enhancer_worker.training.backdrops.photographs import Photograph, find_chosen, find_views
 from enhancer_worker.training.backdrops.samples import PANELS
 from enhancer_worker.training.backdrops.scenes import Scene, drawn
 from enhancer_worker.training.backdrops.shading import BOKEH
@@ -64,11 +64,12 @@ def prepare_backdrops(
     DATA holds `backdrops/` and, where there are, `photos/`, `textures/` and `panoramas/`; without
     it only drawn scenes are made.
     """
+    views: list[Photograph] = []
+    if data is not None and (mixed_count or panel_count):
+        # Before anything is drawn, which takes long and would be for nothing where there are none.
+        views = [*find_views(data), *find_chosen(data, BOKEH)]
     made = write_scenes(counted(drawn_scenes(drawn_count, seed), drawn_count, "Drawing"), out)
     if data is not None:
-        views = []
-        if mixed_count or panel_count:
-            views = [*find_views(data), *find_chosen(data, BOKEH)]
         surfaces = find_chosen(data, SURFACES)
         kinds = (
             (mixed, views, mixed_count, out),
