@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 VIEW = "shopimg.view_enhancedvariant"
 REVIEW = "shopimg.review_enhancedvariant"
 PUBLISH = "shopimg.publish_enhancedvariant"
+VIEW_JOBS = "shopimg.view_enhancementjob"
 OPERATE = "shopimg.change_enhancementjob"
 
 _NEEDED: Mapping[str, tuple[str, ...]] = {
@@ -42,6 +43,11 @@ def needed_for(action: str) -> tuple[str, ...]:
     if action == "approve" and settings.PUBLISH_ON_APPROVAL:
         return (REVIEW, PUBLISH)
     return _NEEDED[action]
+
+
+def sees_jobs(user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Tell whether a user may open the pages of jobs, as Django's admin has it."""
+    return any(user.has_perm(name) for name in (VIEW_JOBS, OPERATE))  # type: ignore[union-attr]
 
 
 def allows(user: AbstractBaseUser | AnonymousUser, action: str) -> bool:

@@ -127,9 +127,10 @@ def waiting(queue: str) -> int | None:
         return None
     try:
         number = _counted(queue)
-    except Exception:
+    except Exception as err:  # noqa: BLE001 - as below
         breaker.failed()
-        logger.warning("the broker does not answer", exc_info=True)
+        address = current_app.connection_for_write().as_uri()
+        logger.warning("the broker %s does not answer: %s", address, err)
         return None
     breaker.answered()
     return number
@@ -161,10 +162,14 @@ def _send(
                 producer=producer,
                 retry_policy=_RETRY_ONCE,
             )
-    except Exception:
+    except Exception as err:  # noqa: BLE001
         # Each broker's library has errors of its own, and none may reach an upload.
         breaker.failed()
-        logger.warning("the broker did not take %s(%s)", task, argument, exc_info=True)
+        # Its row is there; a traceback for each upload of an outage would bury that.
+        logger.warning(
+            "the broker %s did not take %s(%s); it is sent again once the broker answers: %s",
+            *(current_app.connection_for_write().as_uri(), task, argument, err),
+        )
         return False
     breaker.answered()
     return True

@@ -14,6 +14,7 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
+from shopimg import permissions
 from shopimg.admin.line import Line, queue_url, review_url
 from shopimg.contract import EnhancementError, InvalidTransitionError, MaskError, RecipeError
 from shopimg.models import EnhancedVariant
@@ -66,12 +67,13 @@ class Answer:
         return HttpResponseRedirect(self._own_url())
 
     def queued(self, message: str, job_url: str) -> HttpResponse:
-        """Confirm that a job will make what was asked for, with a link to it."""
+        """Confirm that a job will make what was asked for; who may open it gets a link."""
+        may_open = permissions.sees_jobs(self.request.user)
         if self._wants_json:
-            facts = {"message": message, "url": job_url, "link": _("Open the job")}
-            return JsonResponse(facts, status=HTTPStatus.ACCEPTED)
-        link = format_html('{} <a href="{}">{}</a>', message, job_url, _("Open the job"))
-        messages.success(self.request, link)
+            link = {"url": job_url, "link": _("Open the job")} if may_open else {}
+            return JsonResponse({"message": message, **link}, status=HTTPStatus.ACCEPTED)
+        link_text = format_html('{} <a href="{}">{}</a>', message, job_url, _("Open the job"))
+        messages.success(self.request, link_text if may_open else message)
         return HttpResponseRedirect(self._own_url())
 
     def refused(self, error: EnhancementError) -> HttpResponse:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from shopimg import permissions
 from shopimg.admin.answers import Answer
 from shopimg.admin.readonly import person
-from shopimg.contract import CapacityError, EnhancementError
+from shopimg.contract import EnhancementError
 from shopimg.models import EnhancedVariant
 from shopimg.services import publishing, requests, reviews
 from shopimg.states import RejectReason, ReviewState
@@ -60,18 +60,10 @@ def _perform(answer: Answer, action: str) -> HttpResponse:
         message = ACTIONS[action](person(answer.request), answer.variant, version, form)
     except EnhancementError as err:
         answer.variant.refresh_from_db()
-        return answer.refused(_explain(err, answer.variant, action))
+        return answer.refused(err)
     if action in {"approve", "reject"}:
         return answer.decided(message)
     return answer.stayed(message, undo=action in {"rollback", "withdraw"})
-
-
-def _explain(error: EnhancementError, variant: EnhancedVariant, action: str) -> EnhancementError:
-    half_done = isinstance(error, CapacityError) and variant.state == ReviewState.APPROVED
-    if action == "approve" and half_done:
-        message = _("Approved, but the storage did not take the file. Publish it from its page.")
-        return CapacityError(message, detail=error.detail)
-    return error
 
 
 def _approve(
@@ -98,12 +90,12 @@ def _publish(by: AbstractBaseUser, variant: EnhancedVariant, version: int, _form
 
 def _withdraw(by: AbstractBaseUser, variant: EnhancedVariant, version: int, _form: Any) -> str:
     publishing.withdraw(variant, by=by, version=version)
-    return _("Withdrawn. Shoppers see the original again.")
+    return _("Withdrawn.") + " " + _what_shoppers_see(variant)
 
 
 def _rollback(by: AbstractBaseUser, variant: EnhancedVariant, version: int, _form: Any) -> str:
     if publishing.rollback(variant, by=by, version=version) is None:
-        return _("Rolled back. Shoppers see the original again.")
+        return _("Rolled back.") + " " + _what_shoppers_see(variant)
     return _("Rolled back. Shoppers see the previous picture again.")
 
 
@@ -115,6 +107,13 @@ def _restore(by: AbstractBaseUser, variant: EnhancedVariant, version: int, _form
 def _retry(_by: Any, variant: EnhancedVariant, _version: int, _form: Any) -> str:
     requests.run_again(variant.job)
     return _("Queued again. This draft stays until there is a new one.")
+
+
+def _what_shoppers_see(variant: EnhancedVariant) -> str:
+    shown = publishing.shown_of(variant)
+    if shown is None:
+        return _("Shoppers see the original again.")
+    return _("Shoppers see %(variant)s now.") % {"variant": title_of(shown)}
 
 
 def title_of(variant: EnhancedVariant) -> str:

@@ -117,7 +117,7 @@ class ErrorFilter(ChoiceFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         """Return the codes of the contract."""
         errors = [getattr(contract, name) for name in contract.__all__ if name.endswith("Error")]
-        return sorted((error.code, error.code) for error in errors)
+        return sorted({(error.code, error.code) for error in errors})
 
 
 class JobStateFilter(ChoiceFilter):

@@ -17,7 +17,7 @@ from shopimg.admin.line import Line, page_url, queue_url, review_url, waiting_ca
 from shopimg.admin.places import admin_url_of
 from shopimg.conf import settings
 from shopimg.models import EnhancedVariant
-from shopimg.services import publishing
+from shopimg.services import photographs, publishing
 from shopimg.states import LIVE_VARIANTS, RejectReason, ReviewState
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ def page(model_admin: EnhancedVariantAdmin, request: HttpRequest, pk: UUID) -> H
         "reasons": RejectReason.choices,
         "publishes": settings.PUBLISH_ON_APPROVAL,
         "previous_published": _previous(variant),
-        "shown": _shown(variant) if "restore" in actions else None,
+        "shown": publishing.shown_of(variant) if "restore" in actions else None,
+        "is_outdated": _is_outdated(variant),
         "replaced_by": _replacements(variant) if "restore" not in actions else [],
         "scene_form": remaking.scene_form(variant) if "regenerate" in actions else None,
     }
@@ -184,6 +185,7 @@ def _replacements(variant: EnhancedVariant) -> list[EnhancedVariant]:
     return list(others.first_of_each_choice().order_by("created_at", "pk"))
 
 
-def _shown(variant: EnhancedVariant) -> EnhancedVariant | None:
-    """Return what shoppers see instead of a variant that was taken out; None: the original."""
-    return EnhancedVariant.objects.same_slot(variant).published().first()
+def _is_outdated(variant: EnhancedVariant) -> bool:
+    """Tell whether shoppers see what was made of another upload than the photo has now."""
+    published = variant.state == ReviewState.PUBLISHED
+    return published and photographs.file_name(variant) != variant.job.source_name

@@ -58,7 +58,7 @@ class SourceFilter(filters.FilterSet):  # type: ignore[misc]
         try:
             model = sources.find(label).model
         except LookupError as err:
-            raise ValidationError({name: "There is no such watched model."}) from err
+            raise ValidationError({name: str(err)}) from err
         return rows.filter(source_type=ContentType.objects.get_for_model(model))
 
 

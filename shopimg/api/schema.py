@@ -6,16 +6,34 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
 
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.serializers import Serializer
 
 from shopimg.api.exceptions import PROBLEM_TYPE
+from shopimg.api.serializers.base import RequestSerializer
 from shopimg.api.serializers.problems import ProblemSerializer
 from shopimg.states import Decision, JobState, RejectReason, ReviewState, RunState
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+class RequestExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    """Says of bodies that they take no other fields than theirs."""
+
+    target_class = RequestSerializer
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: Any) -> dict[str, Any]:
+        """Describe a body."""
+        describe: Any = auto_schema._map_serializer  # noqa: SLF001 - what its extensions are given
+        return {
+            **describe(self.target, direction, bypass_extensions=True),
+            "additionalProperties": False,
+        }
+
 
 SETTINGS: Mapping[str, Any] = {
     "TITLE": "shopimg",

@@ -15,6 +15,7 @@ from shopimg.contract.steps import STEP_TYPES, Backdrop, Cutout, Step
 from shopimg.contract.steps.values import check_integer
 
 _T = TypeVar("_T")
+_ROLE = '{"steps": [{"step": "restore"}, ...]}'
 MOST_CANDIDATES = 8
 
 MIME_TYPES: Mapping[str, str] = {
@@ -114,11 +115,10 @@ class Recipe:
         >>> recipe.roles[0].steps[0].result_size(400, 300)
         (800, 600)
         """
-        if not isinstance(table, Mapping) or not table:
-            raise RecipeError(f"Recipe {name!r} needs at least one role.")
-        return cls(
-            name, tuple(_parse_role(name, role, table[role], networks or {}) for role in table)
-        )
+        try:
+            return cls(name, _parse_roles(table, networks or {}))
+        except RecipeError as err:
+            raise RecipeError(f"Recipe {name!r}: {err.public_message}") from err
 
     def to_table(self) -> dict[str, Any]:
         """Return the table that ``parse`` reads, with every option written out."""
@@ -173,15 +173,20 @@ def _check_order(role: str, steps: Sequence[Step]) -> None:
         raise RecipeError(f"Role {role!r}: a backdrop needs a cutout before it.")
 
 
-def _parse_role(recipe: str, name: str, table: Any, networks: Mapping[str, Network]) -> Role:
+def _parse_roles(table: Any, networks: Mapping[str, Network]) -> tuple[Role, ...]:
+    if not isinstance(table, Mapping) or not table:
+        raise RecipeError(f'it is a table of roles, {{"main": {_ROLE}}}, not {table!r}.')
+    return tuple(_parse_role(role, table[role], networks) for role in table)
+
+
+def _parse_role(name: str, table: Any, networks: Mapping[str, Network]) -> Role:
     if not isinstance(table, Mapping) or not table.get("steps"):
-        raise RecipeError(f"Role {name!r} of recipe {recipe!r} needs a list of steps.")
+        raise RecipeError(f"role {name!r} is a table with a list of steps, {_ROLE}.")
     unknown = set(table) - {"steps", "output", "candidates"}
     if unknown:
-        raise RecipeError(f"Role {name!r} of recipe {recipe!r} has unknown keys {sorted(unknown)}.")
-    where = f"{recipe}.{name}"
-    steps = tuple(_parse_step(where, step, networks) for step in table["steps"])
-    output = _construct(Output, table.get("output", {}), f"{where}.output")
+        raise RecipeError(f"role {name!r} has unknown keys {sorted(unknown)}.")
+    steps = tuple(_parse_step(name, step, networks) for step in table["steps"])
+    output = _construct(Output, table.get("output", {}), f"{name}.output")
     return Role(name, steps, output, table.get("candidates", 1))
 
 
@@ -210,6 +215,9 @@ def _registered(where: str, name: object, networks: Mapping[str, Network]) -> di
 
 
 def _construct(cls: type[_T], options: Mapping[str, Any], where: str) -> _T:
+    known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    if unknown := sorted(set(options) - set(known)):
+        raise RecipeError(f"{where} has no {', '.join(unknown)}; there are {', '.join(known)}.")
     try:
         return cls(**options)
     except TypeError as err:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from shopimg.states import Decision, ReviewState
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
+
+logger = logging.getLogger(__name__)
 
 _APPROVED = Q(state=ReviewState.APPROVED)
 _PUBLISHED = Q(state=ReviewState.PUBLISHED)
@@ -194,6 +197,17 @@ def withdraw_source(key: dict[str, Any]) -> None:
         of_image.filter(_REPLACED).update(published_at=None, updated_at=timezone.now())
 
 
+def shown_of(variant: EnhancedVariant) -> EnhancedVariant | None:
+    """Return what a storefront shows by default of the photo of a variant; None: the original."""
+    photo = variant.source
+    if not isinstance(photo, models.Model):
+        return None
+    try:
+        return images_to_show([photo])[0].variant
+    except LookupError:
+        return None  # its model is not watched any more
+
+
 def images_to_show(instances: Iterable[models.Model], role: str | None = None) -> list[Shown]:
     """Return what a storefront shows for several images, in their order: one query.
 
@@ -284,6 +298,7 @@ def _copied(variant: EnhancedVariant) -> str:
     try:
         return storage.publish_copy(variant.draft_name, variant.digest, variant.mime_type)
     except OSError as err:
+        logger.warning("could not copy %s to the public storage", variant.pk, exc_info=True)
         message = _("The storage did not take the file. Nothing has changed; try again.")
         raise CapacityError(message, detail=str(err)) from err
 

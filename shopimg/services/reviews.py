@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from shopimg.conf import settings
-from shopimg.contract import InvalidTransitionError
+from shopimg.contract import CapacityError, InvalidTransitionError
 from shopimg.models import EnhancedVariant
 from shopimg.services import decisions, photographs, publishing
 from shopimg.states import Decision, RejectReason, ReviewState
@@ -51,7 +52,11 @@ def approve(
         decisions.record(variant, Decision.APPROVE, by, note=note)
     # Only now: nothing may be copied to the public storage before the approval is certain.
     if settings.PUBLISH_ON_APPROVAL:
-        publishing.publish(variant, by=by)
+        try:
+            publishing.publish(variant, by=by)
+        except CapacityError as err:
+            message = _("Approved, but the storage did not take the file. Publish it once it does.")
+            raise CapacityError(message, detail=err.detail) from err
     return variant
 
 

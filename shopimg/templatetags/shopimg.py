@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.db.models import Model
 from django.forms.utils import flatatt
 
@@ -31,9 +32,14 @@ def product_picture(
         sizes: how wide the picture is laid out, as in HTML.
         alt: text for people who cannot see the picture; the host's own by default.
         attributes: further attributes of ``<img>``, such as ``class`` and ``loading``.
+
+    Raises:
+        TemplateSyntaxError: it is given something else than a row, or, where ``DEBUG`` is on, a
+            role that does not exist.
     """
     if not image:
         return {"picture": None}
+    _refuse_mistakes(image, role)
     picture = pictures.picture_of(image, role)
     return {
         "picture": picture,
@@ -41,6 +47,17 @@ def product_picture(
         "alt": picture.alt if alt is None else alt,
         "attributes": flatatt({"loading": "lazy", "decoding": "async", **attributes}),
     }
+
+
+def _refuse_mistakes(image: object, role: str | None) -> None:
+    if not isinstance(image, Model):
+        message = f"product_picture takes a row of a watched model, not {image!r}"
+        raise template.TemplateSyntaxError(message)
+    if settings.DEBUG:  # shoppers get the original, and no query more
+        try:
+            pictures.check_role(role)
+        except LookupError as err:
+            raise template.TemplateSyntaxError(str(err)) from err
 
 
 @register.simple_tag

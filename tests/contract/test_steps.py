@@ -134,7 +134,7 @@ def test_recipe__refuses_an_unknown_network(
     table = {"main": {"steps": [{"step": "upscale", "scale": 2, "network": network}]}}
     with pytest.raises(RecipeError) as caught:
         Recipe.parse("mine", table, known)
-    assert caught.value.public_message == f"mine.main.upscale.network: {message}"
+    assert caught.value.public_message == (f"Recipe 'mine': main.upscale.network: {message}")
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,10 @@ def test_recipe__survives_its_table() -> None:
 
 def test_recipe__names_the_option_that_there_is_not() -> None:
     table = {"main": {"steps": [{"step": "upscale", "scale": 2, "sharpness": 1}]}}
-    with pytest.raises(RecipeError, match=r"mine\.main\.upscale: .*'sharpness'"):
+    with pytest.raises(
+        RecipeError,
+        match=r"Recipe 'mine': main.upscale has no sharpness; there are scale, to, flavour",
+    ):
         Recipe.parse("mine", table)
 
 

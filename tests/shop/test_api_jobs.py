@@ -216,8 +216,10 @@ def test_create__invalid_body(api: APIClient, body: dict[str, Any], field: str) 
 def test_create__steps_are_not_taken_from_outside(api: APIClient) -> None:
     photo = photo_without_job()
     body = {"source": "testapp.Photo", "id": str(photo.pk), "steps": [{"restore": {}}]}
-    assert api.post(JOBS, body, format="json").status_code == 202
-    assert builders.job_of(photo).recipe == "clean"
+    problem = assert_problem(api.post(JOBS, body, format="json"), 400, "invalid")
+    message = "There is no such field. Known: source, id, recipe, options."
+    assert problem["errors"] == [{"field": "steps", "code": "invalid", "detail": message}]
+    assert not EnhancementJob.objects.exists()
 
 
 def test_create__image_that_does_not_exist(api: APIClient) -> None:

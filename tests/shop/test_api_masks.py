@@ -55,12 +55,11 @@ def test_mask__wrong_one_is_refused(reviewer: APIClient) -> None:
     count = EnhancementJob.objects.count()
     for content in (b"\x89PNG\r\n\x1a\n", builders.picture(), builders.mask((48, 64))):
         assert_problem(upload(reviewer, first, content), 422, "mask_invalid")
-    for content in (b"", CORRECTED):
+    for name, content in (("mask", b""), ("picture", CORRECTED)):
         file = SimpleUploadedFile("mug.png", content, "image/png")
-        name = "mask" if not content else "picture"
         response = reviewer.post(at(first, "mask"), {name: file}, format="multipart")
         problem = assert_problem(response, 400, "invalid")
-        assert problem["errors"][0]["field"] == "mask"
+        assert problem["errors"][0]["field"] == name
     assert_problem(upload(reviewer, builders.draft()), 400, "recipe_invalid")
     as_json = reviewer.post(at(first, "mask"), {"mask": "x"}, format="json")
     assert_problem(as_json, 415, "unsupported_media_type")

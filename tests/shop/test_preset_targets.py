@@ -177,7 +177,7 @@ def test_recipes__role_of_the_settings_aims_at_a_market(settings) -> None:
         ({"steps": [{"step": "frame", "fill": 0.5}]}, "own.hero: leave out frame.fill"),
         ({"steps": [{"step": "melt"}]}, "is not one of the steps"),
         ({"steps": "melt"}, "is not one of the steps"),
-        ({"steps": []}, "needs a list of steps"),
+        ({"steps": []}, "Recipe 'own': role 'hero' is a table with a list of steps, "),
     ],
 )
 def test_recipes__refuses_a_table_with_a_clear_message(
@@ -189,7 +189,7 @@ def test_recipes__refuses_a_table_with_a_clear_message(
 
 @pytest.mark.parametrize("role", [None, "clean", []])
 def test_recipes__refuses_what_is_no_table(role: object) -> None:
-    with pytest.raises(RecipeError, match="needs a list of steps"):
+    with pytest.raises(RecipeError, match="role 'hero' is a table with a list of steps"):
         _parse(role)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
 from django.db import models
@@ -26,6 +27,24 @@ class RowSerializer(serializers.ModelSerializer[_Row]):
         **serializers.ModelSerializer.serializer_field_mapping,
         models.DateTimeField: Moment,
     }
+
+
+class RequestSerializer(serializers.Serializer[Any]):
+    """The body of a request: a field that is misspelt is refused, not passed over."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Read the body.
+
+        Raises:
+            ValidationError: it has a field that does not exist, or one that is not valid.
+        """
+        # Forms of logged-in people carry the token.
+        given = set(data) - {"csrfmiddlewaretoken"} if isinstance(data, Mapping) else set()
+        if unknown := sorted(given - set(self.fields)):
+            known = ", ".join(self.fields)
+            message = f"There is no such field. Known: {known}."
+            raise serializers.ValidationError(dict.fromkeys(unknown, message))
+        return super().to_internal_value(data)
 
 
 class SourceReference(serializers.Serializer[SourceRow]):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-from shopimg.api.serializers.base import RowSerializer
+from shopimg.api.serializers.base import RequestSerializer, RowSerializer
 from shopimg.models import BulkRun
 from shopimg.services.bulk import Selection
 from shopimg.states import JobState, RunState
@@ -59,7 +59,7 @@ _FAILED = (JobState.FAILED, JobState.QUARANTINED)
         ),
     ]
 )
-class NewBulkRunSerializer(serializers.Serializer[Any]):
+class NewBulkRunSerializer(RequestSerializer):
     """Which images a run is about, and what to do with them: as for `shopimg_reprocess`."""
 
     model = serializers.CharField(

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from shopimg.api.serializers.base import RowSerializer, SourceReference
+from shopimg.api.serializers.base import RequestSerializer, RowSerializer, SourceReference
 from shopimg.api.serializers.options import OptionsField
 from shopimg.models import EnhancedVariant, EnhancementJob
 from shopimg.states import JobState
@@ -93,7 +93,7 @@ class JobSerializer(RowSerializer[EnhancementJob]):
         ),
     ]
 )
-class NewJobSerializer(serializers.Serializer[Any]):
+class NewJobSerializer(RequestSerializer):
     """Which image to enhance, and how."""
 
     source = serializers.CharField(  # type: ignore[assignment]  # a field

@@ -8,7 +8,12 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_sc
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
-from shopimg.api.serializers.base import Moment, RowSerializer, SourceReference
+from shopimg.api.serializers.base import (
+    Moment,
+    RequestSerializer,
+    RowSerializer,
+    SourceReference,
+)
 from shopimg.models import EnhancedVariant, ReviewDecision
 from shopimg.reasons import ReviewReason, beyond
 from shopimg.states import RejectReason, ReviewState
@@ -117,7 +122,7 @@ class VariantDetailSerializer(VariantSerializer):
         read_only_fields = fields
 
 
-class MaskSerializer(serializers.Serializer[Any]):
+class MaskSerializer(RequestSerializer):
     """A corrected mask."""
 
     mask = serializers.FileField(
@@ -134,7 +139,7 @@ class RollbackSerializer(serializers.Serializer[Any]):
     )
 
 
-class VersionSerializer(serializers.Serializer[Any]):
+class VersionSerializer(RequestSerializer):
     """What a transition is about."""
 
     version = serializers.IntegerField(

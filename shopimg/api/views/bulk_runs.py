@@ -100,7 +100,7 @@ class BulkRunViewSet(ShopimgViewSet):
         try:
             bulk.check(selection)
         except LookupError as err:
-            raise ValidationError({"model": "There is no such watched model."}) from err
+            raise ValidationError({"model": str(err)}) from err
         except ValueError as err:
             raise ValidationError({"ids": str(err)}) from err
         return scoped(self.user, selection)

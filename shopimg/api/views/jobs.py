@@ -122,7 +122,7 @@ class JobViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
         try:
             model = sources.find(body["source"]).model
         except LookupError as err:
-            raise ValidationError({"source": "There is no such watched model."}) from err
+            raise ValidationError({"source": str(err)}) from err
         try:
             key = keys.parse(model, body["id"])
         except ValueError as err:

@@ -117,7 +117,7 @@ export function announce(message, link, level) {
   const notices = document.querySelector("#notices");
   const notice = document.createElement("p");
   notice.dataset.level = level;
-  notice.append(`${message} `, link);
+  notice.append(message, ...(link ? [" ", link] : []));
   // A failure stays until somebody has seen to it; good news makes room for the next.
   if (level === "ok") {
     notices.querySelector('[data-level="ok"]')?.remove();

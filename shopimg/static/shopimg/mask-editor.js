@@ -257,9 +257,8 @@ class MaskEditor {
 
   tell({ message, url, link }) {
     this.dialog.close();
-    const job = document.createElement("a");
-    job.href = url;
-    job.textContent = link;
+    // Not everybody may look at jobs.
+    const job = link && Object.assign(document.createElement("a"), { href: url, textContent: link });
     announce(message, job, "ok");
   }
 
