@@ -18,6 +18,7 @@ ENV PATH=/venv/bin:$PATH \
 COPY --from=packages /venv /venv
 COPY manage.py ./
 COPY docker/wsgi.py docker/wsgi.py
+COPY docker/web_health.py docker/web_health.py
 COPY shopimg shopimg
 COPY demoshop demoshop
 COPY templates templates
@@ -27,7 +28,6 @@ COPY enhancer_worker/weights/weights.json enhancer_worker/weights/weights.json
 RUN DJANGO_SECRET_KEY=unused python manage.py collectstatic --no-input
 USER 10001
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD \
-    ["python", "-c", "import urllib.request as u; u.urlopen('http://localhost:8000/admin/login/')"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-m", "docker.web_health"]
 CMD ["gunicorn", "docker.wsgi:application", "--bind=0.0.0.0:8000", "--workers=2", "--threads=4", \
      "--worker-tmp-dir=/dev/shm", "--no-control-socket", "--access-logfile=-"]

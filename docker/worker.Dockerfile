@@ -30,6 +30,6 @@ COPY templates templates
 COPY enhancer_worker enhancer_worker
 RUN python -m enhancer_worker weights
 USER 10001
-HEALTHCHECK --interval=30s --timeout=20s --start-period=60s CMD ["python", "docker/worker_health.py"]
+HEALTHCHECK --interval=30s --timeout=20s --start-period=60s CMD ["python", "-m", "docker.worker_health"]
 CMD ["celery", "-A", "enhancer_worker", "worker", "--hostname=shopimg@%h", "--queues=shopimg", \
      "--concurrency=1", "--loglevel=INFO"]

@@ -12,8 +12,7 @@ from django.apps import apps
 from django.conf import settings as django_settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
-from django.core.files.storage import FileSystemStorage, storages
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, connections, router
 from django.template import TemplateDoesNotExist
 from django.template.loader import get_template
 from django.urls import NoReverseMatch, reverse
@@ -22,7 +21,11 @@ from django.utils.module_loading import import_string
 from shopimg import enhancers, recipes, sources
 from shopimg.conf import settings
 from shopimg.contract import RecipeError
-from shopimg.storage import served_folders
+from shopimg.storage_checks import (
+    check_drafts_private,
+    check_published_address,
+    check_storages,
+)
 
 Messages = list[checks.CheckMessage]
 Check = Callable[..., Messages]
@@ -77,42 +80,6 @@ def check_recipes(**_: Any) -> Messages:
         for source in _sources()
         if source.recipe not in known
     ]
-
-
-def check_storages(**_: Any) -> Messages:
-    """E005: both aliases exist and differ."""
-    aliases = {
-        "DRAFT_STORAGE": settings.DRAFT_STORAGE,
-        "PUBLISHED_STORAGE": settings.PUBLISHED_STORAGE,
-    }
-    missing: Messages = [
-        checks.Error(
-            f"SHOPIMG[{key!r}] names the storage {alias!r}, which is not in STORAGES.",
-            hint="Add it to STORAGES; docs/quickstart.md has an example.",
-            id="shopimg.E005",
-        )
-        for key, alias in aliases.items()
-        if alias not in storages.backends
-    ]
-    if not missing and settings.DRAFT_STORAGE == settings.PUBLISHED_STORAGE:
-        message = "Drafts and published files share one storage."
-        hint = "Give DRAFT_STORAGE a private storage of its own."
-        return [checks.Error(message, hint=hint, id="shopimg.E006")]
-    return missing
-
-
-def check_drafts_private(**_: Any) -> Messages:
-    """E007: no draft is served to the public."""
-    if check_storages():
-        return []
-    storage = storages[settings.DRAFT_STORAGE]
-    public = (
-        _is_served(storage) if isinstance(storage, FileSystemStorage) else _public_bucket(storage)
-    )
-    if not public:
-        return []
-    hint = "Use a folder outside MEDIA_ROOT, without base_url, or a private bucket."
-    return [checks.Error("Drafts can be read by the public.", hint=hint, id="shopimg.E007")]
 
 
 def check_scope(**_: Any) -> Messages:
@@ -248,12 +215,25 @@ def check_database(**_: Any) -> Messages:
     return [checks.Warning(message, hint=hint, id="shopimg.W004")]
 
 
+def check_routers(**_: Any) -> Messages:
+    """E017: all rows are read and written where transactions and locks are taken."""
+    models = apps.get_app_config("shopimg").get_models()
+    used = {ask(model) for model in models for ask in (router.db_for_read, router.db_for_write)}
+    if used <= {DEFAULT_DB_ALIAS}:
+        return []
+    others = ", ".join(sorted(used - {DEFAULT_DB_ALIAS}))
+    message = f"shopimg's rows are read or written in another database than the default: {others}."
+    hint = "Let DATABASE_ROUTERS send the app shopimg to 'default': a replica is too late for it."
+    return [checks.Error(message, hint=hint, id="shopimg.E017")]
+
+
 _CHECKS: Sequence[Check] = (
     check_sources,
     check_networks,
     check_recipes,
     check_storages,
     check_drafts_private,
+    check_published_address,
     check_scope,
     check_times,
     check_visibility_timeout,
@@ -265,6 +245,7 @@ _CHECKS: Sequence[Check] = (
     check_time_zones,
     check_templates,
     check_database,
+    check_routers,
 )
 
 
@@ -307,33 +288,6 @@ def _serves_api() -> bool:
     except NoReverseMatch:
         return False
     return True
-
-
-def _is_served(storage: FileSystemStorage) -> bool:
-    """Tell whether a folder has an address of its own or lies inside one that has."""
-    if storage.deconstruct()[2].get("base_url"):
-        return True
-    place = Path(storage.location).resolve()
-    return any(place.is_relative_to(folder) for folder in served_folders())
-
-
-def _public_bucket(storage: Any) -> bool:
-    """Read the options of django-storages' S3, Google and Azure backends."""
-    parameters = getattr(storage, "object_parameters", None) or {}
-    acl = parameters.get("ACL") or parameters.get("acl") or getattr(storage, "default_acl", None)
-    # "authenticated-read" means every customer of the provider.
-    for_everybody = str(acl or "").lower().startswith(("public", "authenticated"))
-    return for_everybody or not _signs_addresses(storage)
-
-
-def _signs_addresses(storage: Any) -> bool:
-    """Tell whether the address of a file is good for a while only."""
-    if hasattr(storage, "azure_container"):
-        return bool(storage.expiration_secs)
-    if getattr(storage, "custom_domain", None):
-        # S3 signs addresses of a domain of one's own for CloudFront only.
-        return bool(storage.querystring_auth and storage.cloudfront_signer)
-    return bool(getattr(storage, "querystring_auth", True))
 
 
 def _is_intact(path: Path, digest: str) -> bool:

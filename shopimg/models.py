@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, functions
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -91,8 +91,8 @@ class EnhancementJob(SourceRow):
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    # Of the last request: a job that is run again counts as newer than others of its image.
-    requested_at = models.DateTimeField(_("requested"), default=timezone.now)
+    # Of the last request: a job that is run again counts as newer. Processes of before insert it.
+    requested_at = models.DateTimeField(default=timezone.now, db_default=functions.Now())
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     run_after = models.DateTimeField(_("run after"), default=timezone.now)
     sent_at = models.DateTimeField(_("message sent"), null=True, blank=True)

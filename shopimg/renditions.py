@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from django.core.files.base import ContentFile
-from pictures.models import PictureField, PictureFieldFile, PillowPicture
+from pictures.models import PillowPicture
 from PIL import Image
 
 from shopimg import storage
@@ -17,8 +17,9 @@ from shopimg.models import EnhancedVariant
 FORMATS = ("AVIF", "WEBP", "JPEG")
 """Formats offered to browsers, best first."""
 
-# Not a column: only the description that django-pictures computes widths and names from.
-_LAYOUT = PictureField(file_types=list(FORMATS), container_width=1600, grid_columns=5)
+_WIDTHS = (320, 640, 960, 1280, 1600, 1920, 2560, 3200)
+"""Pixels: one to five columns of 320, on screens with one and with two pixels for each. Not those
+of the host's ``PICTURES``: files would be missing as soon as it changed them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,12 @@ def _save(picture: PillowPicture, prepared: Image.Image, statement: bytes) -> No
 
 
 def _pictures(variant: EnhancedVariant) -> Mapping[str, Mapping[int, PillowPicture]]:
-    pictures: Mapping[str, Mapping[int, PillowPicture]] = PictureFieldFile.get_picture_files(
-        file_name=variant.published_name,
-        img_width=variant.width,
-        img_height=variant.height,
-        storage=storage.published(),
-        field=_LAYOUT,
-    )[None]
-    return pictures
+    public = storage.published()
+    return {
+        name: {
+            width: PillowPicture(variant.published_name, name, None, public, width)
+            for width in _WIDTHS
+            if width <= variant.width
+        }
+        for name in FORMATS
+    }

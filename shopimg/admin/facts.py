@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from shopimg import reasons
+from shopimg.admin.labels import STYLE_LABELS
 from shopimg.contract.steps.scene import PICTURE, PLAIN
 from shopimg.models import EnhancedVariant
 from shopimg.reasons import COLOUR_MEANING, COLOUR_WORST_MEANING, LIMITS, Limit, ReviewReason
@@ -301,7 +302,8 @@ def _restored(label: str, operation: Mapping[str, Any]) -> str:
 
 
 def _style(operation: Mapping[str, Any]) -> str:
-    return str(operation.get("style", "")).replace("_", " ")
+    style = str(operation.get("style", ""))
+    return str(STYLE_LABELS.get(style, style.replace("_", " ")))
 
 
 def _detail(operation: Mapping[str, Any]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from shopimg import permissions
 from shopimg.admin.answers import Answer
+from shopimg.admin.labels import STYLE_LABELS
 from shopimg.admin.readonly import person
 from shopimg.contract import Backdrop, EnhancementError, RecipeError
 from shopimg.contract.steps.scene import BRAND, GENERATED, LARGEST_SEED, SHADOW_MODES, STYLES
@@ -28,18 +29,6 @@ if TYPE_CHECKING:
 Choices = list[tuple[str, Any, bool]]
 """(value, label, whether it is the present one)."""
 
-STYLE_LABELS: Mapping[str, Any] = {
-    "studio_white": gettext_lazy("Studio, white"),
-    "studio_gradient": gettext_lazy("Studio, gradient"),
-    "cove": gettext_lazy("Cove"),
-    "wood_table": gettext_lazy("Wooden table"),
-    "marble": gettext_lazy("Marble"),
-    "concrete": gettext_lazy("Concrete"),
-    "fabric": gettext_lazy("Fabric"),
-    "interior_bokeh": gettext_lazy("Room, out of focus"),
-    "outdoor_bokeh": gettext_lazy("Outdoors, out of focus"),
-    BRAND: gettext_lazy("The shop's own"),
-}
 SHADOW_LABELS: Mapping[str, Any] = {
     "none": gettext_lazy("None"),
     "soft": gettext_lazy("Soft"),

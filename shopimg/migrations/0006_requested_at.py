@@ -1,15 +1,8 @@
 """When a job was requested last: by it, results that come late are told from those that count."""
 
-from typing import Any
-
+import django.db.models.functions.datetime
 import django.utils.timezone
 from django.db import migrations, models
-from django.db.models import F
-
-
-def take_from_creation(apps: Any, schema_editor: Any) -> None:
-    jobs = apps.get_model("shopimg", "EnhancementJob").objects.using(schema_editor.connection.alias)
-    jobs.update(requested_at=F("created_at"))
 
 
 class Migration(migrations.Migration):
@@ -19,7 +12,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="enhancementjob",
             name="requested_at",
-            field=models.DateTimeField(default=django.utils.timezone.now, verbose_name="requested"),
+            field=models.DateTimeField(
+                default=django.utils.timezone.now,
+                db_default=django.db.models.functions.datetime.Now(),
+            ),
         ),
-        migrations.RunPython(take_from_creation, migrations.RunPython.noop, elidable=True),
     ]

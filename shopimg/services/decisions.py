@@ -48,8 +48,8 @@ def taken_message(variant: EnhancedVariant, looked_at: int) -> str:
         }
     gave_way = variant.state == ReviewState.SUPERSEDED
     if last is None or (gave_way and last.decision != Decision.WITHDRAW):
-        return _("This draft is %(state)s since %(when)s.") % {
-            "state": variant.get_state_display().lower(),
+        return _("The state of this draft since %(when)s is: %(state)s.") % {
+            "state": variant.get_state_display(),
             "when": _minute(variant.updated_at),
         }
     return _("%(decision)s by %(who)s on %(when)s.") % {
@@ -77,4 +77,5 @@ def _chosen_instead(variant: EnhancedVariant) -> ReviewDecision | None:
 
 
 def _minute(moment: datetime) -> str:
+    # ISO 8601, which is read alike everywhere.
     return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M")

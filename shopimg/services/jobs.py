@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import models, transaction
 from django.db.models import Case, F, When
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from shopimg import inspection, signals, sources
 from shopimg.conf import settings
@@ -318,4 +319,5 @@ def _lease_end(now: datetime) -> datetime:
 def _require(updated: int, job: EnhancementJob) -> None:
     job.refresh_from_db()
     if not updated:
-        raise InvalidTransitionError(f"The job is {job.get_state_display()}.")
+        state = job.get_state_display()
+        raise InvalidTransitionError(_("The state of the job is: %(state)s.") % {"state": state})

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from docker import web_health
 from enhancer_worker.nets.manifest import read_manifest
 from shopimg.conf import Settings
 
@@ -31,6 +34,17 @@ from django.test import Client
 from shopimg import enhancers
 login = Client().get("/admin/login/", headers={"host": "localhost"})
 print(Path(shopimg.apps.__file__).parent, login.status_code, len(enhancers.weights_manifest()))
+"""
+
+
+HEALTH = """
+import runpy
+import socket
+import django
+django.setup()
+from shopimg.models import WorkerHeartbeat
+{beat}
+print(runpy.run_module("docker.worker_health")["is_alive"]())
 """
 
 
@@ -93,6 +107,34 @@ def test_worker_image__has_intact_weights(tmp_path: Path) -> None:
     fill(DOCKER / "worker.Dockerfile", tmp_path)
     assert "restore_s.safetensors" in run_in(tmp_path, "-m", "enhancer_worker", "weights")
     assert "no issues" in run_in(tmp_path, "-m", "django", "check", "--fail-level=WARNING")
+
+
+def test_worker_image__tells_its_health_with_the_files_that_it_has(tmp_path: Path) -> None:
+    fill(DOCKER / "worker.Dockerfile", tmp_path)
+    run_in(tmp_path, "-m", "django", "migrate", "--verbosity=0")
+    assert run_in(tmp_path, "-c", HEALTH.format(beat="")).split() == ["False"]
+    beat = "WorkerHeartbeat.objects.create(name=f'shopimg@{socket.gethostname()}')"
+    assert run_in(tmp_path, "-c", HEALTH.format(beat=beat)).split() == ["True"]
+    for dockerfile in DOCKERFILES:
+        (module,) = re.findall(
+            r"^HEALTHCHECK .*\"(docker\.\w+)\"\]", dockerfile.read_text(), re.MULTILINE
+        )
+        assert f"{module.replace('.', '/')}.py" in [source for source, _ in copied(dockerfile)]
+
+
+@pytest.mark.parametrize(("allowed", "found"), [("shop.example,other.example", True), ("", False)])
+def test_web_health__asks_for_a_host_that_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, allowed: str, found: bool
+) -> None:
+    class Strict(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(301 if self.headers["Host"] == "shop.example" else 400)
+            self.end_headers()
+
+    monkeypatch.setenv("DJANGO_ALLOWED_HOSTS", allowed)
+    with http.server.HTTPServer(("127.0.0.1", 0), Strict) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        assert web_health.is_alive(server.server_port) is found
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: str(path.name))

@@ -63,6 +63,7 @@ def test_keyboard__decides_a_whole_queue_without_touching_anything_else(site: Re
     shows(page, "Photo 2")
     eventually(lambda: is_decided(second, ReviewState.REJECTED), seconds=10)
     assert ReviewDecision.objects.get(variant=second).reason == "text"
+    page.wait_for_timeout(300)  # sooner it would be a key that is pressed twice
     page.keyboard.press("a")
     page.wait_for_url("**/admin/shopimg/enhancedvariant/")
     expect(page.get_by_text("All done")).to_be_visible()

@@ -125,6 +125,7 @@ def test_candidates__second_one_is_picked_by_its_key_and_approved(site: ReviewSi
     assert str(second.pk) in shown
     page.keyboard.press("8")  # there is none
     assert picked(page) == "2"
+    page.wait_for_timeout(300)  # sooner it would be a key that is pressed twice
     page.keyboard.press("a")
     eventually(lambda: state_of(second) == ReviewState.PUBLISHED, seconds=10)
     assert [state_of(one) for one in (first, third)] == [ReviewState.SUPERSEDED] * 2

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import urllib.request
 
-from tests.servers.stack import ROOT, Stack
+from tests.servers.stack import Stack
 
 
 def test_stack__serves_pages_and_static_files(stack: Stack) -> None:
@@ -22,6 +22,6 @@ def test_stack__lets_its_users_in(stack: Stack) -> None:
 
 
 def test_worker_health__is_good_while_the_worker_beats(stack: Stack) -> None:
-    command = [sys.executable, ROOT / "docker" / "worker_health.py"]
+    command = [sys.executable, "-m", "docker.worker_health"]
     result = subprocess.run(command, env=stack.environment, capture_output=True, check=False)
     assert result.returncode == 0, result.stderr.decode()

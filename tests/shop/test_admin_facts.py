@@ -37,7 +37,7 @@ ENLARGED = {"name": "upscale", "scale": 3, "to": None, "strength": 1, "flavour":
         ({"name": "cutout", "mask": "ab" * 32}, "Cut the product out: by a corrected mask"),
         (
             {"name": "backdrop", "generator": "gan", "style": "wood_table", "seed": 41},
-            "Set it before a backdrop, wood table, seed 41",
+            "Set it before a backdrop, Wooden table, seed 41",
         ),
         (
             {"name": "backdrop", "generator": "shop.Own", "seed": 4},

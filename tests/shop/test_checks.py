@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.checks import WARNING, run_checks
 from django.db import connections
+from django.db.models import Model
 from django.template import TemplateDoesNotExist
 from django.test import Client
 from django.urls import reverse
@@ -243,6 +244,39 @@ def test_check__database(
     monkeypatch.setitem(connections.settings, "default", database)
     settings.DEBUG = debug
     assert [message.id for message in checks.check_database()] == found
+
+
+class _Router:
+    """Reads from a replica, as Django's documentation shows."""
+
+    def db_for_read(self, model: type[Model], **_: Any) -> str:
+        return "replica"
+
+    def db_for_write(self, model: type[Model], **_: Any) -> str:
+        return "default"
+
+
+def test_check__routers(settings) -> None:
+    settings.DATABASE_ROUTERS = [_Router()]
+    assert complaints() == ["shopimg.E017"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"location": "elsewhere"}, ["shopimg.W005"]),
+        ({"location": "elsewhere", "base_url": "/public/"}, []),
+        ({}, []),
+    ],
+)
+def test_check__published_files_have_an_address(
+    settings, tmp_path: Path, options: dict[str, str], expected: list[str]
+) -> None:
+    settings.MEDIA_URL, settings.MEDIA_ROOT = "/media/", str(tmp_path / "media")
+    backend = "django.core.files.storage.FileSystemStorage"
+    published = {"BACKEND": backend, "OPTIONS": options}
+    settings.STORAGES = settings.STORAGES | {"shopimg_published": published}
+    assert complaints() == expected
 
 
 def test_check__nothing_else_has_to_be_installed(settings, client: Client) -> None:

@@ -38,7 +38,7 @@ def test_retry__gives_all_attempts_again(state: str) -> None:
 def test_retry__of_an_open_job_is_refused() -> None:
     claim = jobs.claim(builders.job_of(builders.photo()).pk)
     assert claim is not None
-    with pytest.raises(InvalidTransitionError, match=r"The job is Running\."):
+    with pytest.raises(InvalidTransitionError, match=r"The state of the job is: Running\."):
         jobs.retry(claim.job)
     assert EnhancementJob.objects.filter(attempts=F("attempts"), state="running").exists()
 

@@ -296,7 +296,7 @@ def test_cancel__ends_an_open_job(finished_jobs, django_capture_on_commit_callba
         jobs.cancel(job)
     assert (job.state, job.error_code) == (JobState.CANCELLED, "")
     assert finished_jobs == [(job.pk, "cancelled")]
-    with pytest.raises(InvalidTransitionError, match=r"The job is Cancelled\."):
+    with pytest.raises(InvalidTransitionError, match=r"The state of the job is: Cancelled\."):
         jobs.cancel(job)
 
 

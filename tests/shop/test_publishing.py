@@ -190,6 +190,20 @@ def test_renditions__every_format_and_size_can_be_read(publish: Publish) -> None
                 assert (image.width, image.height) == (file.width, round(file.width * 0.8))
 
 
+def test_renditions__do_not_depend_on_the_host_s_own_use_of_the_library(
+    settings, rosa: User
+) -> None:
+    (draft,) = builders.finished(builders.photo(), [builders.enhanced((1000, 800))])
+    variant = reviews.approve(draft, by=rosa)
+    usual = renditions.sources(variant)
+    assert [file.width for file in usual["image/webp"]] == [320, 640, 960]
+    settings.PICTURES = {
+        "PIXEL_DENSITIES": [1, 1.5, 2],
+        "PICTURE_CLASS": "tests.testapp.storages.FarPicture",
+    }
+    assert renditions.sources(variant) == usual
+
+
 def test_renditions__state_the_origin_that_the_original_states(publish: Publish) -> None:
     result = builders.enhanced((900, 600))
     made = replace(result, digital_source_type=COMPOSITE_WITH_GENERATED)

@@ -135,7 +135,7 @@ def test_decide__draft_that_gave_way_says_since_when(rosa: User) -> None:
     draft = builders.draft(photo)
     photo.file = builders.upload(builders.picture(colour=(1, 1, 1)))
     photo.save()
-    with pytest.raises(InvalidTransitionError, match=r"^This draft is superseded since 20\d\d-"):
+    with pytest.raises(InvalidTransitionError, match=r"^The state of this draft since 20\d\d-"):
         reviews.approve(draft, by=rosa)
     assert ReviewDecision.objects.count() == 0
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.files.storage import FileSystemStorage, InMemoryStorage
+from pictures.models import Picture
 from storages.base import BaseStorage
 
 
@@ -76,3 +77,12 @@ class GoogleOptions(BaseStorage):
             "object_parameters": {},
             "querystring_auth": True,
         }
+
+
+class FarPicture(Picture):
+    """What a host has django-pictures use whose pictures are resized elsewhere."""
+
+    @property
+    def url(self) -> str:
+        """Address of a size."""
+        return f"https://resizer.example/{self.width}/{self.parent_name}"

@@ -243,9 +243,16 @@ def _refuse_unknown(selection: bulk.Selection) -> None:
         return
     source = sources.find(selection.model) if selection.model else sources.all_sources()[0]
     images = source.with_file()
+    field = images.model._meta.pk
+    for key in selection.ids:
+        try:
+            # No database takes a number that is too large for its column.
+            field.run_validators(field.to_python(key))
+        except ValidationError:
+            raise LookupError(f"There is no image {key} of {source.label}.") from None
     found = set(images.filter(pk__in=selection.ids).values_list("pk", flat=True))
     for key in selection.ids:
-        if images.model._meta.pk.to_python(key) not in found:
+        if field.to_python(key) not in found:
             raise LookupError(f"There is no image {key} of {source.label}.")
 
 

@@ -1,7 +1,10 @@
 // Decisions, sent while the next pair is already on the screen. What could not be saved is said
 // aloud, with a way back to the picture.
 
-import { currentPage } from "./pages.js";
+import { currentPage, millisecondsShown, timesAsked } from "./pages.js";
+
+const LONGEST_SAVING = 60_000; // milliseconds
+const SHORTEST_LOOK = 300; // milliseconds: less is a key or a button that was pressed twice
 
 const decided = new Map(); // address of the variant's page -> "approved" or "rejected"
 const pending = new Set();
@@ -10,8 +13,20 @@ let pages = null;
 export function installDecisions(navigation) {
   pages = navigation;
   addEventListener("beforeunload", (event) => {
-    if (pending.size) event.preventDefault();
+    if (pending.size || document.querySelector("#notices [data-unsaved]")) event.preventDefault();
   });
+}
+
+// Resolves when every decision is saved, or known not to be.
+export function settled() {
+  return Promise.allSettled([...pending]);
+}
+
+// Says that a page was not to be had, with a way to try again.
+export function tellUnreachable(url) {
+  const { dataset } = document.querySelector("#notices");
+  document.querySelector("#notices [data-unreachable]")?.remove();
+  notify(dataset.unreachableText, url, "bad").dataset.unreachable = "";
 }
 
 export async function decide(form) {
@@ -20,6 +35,7 @@ export async function decide(form) {
   if (decided.has(url)) return; // pressed again while the next page was on its way
   const sibling = form.dataset.next; // a rejection leads to another candidate
   const outcome = form.dataset.decision;
+  if (outcome === "approved" && millisecondsShown() < SHORTEST_LOOK) return;
   const beside = [...page.querySelectorAll("#candidates a:not([aria-current])")];
   const others = beside.map((link) => link.getAttribute("href"));
   const saving = send(form, url);
@@ -34,6 +50,7 @@ export async function decide(form) {
   const { next } = page.dataset;
   const ahead = !sibling && next && !decided.has(next);
   if (ahead) pages.open(next).then(markAll);
+  const asked = timesAsked();
   const answer = await saving;
   pending.delete(saving);
   pages.forget(url);
@@ -43,8 +60,8 @@ export async function decide(form) {
     mark(pk, null);
   } else if (ahead) {
     update(answer.progress);
-  } else {
-    leave({ ...answer, next: sibling ?? answer.next });
+  } else if (asked === timesAsked()) {
+    leave({ ...answer, next: sibling ?? answer.next }); // unless somebody has gone elsewhere
   }
 }
 
@@ -61,17 +78,18 @@ async function send(form, url) {
       body: new FormData(form),
       headers: { Accept: "application/json" },
       keepalive: true,
+      signal: AbortSignal.timeout(LONGEST_SAVING),
     });
     const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
     if (!isJson) {
-      notify(response.redirected ? texts.signedOut : texts.failed, url, "bad");
+      unsaved(response.redirected ? texts.signedOut : texts.failed, url);
       return null;
     }
     const answer = await response.json();
     notify(answer.message, url, response.ok ? "ok" : "bad");
     return response.ok ? answer : null;
   } catch {
-    notify(texts.failed, url, "bad");
+    unsaved(texts.failed, url);
     return null;
   }
 }
@@ -99,6 +117,10 @@ function mark(pk, outcome) {
   else if (link) delete link.dataset.decided;
 }
 
+function unsaved(message, url) {
+  notify(message, url, "bad").dataset.unsaved = "";
+}
+
 function notify(message, url, level) {
   const link = document.createElement("a");
   link.href = url;
@@ -110,6 +132,7 @@ function notify(message, url, level) {
     pages.forget(url);
     pages.open(url);
   });
+  return notice;
 }
 
 // Says something aloud, with a link, and returns what says it.

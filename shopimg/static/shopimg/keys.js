@@ -9,7 +9,15 @@ const LETTERS = {
   e: "edit",
   "?": "help",
 };
+const SLIDER_KEYS = /^(Arrow|Page|Home$|End$)/;
+const SWITCH = "shopimg.letter-keys";
 const MOVES = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+
+// Keys of one letter can be pressed unawares, or by what speech input takes for them.
+export function connectSwitch(box) {
+  box.checked = localStorage.getItem(SWITCH) !== "off";
+  box.addEventListener("change", () => localStorage.setItem(SWITCH, box.checked ? "on" : "off"));
+}
 
 export function installKeys(actions) {
   document.addEventListener("keydown", (event) => {
@@ -31,6 +39,7 @@ export function installKeys(actions) {
 
 function press(actions, event) {
   const key = letter(event);
+  if (key.length === 1 && localStorage.getItem(SWITCH) === "off") return;
   if (key === "b") {
     if (!event.repeat) actions.peek(true);
   } else if (event.shiftKey && MOVES[event.key]) {
@@ -53,7 +62,9 @@ function isForward(event) {
 
 function isTyping(event) {
   const field = event.target.closest?.("input, select, textarea, [contenteditable]");
-  return event.ctrlKey || event.metaKey || event.altKey || event.isComposing || field !== null;
+  // The divider keeps the focus from pair to pair: letters decide from there, too.
+  const hears = field && (field.type !== "range" || SLIDER_KEYS.test(event.key));
+  return event.ctrlKey || event.metaKey || event.altKey || event.isComposing || Boolean(hears);
 }
 
 function letter(event) {

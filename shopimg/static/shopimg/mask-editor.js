@@ -9,15 +9,27 @@ const SIZE_STEP = 3;
 const BRACKETS = { "[": -SIZE_STEP, "]": SIZE_STEP };
 const TOOL_KEYS = { "+": "add", "=": "add", "-": "remove", h: "move" };
 
+let editor = null; // of the page that is shown
+
 export function connectMaskEditor(page) {
+  editor?.stop();
+  editor = null;
   const dialog = page.querySelector("#mask-editor");
   if (!dialog) return;
-  let editor = null;
   page.querySelector("#open-mask-editor").addEventListener("click", () => {
     dialog.showModal();
     editor ??= new MaskEditor(dialog);
     editor.listen();
   });
+}
+
+addEventListener("beforeunload", (event) => {
+  if (editor?.isUnsaved) event.preventDefault();
+});
+
+// Asks somebody who has painted and not saved, and is about to leave the page.
+export function mayLosePainting() {
+  return !editor?.isUnsaved || confirm(editor.dialog.dataset.unsaved);
 }
 
 class MaskEditor {
@@ -33,6 +45,7 @@ class MaskEditor {
     this.strokes = [];
     this.undone = [];
     this.zoomed = false;
+    this.heard = (event) => this.press(event);
     this.connectTools();
     this.connectPointer();
     this.connectSaving();
@@ -149,10 +162,17 @@ class MaskEditor {
 
   // Keys are heard wherever the focus is: a click beside the buttons takes it from all of them.
   listen() {
-    const press = (event) => this.press(event);
-    document.addEventListener("keydown", press);
-    const stop = () => document.removeEventListener("keydown", press);
-    this.dialog.addEventListener("close", stop, { once: true });
+    document.addEventListener("keydown", this.heard);
+    this.dialog.addEventListener("close", () => this.stop(), { once: true });
+  }
+
+  // Also for a page that is taken away with its dialog open, which nothing tells.
+  stop() {
+    document.removeEventListener("keydown", this.heard);
+  }
+
+  get isUnsaved() {
+    return this.dialog.open && this.strokes.length > 0;
   }
 
   press(event) {

@@ -4,22 +4,34 @@
 
 const prepared = new Map();
 const KEPT = 10; // the other candidates, two pages ahead, one behind
-let arranged = () => {};
+let tell = null; // see startHistory
+let asked = 0;
+let shownAt = -Infinity;
+
+class UnreachableError extends Error {}
 
 export function currentPage() {
   return document.querySelector("#review");
 }
 
+// How often another page was asked for, and for how long the present one has been looked at.
+export const timesAsked = () => asked;
+export const millisecondsShown = () => performance.now() - shownAt;
+
 // Fetches a page and decodes its pictures; resolves to null where there is none.
 export function prepare(url) {
   if (!url || url === currentPage().dataset.url) return Promise.resolve(null);
+  return request(url).catch(() => null);
+}
+
+function request(url) {
   if (!prepared.has(url)) {
     while (prepared.size >= KEPT) prepared.delete(prepared.keys().next().value);
     prepared.set(url, load(url));
   }
-  return prepared.get(url).catch(() => {
+  return prepared.get(url).catch((error) => {
     prepared.delete(url);
-    return null;
+    throw error;
   });
 }
 
@@ -28,26 +40,46 @@ export function forget(url) {
   prepared.delete(url);
 }
 
-// Shows a page; leaves the document where that is not possible. Candidates take each other's
-// place in the history: going back leads to the picture before.
+// Shows a page; leaves the document where the server has something else to say, once all that is
+// under way is over. Candidates take each other's place in the history: going back leads to the
+// picture before. Of several pages that are asked for while they load, the last one is shown: a
+// decision is about what somebody looks at.
 export async function open(url, { push = true, replace = false } = {}) {
+  const mine = ++asked;
   currentPage().setAttribute("aria-busy", "true");
-  const page = await prepare(url);
-  if (page === null) {
-    location.assign(url);
+  let page = null;
+  try {
+    page = await request(url);
+  } catch (error) {
+    if (mine !== asked) return;
+    currentPage().removeAttribute("aria-busy");
+    // What is on the screen stays, with all that is said beside it.
+    if (error instanceof UnreachableError) tell.unreachable(url);
+    else tell.settled().then(() => location.assign(url));
     return;
   }
+  if (mine !== asked) return;
   prepared.delete(url);
   if (replace) history.replaceState(null, "", url);
-  else if (push) history.pushState(null, "", url);
+  else if (push && url !== currentPage().dataset.url) history.pushState(null, "", url);
   show(page);
 }
 
-export function startHistory(whenArranged) {
-  arranged = whenArranged;
+// Takes what to call: `arranged` for each page that was swapped in, `unreachable` for the address of
+// one that was not to be had, `settled` before the document is left, which resolves when nothing is
+// under way, and `mayLeave` before the history takes somebody elsewhere.
+export function startHistory(callbacks) {
+  tell = callbacks;
   addEventListener("popstate", () => {
-    forget(location.pathname + location.search);
-    open(location.pathname + location.search, { push: false });
+    const url = location.pathname + location.search;
+    const { url: own } = currentPage().dataset;
+    if (url === own) return; // to another place of the same page
+    if (!tell.mayLeave()) {
+      history.pushState(null, "", own);
+      return;
+    }
+    forget(url);
+    open(url, { push: false });
   });
 }
 
@@ -56,7 +88,8 @@ function show(page) {
   document.querySelector(".messagelist")?.remove();
   currentPage().replaceWith(page);
   document.title = page.dataset.title;
-  arranged(page);
+  shownAt = performance.now();
+  tell.arranged(page);
   if (page.getBoundingClientRect().top < 0) page.scrollIntoView({ block: "start" });
   const again = focused && document.getElementById(focused);
   if (again) again.focus({ preventScroll: true });
@@ -64,7 +97,9 @@ function show(page) {
 }
 
 async function load(url) {
-  const response = await fetch(url, { headers: { Accept: "text/html" } });
+  const response = await fetch(url, { headers: { Accept: "text/html" } }).catch((error) => {
+    throw new UnreachableError(error.message);
+  });
   if (!response.ok || response.redirected) throw new Error(`${url}: ${response.status}`);
   const parsed = new DOMParser().parseFromString(await response.text(), "text/html");
   const page = document.importNode(parsed.querySelector("#review"), true);

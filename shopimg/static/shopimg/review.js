@@ -1,9 +1,9 @@
 // The review page: connects keys, buttons, pictures and decisions. Everything on the page also
 // works as plain links and forms; this only makes it fast.
 
-import { decide, installDecisions } from "./decisions.js";
-import { installKeys } from "./keys.js";
-import { connectMaskEditor } from "./mask-editor.js";
+import { decide, installDecisions, settled, tellUnreachable } from "./decisions.js";
+import { connectSwitch, installKeys } from "./keys.js";
+import { connectMaskEditor, mayLosePainting } from "./mask-editor.js";
 import { currentPage, forget, open, prepare, startHistory } from "./pages.js";
 import { closePanel, connectPanels } from "./panels.js";
 import { Stage } from "./stage.js";
@@ -70,7 +70,7 @@ function connectDialogs(page) {
     link.addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
-      open(link.href);
+      if (!link.hasAttribute("aria-current")) open(link.getAttribute("href"));
     });
   }
 }
@@ -99,6 +99,7 @@ installKeys({
   help: showHelp,
   close: () => closePanel(currentPage()),
 });
+connectSwitch(document.querySelector("#letter-keys"));
 installDecisions({ open, forget });
-startHistory(arrange);
+startHistory({ arranged: arrange, unreachable: tellUnreachable, settled, mayLeave: mayLosePainting });
 arrange(currentPage());

@@ -125,6 +125,7 @@ export class Stage {
   }
 
   toggleDifference() {
+    if (this.root.querySelector("#tool-difference").disabled) return; // a picture is missing
     if (this.root.dataset.mask !== undefined) this.toggleMask();
     const on = this.root.toggleAttribute("data-heat");
     this.setPressed("#tool-difference", on);
