@@ -64,7 +64,7 @@ def test_rollback__does_not_touch_what_somebody_has_published_meanwhile(
     second = publish(photo, 20)
     seen = second.version
     third = publish(photo, 30)
-    with pytest.raises(InvalidTransitionError, match=r"is superseded since 20\d\d-"):
+    with pytest.raises(InvalidTransitionError, match=r"The state of this draft since 20\d\d-"):
         publishing.rollback(second, by=rosa, version=seen)
     assert publishing.images_to_show([photo])[0].variant == third
 

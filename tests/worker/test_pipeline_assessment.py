@@ -1,11 +1,17 @@
 """Which crops of an upload are judged, and what becomes of the estimates."""
 
+import io
+import itertools
+from pathlib import Path
 from typing import cast
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
+from enhancer_worker.config import WorkerConfig
+from enhancer_worker.engine.engine import Engine
 from enhancer_worker.pipeline.assessment import (
     NOTHING_TO_SEE,
     Assessment,
@@ -13,6 +19,8 @@ from enhancer_worker.pipeline.assessment import (
     detailed_crops,
 )
 from tests.worker.fixed_session import judging
+
+CATALOGUE = Path(__file__).resolve().parents[2] / "demoshop/catalogue"
 
 
 def noisy(height: int, width: int) -> NDArray[np.uint8]:
@@ -77,9 +85,50 @@ def test_assess__stays_in_range() -> None:
 
 
 def test_assess__judges_blur_by_the_sharper_crops() -> None:
-    answers = iter([0.1, 0.1, 0.1, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0])
+    detailed, quiet = [0.1, 0.1, 0.1, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0], itertools.repeat(3.0)
+    answers = itertools.chain(detailed, quiet)
     found = assess(judging(lambda _: [0, 0, next(answers)]), noisy(900, 900))
     assert found.blur == pytest.approx(0.1, abs=1e-6)
+
+
+def textured(background: int) -> NDArray[np.uint8]:
+    """Something with much detail in the middle of a smooth picture."""
+    pixels = np.full((900, 900, 3), background, np.uint8)
+    pixels[::2] -= np.uint8(4)
+    pixels[200:700, 200:700] = noisy(500, 500)
+    return pixels
+
+
+def by_detail(crop: NDArray[np.float32]) -> list[float]:
+    return [0.8, 0.6, 0.1] if crop.std() > 0.1 else [0.08, 0.1, 0.9]
+
+
+def test_assess__does_not_take_for_damage_what_only_the_detail_shows() -> None:
+    found = assess(judging(by_detail), textured(200))
+    assert found == Assessment(
+        noise=pytest.approx(2), jpeg_quality=pytest.approx(95), blur=pytest.approx(0.1)
+    )
+
+
+def test_assess__does_not_ask_white_areas_about_noise() -> None:
+    found = assess(judging(by_detail), textured(255))
+    assert found == Assessment(
+        noise=pytest.approx(20), jpeg_quality=pytest.approx(70), blur=pytest.approx(0.1)
+    )
+
+
+@pytest.mark.parametrize("product", ["book", "lamp"])
+def test_assess__knows_linen_and_glass_fibre_from_noise(product: str) -> None:
+    """The network that ships, on the sample products whose surfaces look most like noise."""
+    net = Engine(WorkerConfig(device="cpu", threads=1)).net("estimate", 1)
+    with Image.open(CATALOGUE / f"{product}.jpg") as image:
+        upload = image.convert("RGB")
+    pixels, compressed = np.asarray(upload), io.BytesIO()
+    assert assess(net, pixels).looks_clean
+    noise = np.random.default_rng(0).normal(0, 10, pixels.shape)
+    assert not assess(net, np.clip(pixels + noise, 0, 255).astype(np.uint8)).looks_clean
+    upload.save(compressed, "JPEG", quality=60)
+    assert not assess(net, np.asarray(Image.open(compressed))).looks_clean
 
 
 def test_assess__feeds_unit_range_channels_first() -> None:
