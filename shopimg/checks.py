@@ -45,7 +45,7 @@ def check_sources(**_: Any) -> Messages:
     try:
         found = sources.all_sources()
     except ImproperlyConfigured as err:
-        hint = 'Write "app.Model": {"field": "image", "recipe": "clean"}.'
+        hint = 'Write "app.Model": {"field": "its_file_field", "recipe": "clean"}.'
         return [checks.Error(str(err), hint=hint, id="shopimg.E002")]
     if found:
         return []

@@ -91,6 +91,8 @@ class Settings:
 
 def _read() -> Settings:
     given = getattr(django_settings, "SHOPIMG", {})
+    if not isinstance(given, Mapping):
+        raise ImproperlyConfigured(f"SHOPIMG must be a dictionary, not {given!r}.")
     known = {option.name for option in dataclasses.fields(Settings)}
     unknown = sorted(set(given) - known)
     if unknown:

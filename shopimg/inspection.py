@@ -134,6 +134,6 @@ def _check_extension(image_format: str, name: str) -> None:
     suffix = PurePath(name).suffix.lower()
     if suffix not in EXTENSIONS[image_format]:
         raise UnsupportedFormatError(
-            _("The file is a %(format)s picture, but its name ends in “%(suffix)s”.")
+            _("The file is a %(format)s picture, but its name ends in “%(suffix)s”. Rename it.")
             % {"format": image_format, "suffix": suffix}
         )

@@ -200,7 +200,11 @@ def _source(label: str, options: Mapping[str, str]) -> Source:
     try:
         model = apps.get_model(label)
         field = model._meta.get_field(options["field"])
-    except (LookupError, ValueError, FieldDoesNotExist) as err:
+    except FieldDoesNotExist as err:
+        files = [f.name for f in model._meta.get_fields() if isinstance(f, FileField)]
+        known = f"Its file fields: {', '.join(files)}." if files else "It has no file field."
+        raise ImproperlyConfigured(f"SHOPIMG['SOURCES'][{label!r}]: {err}. {known}") from err
+    except (LookupError, ValueError) as err:
         raise ImproperlyConfigured(f"SHOPIMG['SOURCES'][{label!r}]: {err}") from err
     if not isinstance(field, FileField):
         raise ImproperlyConfigured(f"{label}.{options['field']} is not a file or image field.")

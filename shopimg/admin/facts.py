@@ -139,7 +139,8 @@ def _advice(reason: ReviewReason, name: str, value: float) -> str:
     if name != CONFIDENCE:
         return str(reason.label)
     doubt = _("The cut-out is probably wrong") if value < 0.5 else _("The cut-out may be wrong")
-    return _("%(doubt)s: %(share)s sure") % {"doubt": doubt, "share": _number(LIMITS[name], value)}
+    share = _number(LIMITS[name], value)
+    return _("%(doubt)s (confidence %(share)s)") % {"doubt": doubt, "share": share}
 
 
 def sizes(variant: EnhancedVariant) -> list[Fact]:

@@ -54,7 +54,11 @@ def test_steps__say_what_ran(operation: dict[str, Any], words: str) -> None:
 def test_warnings__doubt_of_the_cut_out_stands_out_in_plain_words() -> None:
     variant = EnhancedVariant(quality={"colour_shift_p95": 1.5, "cutout_confidence": 0.0})
     assert [(fact.label, fact.value, fact.level) for fact in facts.warnings(variant)] == [
-        ("The cut-out is probably wrong: 0 % sure", "Look at the edge of the product", "bad"),
+        (
+            "The cut-out is probably wrong (confidence 0 %)",
+            "Look at the edge of the product",
+            "bad",
+        ),
         ("Look at the colours", "Colour change, worst areas: 1.5", "warn"),
     ]
     (fact,) = facts.scenery(EnhancedVariant(quality={"cutout_confidence": 0.7999}))
@@ -66,11 +70,11 @@ def test_warnings__doubt_of_the_cut_out_stands_out_in_plain_words() -> None:
     ("qualities", "words"),
     [
         ([{"cutout_confidence": 0.8}], ""),
-        ([{"cutout_confidence": 0.79}], "The cut-out may be wrong: 79 % sure"),
+        ([{"cutout_confidence": 0.79}], "The cut-out may be wrong (confidence 79 %)"),
         ([{"text_edges": 0.1}], "Look at the text and logos"),
         (
             [{"text_edges": 0.1, "cutout_confidence": 0.2, "white_share": 0.5}],
-            "The cut-out is probably wrong: 20 % sure, and 2 more",
+            "The cut-out is probably wrong (confidence 20 %), and 2 more",
         ),
         (
             [{}, {"text_edges": 0.1}, {"text_edges": 0.1, "colour_shift_mean": 1.0}],

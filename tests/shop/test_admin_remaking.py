@@ -90,7 +90,7 @@ def test_page__says_what_was_measured_of_the_cut_out(rosa: User) -> None:
     quality = {"cutout_confidence": 0.71, "pixel_lock_p95": 0.0, "white_share": 0.9787}
     EnhancedVariant.objects.filter(pk=first.pk).update(quality=quality)
     page = page_of(rosa, first)
-    doubt, advice = "The cut-out may be wrong: 71 % sure", "Look at the edge of the product"
+    doubt, advice = "The cut-out may be wrong (confidence 71 %)", "Look at the edge of the product"
     assert f'data-level="bad"><b>{doubt}</b> <span>{advice}</span>' in page
     assert 'id="approve" class="decision yes" aria-keyshortcuts="a" >' in page
     assert "Background that is exactly white: 97.87 %</span>" in page

@@ -51,7 +51,7 @@ def test_reprocess__queues_and_summarises(capsys) -> None:
     call_command("shopimg_reprocess", "--batch-size", "2")
     run = BulkRun.objects.get()
     said = capsys.readouterr().out.splitlines()
-    summary = f"Run {run.pk}: 3 images, 3 queued, 0 up to date, 0 refused."
+    summary = f"Run {run.pk}: 3 images, 3 queued, 0 had their job already, 0 refused."
     assert said == [summary, "All queued: 3 queued."]
 
 
@@ -61,7 +61,7 @@ def test_reprocess__only_counts(capsys, option: str) -> None:
     request_enhancement(_unknown(3)[0])
     call_command("shopimg_reprocess", option)
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == "3 images: 2 would be queued, 1 are up to date."
+    assert said[0] == "3 images: 2 would be queued, 1 have their job already."
     assert len(said) == (1 if option == "--dry-run" else 2)  # nobody has asked for an estimate
     assert (EnhancementJob.objects.count(), BulkRun.objects.count()) == (1, 0)
 
@@ -87,8 +87,8 @@ def test_reprocess__with_nothing_to_queue_asks_no_worker(capsys) -> None:
     call_command("shopimg_reprocess", "--dry-run", "--estimate")
     said = capsys.readouterr()
     assert said.out.splitlines() == [
-        "0 images: 0 would be queued, 0 are up to date.",
-        "Nothing to queue, so no worker was asked. --force counts what is up to date, too.",
+        "0 images: 0 would be queued, 0 have their job already.",
+        "Nothing to queue, so no worker was asked. --force counts what has its job, too.",
     ]
     assert said.err == ""
 
@@ -147,7 +147,7 @@ def test_reprocess__run_that_is_queued_can_be_waited_for_again(monkeypatch, caps
     call_command("shopimg_reprocess", *again)
     assert capsys.readouterr().out.splitlines() == [
         f"All jobs of run {run.pk} are queued.",
-        f"Run {run.pk}: 2 images, 2 queued, 0 up to date, 0 refused.",
+        f"Run {run.pk}: 2 images, 2 queued, 0 had their job already, 0 refused.",
         "Finished: 2 succeeded.",
     ]
 
@@ -201,7 +201,7 @@ def test_reprocess__says_what_was_refused(capsys) -> None:
     Path(bad.file.path).write_bytes(b"not a picture")
     for queued, up_to_date in ((1, 0), (0, 1)):
         call_command("shopimg_reprocess")
-        numbers = f"2 images, {queued} queued, {up_to_date} up to date, 1 refused."
+        numbers = f"2 images, {queued} queued, {up_to_date} had their job already, 1 refused."
         assert capsys.readouterr().out.splitlines()[0].endswith(numbers)
     assert EnhancementJob.objects.for_source(good).get().state == "queued"
 

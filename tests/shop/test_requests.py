@@ -223,7 +223,9 @@ def test_hook__phones_jpeg_with_another_extension_is_refused() -> None:
     second = Image.new("RGB", (32, 32))
     content = builders.picture(kind="MPO", save_all=True, append_images=[second])
     job = builders.job_of(builders.photo(content, "phone.png"))
-    assert job.error_message == "The file is a JPEG picture, but its name ends in “.png”."
+    assert (
+        job.error_message == "The file is a JPEG picture, but its name ends in “.png”. Rename it."
+    )
 
 
 def test_hook__damaged_avif_is_refused() -> None:

@@ -54,7 +54,11 @@ class Command(BaseCommand):
             help="short for --status failed quarantined --force",
         )
         parser.add_argument("--limit", type=positive, help="most images")
-        parser.add_argument("--force", action="store_true", help="also what is up to date")
+        parser.add_argument(
+            "--force",
+            action="store_true",
+            help="also what has its job already: queued, done or failed",
+        )
         parser.add_argument(
             "--dry-run", action="store_true", help="count by the names of files, change nothing"
         )
@@ -105,13 +109,13 @@ class Command(BaseCommand):
         estimate = bulk.estimate(selection)
         self.stdout.write(
             f"{estimate.images} images: {estimate.to_queue} would be queued, "
-            f"{estimate.up_to_date} are up to date."
+            f"{estimate.up_to_date} have their job already."
         )
         if not ask:
             return
         if not estimate.to_queue:
             self.stdout.write(
-                "Nothing to queue, so no worker was asked. --force counts what is up to date, too."
+                "Nothing to queue, so no worker was asked. --force counts what has its job, too."
             )
         elif not self._forecast(selection):
             self._recall(estimate)
@@ -198,7 +202,7 @@ class Command(BaseCommand):
     def _summarise(self, run: BulkRun, *, waited: bool) -> None:
         self.stdout.write(
             f"Run {run.pk}: {run.examined} images, {run.queued} queued, "
-            f"{run.skipped} up to date, {run.refused} refused."
+            f"{run.skipped} had their job already, {run.refused} refused."
         )
         counts = bulk.progress(run)
         jobs = [f"{counts[state]} {state.label.lower()}" for state in JobState if state in counts]
