@@ -261,7 +261,8 @@ def test_approve__storage_that_fails_leaves_it_approved_and_says_so(
     variant = builders.draft()
     answer = press(builders.reviewer(), variant, "approve", json=True)
     assert answer.status_code == 503
-    assert answer.json()["message"].startswith("Approved, but")
+    message = "Approved, but the storage did not take the file. Publish it once it does."
+    assert answer.json()["message"] == message
     assert facts_of(variant)[0] == ReviewState.APPROVED
 
 
@@ -274,6 +275,19 @@ def test_rollback__shows_the_previous_variant_again() -> None:
     response = press(rosa, second, "rollback")
     assert response["Location"].endswith(f"{second.pk}/review/")
     assert EnhancedVariant.objects.published().get() == first
+
+
+@pytest.mark.parametrize("action", ["rollback", "withdraw"])
+def test_taking_back__says_what_shoppers_see_of_the_photo_then(action: str) -> None:
+    rosa, photo = builders.reviewer(), builders.photo()
+    images = [builders.enhanced(), builders.enhanced(colour=(9, 9, 9), role="white")]
+    main, white = (reviews.approve(one, by=rosa) for one in builders.finished(photo, images))
+    client = builders.client_of(rosa)
+    done = client.post(address(main, action), {"version": main.version}, follow=True)
+    page = " ".join(done.content.decode().split())
+    assert f"Shoppers see {photo} · white now." in page
+    assert f'Shoppers see another picture: <a href="{address(white, "review")}">' in page
+    assert "Shoppers see the original" not in page
 
 
 @pytest.mark.parametrize("action", ["rollback", "withdraw"])

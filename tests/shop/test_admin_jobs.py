@@ -59,6 +59,11 @@ def test_list__says_state_attempts_error_and_results() -> None:
     assert f"{draft.pk}/review/" in page
 
 
+def test_list__offers_every_error_once() -> None:
+    page = builders.client_of(operator()).get(reverse(LIST)).content.decode()
+    assert page.count("?error=capacity") == 1
+
+
 def test_list__filters_by_error_and_state() -> None:
     job = failed_job()
     builders.draft()

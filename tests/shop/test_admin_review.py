@@ -171,6 +171,26 @@ def test_page__published_variant_offers_the_way_back() -> None:
     assert 'id="approve"' not in page
 
 
+def test_page__published_variant_says_that_its_photo_was_replaced() -> None:
+    rosa, photo = builders.reviewer(), builders.photo()
+    variant = reviews.approve(builders.draft(photo), by=rosa)
+    words = "The photo has been replaced since. Shoppers see this picture until one of the new"
+    assert words not in page_of(builders.client_of(rosa), variant)
+    photo.file = builders.upload(builders.picture(colour=(9, 9, 9)), "other.jpg")
+    photo.save()
+    assert words in page_of(builders.client_of(rosa), variant)
+
+
+@pytest.mark.parametrize("permission", ["", "view_enhancementjob", "change_enhancementjob"])
+def test_page__leads_to_the_job_where_the_user_may_open_it(permission: str) -> None:
+    own = ["view_enhancedvariant", "review_enhancedvariant", *filter(None, [permission])]
+    client, draft = signed_in("rosa", *own), builders.draft()
+    job = reverse("admin:shopimg_enhancementjob_change", args=[draft.job_id])
+    assert (
+        (job in page_of(client, draft)) == (client.get(job).status_code == 200) == bool(permission)
+    )
+
+
 def test_page__approved_variant_offers_to_publish(settings: Settings) -> None:
     settings.SHOPIMG = settings.SHOPIMG | {"PUBLISH_ON_APPROVAL": False}
     variant = reviews.approve(builders.draft(), by=builders.reviewer("karl"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -157,6 +158,21 @@ def test_restore__undoes_a_rollback(editor: APIClient) -> None:
     assert response.status_code == 200
     assert (response.json()["status"], response.json()["version"]) == ("published", version + 1)
     assert publishing.images_to_show([variant.source])[0].variant == variant
+
+
+def test_approve__whose_file_was_not_taken_says_so_and_the_log_says_why(
+    editor: APIClient, storage_folders: dict[str, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    storage_folders["shopimg_published"].touch()  # a file where a folder should be
+    variant = builders.draft()
+    problem = assert_problem(editor.post(at(variant, "approve")), 503, "capacity")
+    message = "Approved, but the storage did not take the file. Publish it once it does."
+    assert problem["detail"] == message
+    assert problem["current"]["status"] == "approved"
+    assert f"could not copy {variant.pk} to the public storage" in caplog.text
+    assert "FileExistsError" in caplog.text or "NotADirectoryError" in caplog.text
+    storage_folders["shopimg_published"].unlink()
+    assert editor.post(at(variant, "publish")).json()["status"] == "published"
 
 
 @pytest.mark.parametrize("action", ["approve", "reject"])

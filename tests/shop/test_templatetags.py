@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from django.template import Context, Template
+from django.template import Context, Template, TemplateSyntaxError
 
 from shopimg.models import EnhancedVariant, EnhancementJob
 from shopimg.services import pictures, publishing, reviews
@@ -120,6 +120,19 @@ def test_picture__role_that_is_not_published_shows_the_original() -> None:
     variant = published()
     image = tags('{% product_picture image role="scene" %}', image=variant.source)[-1][1]
     assert image["src"] == variant.source.file.url
+
+
+def test_picture__role_that_does_not_exist_is_told_while_somebody_develops(settings: Any) -> None:
+    photo, tag = builders.photo(), '{% product_picture image role="wite" %}'
+    assert tags(tag, image=photo)[-1][1]["src"] == photo.file.url
+    settings.DEBUG = True
+    with pytest.raises(TemplateSyntaxError, match=r"Nothing makes the role 'wite'. Known: feed, "):
+        render(tag, image=photo)
+
+
+def test_picture__of_a_file_in_place_of_its_image_is_told() -> None:
+    with pytest.raises(TemplateSyntaxError, match="takes a row of a watched model, not <ImageFie"):
+        render("{% product_picture image.file %}", image=builders.photo())
 
 
 @pytest.mark.parametrize("image", [None, ""])
