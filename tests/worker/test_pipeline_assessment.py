@@ -91,12 +91,17 @@ def test_assess__judges_blur_by_the_sharper_crops() -> None:
     assert found.blur == pytest.approx(0.1, abs=1e-6)
 
 
-def textured(background: int) -> NDArray[np.uint8]:
+def before(background: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Something with much detail in the middle of a smooth picture."""
-    pixels = np.full((900, 900, 3), background, np.uint8)
-    pixels[::2] -= np.uint8(4)
+    pixels = background.copy()
     pixels[200:700, 200:700] = noisy(500, 500)
     return pixels
+
+
+def wall() -> NDArray[np.uint8]:
+    """A wall on which the light falls off, as in photographs."""
+    fall = np.linspace(0, 60, 900)
+    return np.rint(200 - (fall[:, None] + fall) / 2)[..., None].repeat(3, axis=2).astype(np.uint8)
 
 
 def by_detail(crop: NDArray[np.float32]) -> list[float]:
@@ -104,14 +109,15 @@ def by_detail(crop: NDArray[np.float32]) -> list[float]:
 
 
 def test_assess__does_not_take_for_damage_what_only_the_detail_shows() -> None:
-    found = assess(judging(by_detail), textured(200))
+    found = assess(judging(by_detail), before(wall()))
     assert found == Assessment(
         noise=pytest.approx(2), jpeg_quality=pytest.approx(95), blur=pytest.approx(0.1)
     )
 
 
-def test_assess__does_not_ask_white_areas_about_noise() -> None:
-    found = assess(judging(by_detail), textured(255))
+@pytest.mark.parametrize("paper", [255, 225])
+def test_assess__does_not_ask_about_damage_where_all_is_of_one_colour(paper: int) -> None:
+    found = assess(judging(by_detail), before(np.full((900, 900, 3), paper, np.uint8)))
     assert found == Assessment(
         noise=pytest.approx(20), jpeg_quality=pytest.approx(70), blur=pytest.approx(0.1)
     )
