@@ -168,11 +168,11 @@ def read_bytes(source: Source, instance: Model) -> bytes:
         with storage.failures(), file.storage.open(file.name or "") as content:
             data: bytes = content.read(limits.MAX_SOURCE_BYTES + 1)
     except OSError as err:
-        unmounted = storage.is_unmounted(file.storage)
-        if isinstance(err, _MISSING) and not unmounted:
+        missing = isinstance(err, _MISSING)
+        if missing and not storage.is_unmounted(file.storage):
             raise SourceMissingError(detail=str(err)) from err
         message = _("The storage does not answer. Try again.")
-        detail = f"{err}{_UNMOUNTED if unmounted else ''}"
+        detail = f"{err}{_UNMOUNTED if missing else ''}"
         raise StorageUnavailableError(message, detail=detail) from err
     limits.check_source_bytes(len(data))
     return data

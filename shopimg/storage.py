@@ -87,7 +87,10 @@ def is_unmounted(storage: Storage) -> bool:
     if not isinstance(storage, FileSystemStorage):
         return False
     folder = Path(storage.location)
-    return not folder.is_dir() or next(folder.iterdir(), None) is None
+    try:
+        return not folder.is_dir() or next(folder.iterdir(), None) is None
+    except OSError:
+        return True  # a mount that has gone away
 
 
 def digest_of(file: IO[bytes]) -> str:

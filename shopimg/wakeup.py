@@ -129,8 +129,7 @@ def waiting(queue: str) -> int | None:
         number = _counted(queue)
     except Exception as err:  # noqa: BLE001 - as below
         breaker.failed()
-        address = current_app.connection_for_write().as_uri()
-        logger.warning("the broker %s does not answer: %s", address, err)
+        logger.warning("the broker %s does not answer: %s", _address(), err)
         return None
     breaker.answered()
     return number
@@ -168,11 +167,19 @@ def _send(
         # Its row is there; a traceback for each upload of an outage would bury that.
         logger.warning(
             "the broker %s did not take %s(%s); it is sent again once the broker answers: %s",
-            *(current_app.connection_for_write().as_uri(), task, argument, err),
+            *(_address(), task, argument, err),
         )
         return False
     breaker.answered()
     return True
+
+
+def _address() -> str:
+    """Return where the broker is, without its password."""
+    try:
+        return str(current_app.connection_for_write().as_uri())
+    except Exception:  # noqa: BLE001 - an address that cannot be read is what has failed
+        return "of CELERY_BROKER_URL"
 
 
 def _connection() -> Connection:

@@ -63,8 +63,6 @@ STEP_FUNCTIONS: Mapping[type[Step], StepFunction] = {
 """What carries out each operation of the contract."""
 PHOTO_STEPS = (Restore, Upscale)
 """Operations after which the picture still shows what the upload shows."""
-NEEDING_PRODUCT = (Cutout, Frame)
-"""Operations that fail where there is no product."""
 
 
 def run_recipe(
@@ -124,7 +122,7 @@ class _Wanted:
 
     @property
     def needs_product(self) -> bool:
-        return any(isinstance(step, NEEDING_PRODUCT) for step in self.steps)
+        return any(isinstance(step, Cutout) for step in self.steps)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -165,7 +163,7 @@ class _RecipeRun:
             try:
                 held = self._held(wanted.steps, self._made(wanted.steps))
             except ProductNotFoundError as err:
-                missing = err
+                missing = missing or err
                 continue
             finally:
                 # What is wrong with an earlier image is said first: alone, it would end the job.

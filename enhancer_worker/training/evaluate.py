@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from enhancer_worker.nets.manifest import SHIPPED_WEIGHTS, read_manifest
-from enhancer_worker.nets.zoo import ZOO, load_net, read_net
+from enhancer_worker.nets.zoo import ZOO, ZooEntry, load_net, read_net
 from enhancer_worker.training.benchmarks import (
     PROTOCOLS,
     BenchmarkSet,
@@ -104,12 +104,20 @@ def collect_nets(args: EvaluateArgs) -> dict[str, nn.Module]:
             raise WorkerError(detail=f"{weights} has the weights of one network: give one --net")
         entry = picture_maker(entry_of(weights, "".join(args.nets)), "judged")
         return {entry.name: read_net(entry.name, weights)}
-    wanted = chosen_names(args) if args.nets or args.tier or args.flavour else JUDGED
+    wanted = args.nets or [name for name in JUDGED if _is_meant(ZOO[name], args)]
     files = {name: weights / f"{name}{SUFFIX}" for name in wanted}
     found = {name: read_net(name, path) for name, path in files.items() if path.exists()}
     if not found:
         raise WorkerError(detail=f"{weights} holds none of {', '.join(files)}")
     return found
+
+
+def _is_meant(entry: ZooEntry, args: EvaluateArgs) -> bool:
+    """Whether a net has the size and the flavour that are asked for; restorers have none."""
+    if entry.kind != "upscale":
+        return True
+    is_of_tier = not args.tier or f"_{args.tier}" in entry.name
+    return is_of_tier and args.flavour in {"", entry.flavour}
 
 
 def nets_for(case: Case, nets: dict[str, nn.Module]) -> list[str]:

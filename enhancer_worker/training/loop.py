@@ -15,6 +15,7 @@ from torchvision.utils import make_grid
 from enhancer_worker.training.args import TrainingArgs
 from enhancer_worker.training.data import Pair, RunClock, shared_by_all
 from enhancer_worker.training.losses import LOSSES
+from enhancer_worker.training.mistakes import DivergedError
 from enhancer_worker.training.optimizers import build_optimizer
 
 logger = logging.getLogger(__name__)
@@ -23,10 +24,6 @@ Score = Callable[[Tensor, Tensor], dict[str, float]]
 MOST_BROKEN_STEPS = 20
 IMAGES_SHOWN = 3
 SHOWN_SIZE = (384, 384)
-
-
-class DivergedError(RuntimeError):
-    """The gradient was not finite for many steps in a row."""
 
 
 class HeldOut(NamedTuple):

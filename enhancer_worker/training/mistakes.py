@@ -7,8 +7,12 @@ from enhancer_worker.training.args import TrainingArgsError
 from enhancer_worker.training.benchmarks import UnknownBenchmarkError
 from enhancer_worker.training.catalogue import TooFewPhotosError
 from enhancer_worker.training.data import NoTrainingImagesError, UnreadablePictureError
-from enhancer_worker.training.loop import DivergedError
 from shopimg.contract import WorkerError
+
+
+class DivergedError(RuntimeError):
+    """The gradient was not finite for many steps in a row."""
+
 
 MISTAKES = (
     TrainingArgsError,

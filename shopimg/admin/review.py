@@ -187,5 +187,6 @@ def _replacements(variant: EnhancedVariant) -> list[EnhancedVariant]:
 
 def _is_outdated(variant: EnhancedVariant) -> bool:
     """Tell whether shoppers see what was made of another upload than the photo has now."""
-    published = variant.state == ReviewState.PUBLISHED
-    return published and photographs.file_name(variant) != variant.job.source_name
+    if variant.state != ReviewState.PUBLISHED:
+        return False
+    return photographs.file_name(variant) not in ("", variant.job.source_name)

@@ -215,6 +215,8 @@ def _registered(where: str, name: object, networks: Mapping[str, Network]) -> di
 
 
 def _construct(cls: type[_T], options: Mapping[str, Any], where: str) -> _T:
+    if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
+        raise RecipeError(f"{where} is a table of options, not {options!r}.")
     known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     if unknown := sorted(set(options) - set(known)):
         raise RecipeError(f"{where} has no {', '.join(unknown)}; there are {', '.join(known)}.")

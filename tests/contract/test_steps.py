@@ -178,6 +178,13 @@ def test_recipe__survives_its_table() -> None:
     assert Recipe.parse("mine", recipe.to_table()) == recipe
 
 
+@pytest.mark.parametrize("output", [None, 5, "png", [["quality", 5]], {1: 2, "a": 3}])
+def test_recipe__refuses_an_output_that_is_no_table(output: object) -> None:
+    table = {"main": {"steps": [{"step": "restore"}], "output": output}}
+    with pytest.raises(RecipeError, match=r"^Recipe 'mine': main\.output is a table of opt"):
+        Recipe.parse("mine", table)
+
+
 def test_recipe__names_the_option_that_there_is_not() -> None:
     table = {"main": {"steps": [{"step": "upscale", "scale": 2, "sharpness": 1}]}}
     with pytest.raises(

@@ -111,6 +111,45 @@ def test_network__that_is_gone_loses_no_word_about_lost_decisions(site: ReviewSi
     eventually(ReviewDecision.objects.exists, seconds=10)
 
 
+def test_history__back_and_forward_while_a_page_loads_leaves_what_is_shown(
+    site: ReviewSite,
+) -> None:
+    first, second = drafts(2)
+    page = site.open_review(first)
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#review h1")).to_have_text("Photo 1")
+    page.wait_for_load_state("networkidle")
+    routes = held(page, first)
+    page.evaluate("history.back()")
+    eventually(lambda: (page.wait_for_timeout(50), routes)[1], seconds=10)
+    page.evaluate("history.forward()")
+    page.wait_for_timeout(200)
+    for route in routes:
+        route.continue_()
+    page.wait_for_timeout(500)
+    assert heading(page) == "Photo 1"
+    assert page.url.endswith(review_path(second))
+
+
+def test_history__back_to_a_page_that_is_not_to_be_had_leaves_what_is_shown(
+    site: ReviewSite,
+) -> None:
+    _first, second = drafts(2)
+    page = site.open_review(_first)
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#review h1")).to_have_text("Photo 1")
+    page.wait_for_load_state("networkidle")
+    site.context.set_offline(True)
+    page.evaluate("history.back()")
+    expect(page.locator("#notices [data-unreachable]")).to_be_visible()
+    assert heading(page) == "Photo 1"
+    assert page.url.endswith(review_path(second))
+    site.context.set_offline(False)
+    page.evaluate("history.back()")
+    expect(page.locator("#review h1")).to_have_text("Photo 0")
+    expect(page.locator("#notices [data-unreachable]")).to_have_count(0)
+
+
 def test_decision__whose_next_page_failed_to_load_asks_nothing(site: ReviewSite) -> None:
     first, second, _ = drafts(3)
     asked: list[Dialog] = []

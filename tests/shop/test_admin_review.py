@@ -171,7 +171,7 @@ def test_page__published_variant_offers_the_way_back() -> None:
     assert 'id="approve"' not in page
 
 
-def test_page__published_variant_says_that_its_photo_was_replaced() -> None:
+def test_page__published_variant_says_that_its_photo_was_replaced(settings: Settings) -> None:
     rosa, photo = builders.reviewer(), builders.photo()
     variant = reviews.approve(builders.draft(photo), by=rosa)
     words = "The photo has been replaced since. Shoppers see this picture until one of the new"
@@ -179,6 +179,8 @@ def test_page__published_variant_says_that_its_photo_was_replaced() -> None:
     photo.file = builders.upload(builders.picture(colour=(9, 9, 9)), "other.jpg")
     photo.save()
     assert words in page_of(builders.client_of(rosa), variant)
+    settings.SHOPIMG = settings.SHOPIMG | {"SOURCES": {}}  # of what nobody watches nobody knows
+    assert words not in page_of(builders.client_of(rosa), variant)
 
 
 @pytest.mark.parametrize("permission", ["", "view_enhancementjob", "change_enhancementjob"])

@@ -206,6 +206,18 @@ def test_run__worker_without_the_volume_waits_for_it(storage_folders: dict[str, 
 
 
 @pytest.mark.django_db
+def test_run__mount_that_has_gone_away_is_an_outage(settings, tmp_path: Path) -> None:
+    job = builders.job_of(builders.photo())
+    backend = "tests.testapp.storages.StaleStorage"
+    options = {"location": tmp_path / "media"}
+    settings.STORAGES = settings.STORAGES | {"default": {"BACKEND": backend, "OPTIONS": options}}
+    assert running.run(job.pk) == JobState.QUEUED
+    job.refresh_from_db()
+    assert (job.attempts, job.error_code) == (0, "capacity")
+    assert "Stale file handle" in job.error_detail
+
+
+@pytest.mark.django_db
 def test_run__outage_of_a_day_is_none(settings) -> None:
     settings.SHOPIMG = settings.SHOPIMG | {"RETRY_SECONDS": 0}
     job = builders.job_of(builders.photo())

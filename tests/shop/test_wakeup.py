@@ -191,6 +191,21 @@ def test_upload__of_many_photos_waits_for_a_silent_broker_once(silent_port: int,
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    "address", ["redis://localhost:port/0", "redis://:p/ss@localhost/0", "x://y"]
+)
+def test_send__address_that_cannot_be_read_is_a_message_not_taken(
+    monkeypatch: pytest.MonkeyPatch, caplog, address: str
+) -> None:
+    monkeypatch.setattr(current_app.conf, "broker_url", address)
+    monkeypatch.setattr(wakeup, "breaker", wakeup.Breaker())
+    assert wakeup.send_renditions(uuid.uuid4()) is False
+    assert "the broker of CELERY_BROKER_URL did not take" in caplog.text
+    monkeypatch.setattr(wakeup, "breaker", wakeup.Breaker())
+    assert wakeup.waiting("shopimg") is None
+
+
+@pytest.mark.django_db
 def test_send__goes_on_once_the_pause_is_over(
     client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,13 @@ class GoogleOptions(BaseStorage):
             "object_parameters": {},
             "querystring_auth": True,
         }
+
+
+class StaleStorage(FileSystemStorage):
+    """A network mount that has gone away."""
+
+    def _open(self, name: str, mode: str = "rb") -> Any:
+        raise OSError(errno.ESTALE, "Stale file handle")
 
 
 class FarPicture(Picture):

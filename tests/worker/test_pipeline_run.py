@@ -16,7 +16,7 @@ from enhancer_worker.pipeline.background import Background
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.run import run_recipe
 from enhancer_worker.pipeline.step_cache import StepCache
-from enhancer_worker.pipeline.steps.outcome import Tools
+from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools
 from enhancer_worker.pipeline.steps.restore import restore
 from enhancer_worker.pipeline.steps.upscale import UpscalePlan, plan_upscale
 from shopimg.contract import (
@@ -312,6 +312,21 @@ def test_run_recipe__makes_what_needs_no_product_where_there_is_none(
     assert caught.value.public_message.startswith("No product was found in this photo.")
     assert [image.role for image in caught.value.images] == ["main", "large"]
     assert [pixels_of(image).shape for image in caught.value.images] == [(40, 48, 4), (80, 96, 4)]
+
+
+def test_run_recipe__frames_a_whole_photo_in_which_no_product_is_found(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find_nothing(*_: object) -> StepOutcome:
+        raise ProductNotFoundError
+
+    monkeypatch.setitem(run_module.STEP_FUNCTIONS, Cutout, find_nothing)
+    framed = Role("framed", (Frame(width=64, height=64),), PNG)
+    white = Role("white", (Cutout(), Backdrop(generator="colour")), PNG)
+    for roles in ((framed, white), (white, framed)):
+        with pytest.raises(ProductNotFoundError) as caught:
+            run_recipe(png(photo()), Recipe("test", roles), engine=engine, deadline=NO_LIMIT)
+        assert [image.role for image in caught.value.images] == ["framed"]
 
 
 def test_run_recipe__asks_the_deadline_between_steps(engine: Engine) -> None:

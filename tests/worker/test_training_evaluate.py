@@ -175,13 +175,13 @@ def test_collect_nets__reads_what_a_folder_has(tmp_path: Path) -> None:
 
 
 def test_collect_nets__reads_of_a_folder_the_flavour_that_is_asked_for(tmp_path: Path) -> None:
-    folder = copied_net(tmp_path / "run", "restore_s", X2, f"{X2}_photo", "espcn_x2")
+    m = "upscale_x2_m_photo"
+    folder = copied_net(tmp_path / "run", "restore_s", X2, f"{X2}_photo", "espcn_x2", m)
     for asked, found in (
-        ({}, {"restore_s", X2, f"{X2}_photo", "espcn_x2"}),
-        (
-            {"flavour": "photo"},
-            {"restore_s", f"{X2}_photo"},
-        ),
+        ({}, {"restore_s", X2, f"{X2}_photo", "espcn_x2", m}),
+        ({"flavour": "photo"}, {"restore_s", f"{X2}_photo", m}),
+        ({"tier": "m"}, {"restore_s", m}),
+        ({"tier": "s"}, {"restore_s", X2, f"{X2}_photo"}),
     ):
         assert set(collect_nets(EvaluateArgs((), folder, **asked))) == found
 

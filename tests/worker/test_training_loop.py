@@ -29,7 +29,6 @@ from enhancer_worker.training.data import (
 from enhancer_worker.training.fit_upscaler import UpscalerPairs
 from enhancer_worker.training.loop import (
     MOST_BROKEN_STEPS,
-    DivergedError,
     HeldOut,
     TrainingModule,
     averaging,
@@ -37,6 +36,7 @@ from enhancer_worker.training.loop import (
     patch_at,
     scheduled_rate,
 )
+from enhancer_worker.training.mistakes import DivergedError
 from tests.worker.training_data import write_data, write_picture
 
 # Lightning warns about its own dependencies and about this machine's cores.

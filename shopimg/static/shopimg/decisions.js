@@ -25,7 +25,7 @@ export function settled() {
 // Says that a page was not to be had, with a way to try again.
 export function tellUnreachable(url) {
   const { dataset } = document.querySelector("#notices");
-  document.querySelector("#notices [data-unreachable]")?.remove();
+  forgetUnreachable();
   notify(dataset.unreachableText, url, "bad").dataset.unreachable = "";
 }
 
@@ -87,6 +87,7 @@ async function send(form, url) {
     }
     const answer = await response.json();
     notify(answer.message, url, response.ok ? "ok" : "bad");
+    if (response.ok) forgetFailures(url);
     return response.ok ? answer : null;
   } catch {
     unsaved(texts.failed, url);
@@ -118,7 +119,17 @@ function mark(pk, outcome) {
 }
 
 function unsaved(message, url) {
-  notify(message, url, "bad").dataset.unsaved = "";
+  notify(message, url, "bad").dataset.unsaved = url;
+}
+
+// Takes back what was said of a decision that is saved by now.
+function forgetFailures(url) {
+  document.querySelectorAll(`#notices [data-unsaved="${CSS.escape(url)}"]`).forEach((n) => n.remove());
+}
+
+// Takes back that the server could not be reached: it has been.
+export function forgetUnreachable() {
+  document.querySelector("#notices [data-unreachable]")?.remove();
 }
 
 function notify(message, url, level) {

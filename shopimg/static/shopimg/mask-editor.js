@@ -45,6 +45,8 @@ class MaskEditor {
     this.strokes = [];
     this.undone = [];
     this.zoomed = false;
+    this.changes = 0;
+    this.saved = 0;
     this.heard = (event) => this.press(event);
     this.connectTools();
     this.connectPointer();
@@ -93,6 +95,7 @@ class MaskEditor {
 
   // Not "disabled": that would take the focus, and with it the keys, from whoever has pressed it.
   enable() {
+    this.changes += 1;
     const empty = { undo: this.strokes, reset: this.strokes, redo: this.undone };
     for (const [name, strokes] of Object.entries(empty)) {
       this.button(name).setAttribute("aria-disabled", String(strokes.length === 0));
@@ -172,7 +175,7 @@ class MaskEditor {
   }
 
   get isUnsaved() {
-    return this.dialog.open && this.strokes.length > 0;
+    return this.strokes.length > 0 && this.changes !== this.saved;
   }
 
   press(event) {
@@ -276,6 +279,7 @@ class MaskEditor {
   }
 
   tell({ message, url, link }) {
+    this.saved = this.changes;
     this.dialog.close();
     // Not everybody may look at jobs.
     const job = link && Object.assign(document.createElement("a"), { href: url, textContent: link });

@@ -53,9 +53,14 @@ export async function open(url, { push = true, replace = false } = {}) {
   } catch (error) {
     if (mine !== asked) return;
     currentPage().removeAttribute("aria-busy");
-    // What is on the screen stays, with all that is said beside it.
-    if (error instanceof UnreachableError) tell.unreachable(url);
-    else tell.settled().then(() => location.assign(url));
+    if (error instanceof UnreachableError) {
+      // What is on the screen stays, with all that is said beside it, and so does its address.
+      if (!push) stay();
+      tell.unreachable(url);
+    } else {
+      await tell.settled();
+      if (mine === asked) location.assign(url);
+    }
     return;
   }
   if (mine !== asked) return;
@@ -72,15 +77,22 @@ export function startHistory(callbacks) {
   tell = callbacks;
   addEventListener("popstate", () => {
     const url = location.pathname + location.search;
-    const { url: own } = currentPage().dataset;
-    if (url === own) return; // to another place of the same page
-    if (!tell.mayLeave()) {
-      history.pushState(null, "", own);
-      return;
+    if (url === currentPage().dataset.url) {
+      // To another place of the same page, or back to it from one that is still on its way.
+      asked += 1;
+      currentPage().removeAttribute("aria-busy");
+    } else if (tell.mayLeave()) {
+      forget(url);
+      open(url, { push: false });
+    } else {
+      stay();
     }
-    forget(url);
-    open(url, { push: false });
   });
+}
+
+// Somebody went back and could not, or did not want to: both pages are in the history again.
+function stay() {
+  history.pushState(null, "", currentPage().dataset.url);
 }
 
 function show(page) {

@@ -1,7 +1,13 @@
 // The review page: connects keys, buttons, pictures and decisions. Everything on the page also
 // works as plain links and forms; this only makes it fast.
 
-import { decide, installDecisions, settled, tellUnreachable } from "./decisions.js";
+import {
+  decide,
+  forgetUnreachable,
+  installDecisions,
+  settled,
+  tellUnreachable,
+} from "./decisions.js";
 import { connectSwitch, installKeys } from "./keys.js";
 import { connectMaskEditor, mayLosePainting } from "./mask-editor.js";
 import { currentPage, forget, open, prepare, startHistory } from "./pages.js";
@@ -12,6 +18,7 @@ let stage = null;
 
 function arrange(page) {
   stage?.disconnect();
+  forgetUnreachable();
   stage = new Stage(page.querySelector("#stage"));
   connectDialogs(page);
   connectPanels(page);
@@ -45,7 +52,7 @@ function connectCandidates(page) {
     link.addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
-      if (!link.hasAttribute("aria-current")) open(link.getAttribute("href"), { replace: true });
+      if (!link.hasAttribute("aria-current")) leave(link.getAttribute("href"), { replace: true });
     });
   }
 }
@@ -70,7 +77,7 @@ function connectDialogs(page) {
     link.addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
-      if (!link.hasAttribute("aria-current")) open(link.getAttribute("href"));
+      if (!link.hasAttribute("aria-current")) leave(link.getAttribute("href"));
     });
   }
 }
@@ -81,7 +88,11 @@ function showHelp() {
 
 function go(direction) {
   const url = currentPage().dataset[direction];
-  if (url) open(url);
+  if (url) leave(url);
+}
+
+function leave(url, options) {
+  if (mayLosePainting()) open(url, options);
 }
 
 installKeys({
