@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request
 from pytest_django.live_server_helper import LiveServer
 
 from shopimg.models import EnhancedVariant
+from tests import builders
 from tests.servers.chromium import close
 
 
@@ -51,6 +52,16 @@ class ReviewSite:
 def review_path(variant: EnhancedVariant) -> str:
     """Return the address of a review page, without the host."""
     return reverse("admin:shopimg_enhancedvariant_review", args=[variant.pk])
+
+
+def drafts(count: int) -> list[EnhancedVariant]:
+    """Make drafts of photographs that are called ``Photo 0``, ``Photo 1`` and so on."""
+    made = []
+    for number in range(count):
+        photo = builders.photo(builders.picture((64, 48), (40 * number, 90, 120)))
+        type(photo).objects.filter(pk=photo.pk).update(name=f"Photo {number}")
+        made.append(builders.draft(photo, colour=(40 * number, 100, 120)))
+    return made
 
 
 def sign_in(browser: Browser, server: LiveServer, user: User, **options: Any) -> ReviewSite:

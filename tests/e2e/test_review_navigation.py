@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Dialog, Page, Route, expect
 from shopimg.models import EnhancedVariant, ReviewDecision
 from shopimg.states import Decision, ReviewState
 from tests import builders
-from tests.e2e.review_site import ReviewSite, review_path, sign_in
+from tests.e2e.review_site import ReviewSite, drafts, review_path, sign_in
 from tests.servers.chromium import close
 from tests.servers.stack import eventually
 
@@ -25,15 +25,6 @@ def site(browser: Browser, live_server) -> Iterator[ReviewSite]:
     close(opened.context)
 
 
-def drafts(count: int) -> list[EnhancedVariant]:
-    made = []
-    for number in range(count):
-        photo = builders.photo(builders.picture((64, 48), (40 * number, 90, 120)))
-        type(photo).objects.filter(pk=photo.pk).update(name=f"Photo {number}")
-        made.append(builders.draft(photo, colour=(40 * number, 100, 120)))
-    return made
-
-
 def held(page: Page, variant: EnhancedVariant) -> list[Route]:
     """Hold back whatever asks for a page, until the routes are continued."""
     routes: list[Route] = []
@@ -46,6 +37,15 @@ def visit_slowly(site: ReviewSite, first: EnhancedVariant, slow: EnhancedVariant
     site.page.goto(site.server.url + review_path(first))
     eventually(lambda: (site.page.wait_for_timeout(50), routes)[1], seconds=10)
     return routes
+
+
+def gone_on(site: ReviewSite, first: EnhancedVariant) -> Page:
+    """Look at the first page and then at the second one."""
+    page = site.open_review(first)
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#review h1")).to_have_text("Photo 1")
+    page.wait_for_load_state("networkidle")
+    return page
 
 
 def heading(page: Page) -> str:
@@ -115,10 +115,7 @@ def test_history__back_and_forward_while_a_page_loads_leaves_what_is_shown(
     site: ReviewSite,
 ) -> None:
     first, second = drafts(2)
-    page = site.open_review(first)
-    page.keyboard.press("ArrowRight")
-    expect(page.locator("#review h1")).to_have_text("Photo 1")
-    page.wait_for_load_state("networkidle")
+    page = gone_on(site, first)
     routes = held(page, first)
     page.evaluate("history.back()")
     eventually(lambda: (page.wait_for_timeout(50), routes)[1], seconds=10)
@@ -134,11 +131,8 @@ def test_history__back_and_forward_while_a_page_loads_leaves_what_is_shown(
 def test_history__back_to_a_page_that_is_not_to_be_had_leaves_what_is_shown(
     site: ReviewSite,
 ) -> None:
-    _first, second = drafts(2)
-    page = site.open_review(_first)
-    page.keyboard.press("ArrowRight")
-    expect(page.locator("#review h1")).to_have_text("Photo 1")
-    page.wait_for_load_state("networkidle")
+    first, second = drafts(2)
+    page = gone_on(site, first)
     site.context.set_offline(True)
     page.evaluate("history.back()")
     expect(page.locator("#notices [data-unreachable]")).to_be_visible()

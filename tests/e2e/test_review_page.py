@@ -13,7 +13,7 @@ from shopimg.models import EnhancedVariant, ReviewDecision
 from shopimg.services import reviews
 from shopimg.states import ReviewState
 from tests import builders
-from tests.e2e.review_site import ReviewSite, review_path, sign_in
+from tests.e2e.review_site import ReviewSite, drafts, review_path, sign_in
 from tests.servers.stack import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,15 +26,6 @@ def site(browser: Browser, live_server: LiveServer) -> Iterator[ReviewSite]:
     opened = sign_in(browser, live_server, builders.reviewer(), viewport=viewport)
     yield opened
     opened.close()
-
-
-def drafts(count: int) -> list[EnhancedVariant]:
-    made = []
-    for number in range(count):
-        photo = builders.photo(builders.picture((64, 48), (40 * number, 90, 120)))
-        type(photo).objects.filter(pk=photo.pk).update(name=f"Photo {number}")
-        made.append(builders.draft(photo, colour=(40 * number, 100, 120)))
-    return made
 
 
 def is_decided(variant: EnhancedVariant, state: str) -> bool:
