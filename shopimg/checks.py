@@ -22,12 +22,12 @@ from shopimg import enhancers, recipes, sources
 from shopimg.conf import settings
 from shopimg.contract import RecipeError
 from shopimg.storage_checks import (
+    Messages,
     check_drafts_private,
     check_published_address,
     check_storages,
 )
 
-Messages = list[checks.CheckMessage]
 Check = Callable[..., Messages]
 
 
