@@ -48,9 +48,15 @@ def prepare(recipe: str, size: tuple[int, int], *, overlap: bool) -> Callable[[]
     """
     from enhancer_worker.backend import NeuralEnhancer
     from enhancer_worker.config import WorkerConfig
+    from enhancer_worker.engine.precision import has_int8_units
 
     content = jobs.jpeg(picture(str(PHOTO), *size))
-    enhancer = NeuralEnhancer(WorkerConfig(device="cpu", overlap=overlap, step_cache_megabytes=0))
+    # Left alone, each process races precisions, and on a busy machine two may choose differently.
+    precision = "int8" if has_int8_units() else "fp32"
+    config = WorkerConfig(
+        device="cpu", precision=precision, overlap=overlap, step_cache_megabytes=0
+    )
+    enhancer = NeuralEnhancer(config)
     small = jobs.jpeg(picture(str(PHOTO), 64, 64))
     enhancer.enhance(small, RECIPES[recipe], deadline=Deadline(math.inf))
 

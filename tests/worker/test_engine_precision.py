@@ -37,10 +37,13 @@ class Paced:
 
     def __init__(self, clock: list[float], seconds: float, device: str) -> None:
         self.clock, self.seconds, self.device = clock, seconds, device
+        self.disturbed_laps: set[int] = set()
+        self.laps = 0
         self.is_closed = False
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        self.clock[0] += self.seconds
+        self.clock[0] += self.seconds + (9.0 if self.laps in self.disturbed_laps else 0.0)
+        self.laps += 1
         return batch
 
     def close(self) -> None:
@@ -94,6 +97,15 @@ def test_pick_fastest__wants_a_clear_gain(
     assert [s.is_closed for s in (reference, *sessions)] == [
         session is not picked for session in (reference, *sessions)
     ]
+
+
+def test_pick_fastest__is_not_misled_by_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(precision.time, "perf_counter", lambda: clock[0])
+    reference, int8 = Paced(clock, 1.0, "fp32"), Paced(clock, 0.5, "int8")
+    int8.disturbed_laps = {1, 3, 4, 5}  # all that count but one
+    reference.disturbed_laps = {2}
+    assert pick_fastest(reference, [Candidate(int8, 1.2)]) is int8
 
 
 def test_pick_fastest__measures_nothing_without_candidates() -> None:
