@@ -35,6 +35,7 @@ PAIRS = 60
 LOOK_SECONDS = 2.0
 """What a practised reviewer is taken to need for a look at one pair."""
 GOAL_PAIRS_PER_HOUR = 1000
+SAVING_SECONDS = 30
 VIEWPORT = {"width": 1440, "height": 900}
 PASSWORD = "benchmark"  # noqa: S105 - of a shop that lives for some minutes
 QUEUE = "/admin/shopimg/enhancedvariant/"
@@ -69,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with site(arguments.pairs + 1) as url, chromium() as browser:
         context = browser.new_context(viewport=VIEWPORT)
         seconds = review(sign_in(context.new_page(), url), arguments.pairs, arguments.look)
-        left = waiting(context.pages[0], url)
+        left = waiting(context.pages[0], url, expected=1)
         version = browser.version
     if left != 1:
         raise RuntimeError(f"{left} pairs wait after {arguments.pairs} of {arguments.pairs + 1}")
@@ -161,14 +162,21 @@ def review(page: Page, pairs: int, look_seconds: float) -> list[float]:
         page.keyboard.press("a")
         seconds.append(page.evaluate("window.measured") / 1000)
         say(f"pair {number + 1} of {pairs}: {seconds[-1] * 1000:.0f} ms")
-    page.wait_for_load_state("networkidle")
     return seconds
 
 
-def waiting(page: Page, url: str) -> int:
-    """Return how many drafts wait, as the API counts them."""
-    answer = page.request.get(f"{url}/api/shopimg/v1/variants/?status=awaiting_review&limit=100")
-    return len(answer.json()["results"])
+def waiting(page: Page, url: str, *, expected: int) -> int:
+    """Return how many drafts wait, as the API counts them, once the last decision is stored.
+
+    The page shows the next pair before the server has answered, so that one is given some seconds.
+    """
+    address = f"{url}/api/shopimg/v1/variants/?status=awaiting_review&limit=100"
+    for _ in range(SAVING_SECONDS):
+        left = len(page.request.get(address).json()["results"])
+        if left == expected:
+            break
+        page.wait_for_timeout(1000)
+    return left
 
 
 def summary(seconds: Sequence[float], look_seconds: float) -> dict[str, Any]:
