@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from shopimg.contract import CapacityError, RecipeError
@@ -15,6 +15,7 @@ from shopimg.management.audit_reports import REPORTS, Tally
 from shopimg.management.interruption import Interruption, interruptible
 from shopimg.management.moments import day
 from shopimg.management.numbers import positive
+from shopimg.management.reporting import UNFINISHED, ReportingCommand
 from shopimg.presets.checking import Status
 from shopimg.presets.markets import PRESETS, get_preset
 from shopimg.presets.rules import Preset
@@ -22,8 +23,8 @@ from shopimg.presets.wording import NAMES, say_wanted, say_when
 from shopimg.services import audits
 from shopimg.services.audits import Audit, Audited
 
-FOUND, USAGE, UNFINISHED = 1, 2, 3
-"""Exit codes: something counts by ``--fail-on``; a wrong option; not all images were audited."""
+FOUND, USAGE = 1, 2
+"""Exit codes: something counts by ``--fail-on``; a wrong option."""
 
 _FAILING = {
     "error": frozenset({Status.FAIL}),
@@ -33,7 +34,7 @@ _FAILING = {
 """What counts, by ``--fail-on``."""
 
 
-class Command(BaseCommand):
+class Command(ReportingCommand):
     """Measure what shoppers see, say what a market would say of it, and queue what mends it."""
 
     help = (
@@ -98,8 +99,9 @@ class Command(BaseCommand):
         tally = Tally()
         # Where both go to one terminal, the lines of the table say how far it is.
         beside = options["format"] == "table" and self.stdout.isatty()
+        hidden = beside or self.is_silent
         with click.progressbar(
-            length=total, label="Measuring", file=sys.stderr, hidden=beside, show_pos=True
+            length=total, label="Measuring", file=sys.stderr, hidden=hidden, show_pos=True
         ) as bar:
             for batch in audits.run(audit):
                 for audited in batch:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from shopimg.management.reporting import ReportingCommand
 from shopimg.services import cleaning, workers
 
 
-class Command(BaseCommand):
+class Command(ReportingCommand):
     """Mark and sweep the two storages and the variants."""
 
     help = (

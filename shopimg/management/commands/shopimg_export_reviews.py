@@ -9,17 +9,18 @@ from typing import Any
 
 import click
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db.models import QuerySet
 
 from shopimg import permissions
 from shopimg.conf import settings
 from shopimg.management.moments import moment
+from shopimg.management.reporting import ReportingCommand
 from shopimg.models import ReviewDecision
 from shopimg.services import review_export
 
 
-class Command(BaseCommand):
+class Command(ReportingCommand):
     """Write uploads, results and reasons into a private folder."""
 
     help = (
@@ -85,7 +86,11 @@ class Command(BaseCommand):
         try:
             records = review_export.export(rows, options["out"], options["group_by"])
             with click.progressbar(
-                records, length=total, label="Exporting", file=sys.stderr
+                records,
+                length=total,
+                label="Exporting",
+                file=sys.stderr,
+                hidden=self.is_silent,
             ) as bar:
                 for record in bar:
                     missing += bool(record["missing"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from shopimg import sources
@@ -18,6 +18,7 @@ from shopimg.contract import EnhancementError, RecipeError
 from shopimg.management.interruption import Interruption, interruptible
 from shopimg.management.moments import moment
 from shopimg.management.numbers import positive
+from shopimg.management.reporting import ReportingCommand
 from shopimg.models import BulkRun
 from shopimg.services import bulk, forecasts, queueing
 from shopimg.states import OPEN_JOBS, JobState
@@ -31,7 +32,7 @@ _OF_A_NEW_RUN = (
 """Options that a run keeps from its start."""
 
 
-class Command(BaseCommand):
+class Command(ReportingCommand):
     """Queue jobs in batches, on their own queue; safe to interrupt and to resume."""
 
     help = (
@@ -195,7 +196,7 @@ class Command(BaseCommand):
         run.refresh_from_db()
 
     def _bar(self, length: int, label: str, *, done: int) -> Any:
-        bar = click.progressbar(length=length, label=label, file=sys.stderr)
+        bar = click.progressbar(length=length, label=label, file=sys.stderr, hidden=self.is_silent)
         bar.update(done)
         return bar
 

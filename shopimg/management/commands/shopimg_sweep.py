@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from shopimg.management.reporting import ReportingCommand
 from shopimg.services import sweeping
 
 
-class Command(BaseCommand):
+class Command(ReportingCommand):
     """Run the sweeper once; beat does the same every few seconds."""
 
     help = (

@@ -1,0 +1,56 @@
+"""What the commands have in common: silence for cron, and a reader that ends first."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+
+from tests import builders
+
+ROOT = Path(__file__).resolve().parents[2]
+SILENT = [
+    ["shopimg_sweep"],
+    ["shopimg_cleanup"],
+    ["shopimg_reprocess", "--force"],
+    ["shopimg_audit", "--preset", "google", "--fail-on", "never"],
+]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("command", SILENT, ids=lambda command: command[0])
+def test_verbosity_0__says_nothing(command: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    builders.photo()
+    call_command(*command)
+    assert "".join(capfd.readouterr())
+    call_command(*command, verbosity=0)
+    assert "".join(capfd.readouterr()) == ""
+
+
+@pytest.mark.django_db
+def test_verbosity_0__says_nothing_of_an_export(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    call_command("shopimg_export_reviews", out=tmp_path / "a")
+    assert "No decision" in capfd.readouterr().out
+    call_command("shopimg_export_reviews", out=tmp_path / "b", verbosity=0)
+    assert "".join(capfd.readouterr()) == ""
+
+
+def test_reader_that_ends_first__ends_the_command_in_one_line() -> None:
+    command = [sys.executable, "-m", "django", "shopimg_audit", "--list"]
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment, stdout=write, stderr=subprocess.PIPE, text=True
+    )
+    os.close(write)
+    assert ended.returncode == 3
+    assert ended.stderr.strip().splitlines()[-1] == "CommandError: Nobody reads the output."
+    assert "Traceback" not in ended.stderr
+    assert "Exception ignored" not in ended.stderr
