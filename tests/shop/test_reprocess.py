@@ -16,8 +16,9 @@ from django.core.management import CommandError, call_command
 from django.db.models import F
 from django.utils import timezone
 
+from shopimg.management.commands import shopimg_reprocess
 from shopimg.models import BulkRun, EnhancementJob
-from shopimg.services import bulk, queueing, running
+from shopimg.services import bulk, jobs, queueing, running
 from shopimg.services.bulk import Selection
 from shopimg.services.requests import request_enhancement
 from shopimg.states import RunState
@@ -219,6 +220,29 @@ def test_reprocess__waits_for_the_end_and_fails_when_a_job_failed(monkeypatch, c
     assert [line.partition(": ")[0] for line in said[2:]] == ["  1 x source_unreadable"]
     assert BulkRun.objects.get().state == RunState.FINISHED
     assert EnhancementJob.objects.for_source(good).get().state == "succeeded"
+
+
+@pytest.mark.django_db
+def test_reprocess__waits_for_a_job_that_is_claimed_while_it_counts(monkeypatch, capsys) -> None:
+    _unknown(1)
+    count = bulk.progress
+
+    def count_then_claim(run: BulkRun) -> dict[str, int]:
+        counts = count(run)
+        for job in EnhancementJob.objects.filter(state="queued"):
+            jobs.claim(job.pk)
+        return counts
+
+    def finish(_: float) -> None:
+        EnhancementJob.objects.update(state="queued", run_after=timezone.now())
+        _work(0)
+
+    monkeypatch.setattr(bulk, "progress", count_then_claim)
+    # Of a set, whose order is another one in every process.
+    monkeypatch.setattr(shopimg_reprocess, "OPEN_JOBS", ("running", "queued"))
+    monkeypatch.setattr(time, "sleep", finish)
+    call_command("shopimg_reprocess", "--wait")
+    assert capsys.readouterr().out.splitlines()[1] == "Finished: 1 succeeded."
 
 
 @pytest.mark.django_db

@@ -187,7 +187,9 @@ class Command(ReportingCommand):
         with self._bar(total, "Working", done=0) as bar:
             over = 0
             while over < total:
-                now = total - sum(bulk.progress(run).get(state, 0) for state in OPEN_JOBS)
+                # One question: a job that goes on between two of them would be in neither answer.
+                counts = bulk.progress(run)
+                now = total - sum(counts.get(state, 0) for state in OPEN_JOBS)
                 bar.update(now - over)
                 over = now
                 if over < total:
