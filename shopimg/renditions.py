@@ -56,10 +56,18 @@ def write(variant: EnhancedVariant) -> None:
     with Image.open(content) as image:
         prepared = PillowPicture.pre_process(image)
     statement = xmp_packet(variant.provenance.get("digital_source_type", UNKNOWN))
-    for sizes in _pictures(variant).values():
+    for name, sizes in _pictures(variant).items():
+        shown = _on_white(prepared) if name == "JPEG" else prepared
         for picture in sizes.values():
             if picture.name in wanted:
-                _save(picture, prepared, statement)
+                _save(picture, shown, statement)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Hide the colours that pixels have where they cannot be seen; a JPEG would show them."""
+    ground = Image.new("RGBA", image.size, "white")
+    ground.alpha_composite(image)
+    return ground
 
 
 def _save(picture: PillowPicture, prepared: Image.Image, statement: bytes) -> None:

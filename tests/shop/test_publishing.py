@@ -321,3 +321,14 @@ def test_renditions__of_a_picture_with_transparency_are_no_jpeg(rosa: User) -> N
     variant = reviews.approve(draft, by=rosa)
     publishing.make_renditions(variant)
     assert list(renditions.sources(variant)) == ["image/avif", "image/webp"]
+
+
+def test_renditions__jpeg_of_a_transparent_png_is_white_where_nothing_is(rosa: User) -> None:
+    content = builders.picture((900, 600), (200, 10, 12, 0), kind="PNG", mode="RGBA")
+    made = replace(builders.enhanced((900, 600)), content=content, mime_type="image/png")
+    (draft,) = builders.finished(builders.photo(), [made])
+    variant = reviews.approve(draft, by=rosa)
+    publishing.make_renditions(variant)
+    smallest = renditions.sources(variant)["image/jpeg"][0]
+    with storage.published().open(smallest.name) as file, Image.open(file) as image:
+        assert image.getextrema() == ((255, 255), (255, 255), (255, 255))
