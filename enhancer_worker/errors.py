@@ -63,7 +63,7 @@ def reading_source() -> Iterator[None]:
         raise
     except MemoryError as err:
         raise CapacityError(detail="no memory to decode the picture") from err
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as err:
+    except Image.DecompressionBombError as err:
         raise SourceTooLargeError(detail=_describe(err)) from err
     except UnidentifiedImageError as err:
         raise SourceUnreadableError(detail="no decoder accepts the file") from err

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
-import warnings
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -19,7 +17,8 @@ from shopimg.contract import (
     UnsupportedFormatError,
     limits,
 )
-from shopimg.contract.formats import EXIF_FAILURES, sniff
+from shopimg.contract.formats import sniff
+from shopimg.upright import SIDEWAYS, orientation
 
 EXTENSIONS = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
@@ -28,10 +27,6 @@ EXTENSIONS = {
     "AVIF": {".avif"},
 }
 """Accepted formats and the extensions that match them."""
-
-_SIDEWAYS = {5, 6, 7, 8}
-_ORIENTATION = 0x0112
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +76,11 @@ def _read_header(data: bytes) -> Inspection:
     if kind == "avif" and not features.check("avif"):
         raise UnsupportedFormatError(detail="Pillow was built without AVIF")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=(kind.upper(),)) as image:
-                return _describe(image, data)
+        with Image.open(io.BytesIO(data), formats=(kind.upper(),)) as image:
+            return _describe(image, data)
     except EnhancementError:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as err:
+    except Image.DecompressionBombError as err:
         raise SourceTooLargeError(detail=str(err)) from err
     except Exception as err:
         # Readers raise whatever comes to their mind on a damaged header.
@@ -103,31 +95,9 @@ def _describe(image: Image.Image, data: bytes) -> Inspection:
         raise UnsupportedFormatError(_("Animated pictures are not supported."))
     width, height = image.size
     limits.check_source_size(width, height)
-    if _orientation(image, data) in _SIDEWAYS:
+    if orientation(image, data) in SIDEWAYS:
         width, height = height, width
     return Inspection(image_format, width, height)
-
-
-def _orientation(image: Image.Image, data: bytes) -> int:
-    """Return the EXIF orientation; 1 where damaged metadata says none, as for the worker."""
-    if image.format == "PNG" and "exif" not in image.info and (exif := _late_exif(data)):
-        image.info["exif"] = exif
-    try:
-        # The method of PNG files decodes all pixels first, to find what stands behind them.
-        return int(Image.Image.getexif(image).get(_ORIENTATION, 1))
-    except EXIF_FAILURES:
-        return 1
-
-
-def _late_exif(png: bytes) -> bytes:
-    """Return the EXIF that stands behind the pixels of a PNG, without decoding them; or nothing."""
-    position = len(_PNG_SIGNATURE)
-    while position + 8 <= len(png):
-        length, kind = struct.unpack_from(">I4s", png, position)
-        if kind == b"eXIf":
-            return b"Exif\0\0" + png[position + 8 : position + 8 + length]
-        position += 12 + length  # length, kind, content, checksum
-    return b""
 
 
 def _check_extension(image_format: str, name: str) -> None:

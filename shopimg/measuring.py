@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-import warnings
 from dataclasses import dataclass
 
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from shopimg.backends.uploads import stated_source_type
 from shopimg.backgrounds import Background, look_at_background
@@ -15,6 +14,7 @@ from shopimg.contract import EnhancementError, SourceUnreadableError
 from shopimg.contract.formats import sniff
 from shopimg.contract.limits import check_output_size
 from shopimg.jpeg_quality import estimate_quality
+from shopimg.upright import eight_bits, orientation, turn
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 """What can be measured: more than shopimg enhances, as a catalogue may hold anything."""
@@ -104,10 +104,7 @@ def measure(data: bytes) -> Measured:
     if not data:
         raise SourceUnreadableError("The file is empty.")
     try:
-        # Our own limit of pixels comes instead of Pillow's, which is lower than that of results.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _measure(data)
+        return _measure(data)
     except EnhancementError:
         raise
     except UnidentifiedImageError as err:
@@ -123,8 +120,9 @@ def _measure(data: bytes) -> Measured:
         check_output_size(*image.size)
         is_jpeg = image.format in ("JPEG", "MPO")
         frames = 1 if is_jpeg else getattr(image, "n_frames", 1)
+        turned = orientation(image, data)
         image.load()
-        upright = _upright(image)
+        upright = _in_rgb(turn(image, turned))
         return Measured(
             format="JPEG" if is_jpeg else str(image.format),
             width=upright.width,
@@ -139,13 +137,10 @@ def _measure(data: bytes) -> Measured:
         )
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Return the picture as people see it, RGB or RGBA; large ones are not copied needlessly."""
-    ImageOps.exif_transpose(image, in_place=True)
-    if image.mode.startswith("I"):
-        image = image.point(lambda level: level / 257).convert("L")
+def _in_rgb(image: Image.Image) -> Image.Image:
+    """Return the levels as they are stored, RGB or RGBA; large ones are not copied needlessly."""
     mode = "RGBA" if image.has_transparency_data else "RGB"
-    return image if image.mode == mode else image.convert(mode)
+    return image if image.mode == mode else eight_bits(image).convert(mode)
 
 
 def _is_transparent(image: Image.Image) -> bool:

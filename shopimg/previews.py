@@ -12,12 +12,14 @@ from django.core.cache import cache
 from django.core.files.storage import Storage
 from django.http import Http404, HttpResponse
 from django.utils.cache import patch_vary_headers
-from PIL import Image, ImageOps
+from PIL import Image
 
 from shopimg import sources, storage
 from shopimg.contract import MIME_TYPES, SourceError
 from shopimg.contract.formats import sniff
+from shopimg.large_pictures import one_at_a_time
 from shopimg.models import EnhancedVariant
+from shopimg.upright import orientation, to_srgb, turn
 
 logger = logging.getLogger(__name__)
 
@@ -114,17 +116,15 @@ def _shrink(content: bytes) -> bytes:
     size = (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS)
     try:
         with Image.open(io.BytesIO(content)) as image:
+            turned = orientation(image, content)
             image.draft(None, size)  # a JPEG is decoded at a fraction of its size
-            image.thumbnail(size, Image.Resampling.BOX, reducing_gap=2.0)
-            _upright_rgb(image).save(small, "WEBP", quality=80)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as err:
+            with one_at_a_time(image.size):
+                image.thumbnail(size, Image.Resampling.BOX, reducing_gap=2.0)
+            to_srgb(turn(image, turned)).save(small, "WEBP", quality=80)
+    except Exception as err:
+        # Decoders raise whatever comes to their mind on a damaged file.
         raise Http404("The picture is damaged.") from err
     return small.getvalue()
-
-
-def _upright_rgb(image: Image.Image) -> Image.Image:
-    upright = ImageOps.exif_transpose(image)
-    return upright.convert("RGBA" if upright.has_transparency_data else "RGB")
 
 
 def _private(content: bytes, content_type: str) -> HttpResponse:

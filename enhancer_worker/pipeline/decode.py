@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +15,7 @@ from enhancer_worker.pipeline.cicp import read_code_points
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.icc import to_srgb
 from shopimg.contract import UnsupportedFormatError
-from shopimg.contract.formats import EXIF_FAILURES, sniff
+from shopimg.contract.formats import EXIF_FAILURES, late_exif, sniff
 from shopimg.contract.limits import check_source_bytes, check_source_size
 from shopimg.contract.provenance import declared_source_type
 
@@ -76,7 +73,7 @@ def open_source(content: bytes) -> OpenedSource:
     kind = sniff(content[:64])
     if kind == "avif" and not features.check("avif"):
         raise UnsupportedFormatError(detail="Pillow was built without AVIF")
-    with reading_source(), _strict_about_bombs():
+    with reading_source():
         image = Image.open(io.BytesIO(content), formats=(kind.upper(),))
         check_source_size(*image.size)
         _refuse_animation(image)
@@ -86,7 +83,8 @@ def open_source(content: bytes) -> OpenedSource:
         xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
         statement = declared_source_type(xmp.encode() if isinstance(xmp, str) else xmp)
         profile = _profile(content, image, kind)
-        return OpenedSource(content, image, kind, _read_orientation(image), profile, statement)
+        turned = _read_orientation(content, image)
+        return OpenedSource(content, image, kind, turned, profile, statement)
 
 
 def decode(
@@ -105,7 +103,7 @@ def decode(
     Raises:
         SourceUnreadableError: damaged or cut off.
     """
-    with reading_source(), _strict_about_bombs():
+    with reading_source():
         image, on_device = _loaded(source, device_jpeg)
         mode = source.image.mode
         colour, alpha = _split_alpha(image)
@@ -125,14 +123,6 @@ def _loaded(source: OpenedSource, device_jpeg: DeviceJpeg | None) -> tuple[Image
         return source.image, False
     image = Image.fromarray(pixels)
     return (image.getchannel(0) if source.image.mode == "L" else image), True
-
-
-@contextmanager
-def _strict_about_bombs() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
 
 
 def _refuse_animation(image: Image.Image) -> None:
@@ -155,9 +145,12 @@ def _profile(content: bytes, image: Image.Image, kind: str) -> bytes | None:
     return points.profile() if points else own
 
 
-def _read_orientation(image: Image.Image) -> int:
+def _read_orientation(content: bytes, image: Image.Image) -> int:
+    if image.format == "PNG" and "exif" not in image.info and (exif := late_exif(content)):
+        image.info["exif"] = exif
     try:
-        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+        # The method of PNG files decodes all pixels first, to find what stands behind them.
+        orientation = Image.Image.getexif(image).get(_EXIF_ORIENTATION, 1)
     except EXIF_FAILURES:
         # Damaged metadata is thrown away anyway; the pixels may be fine.
         return 1

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import warnings
 
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image
 
 from shopimg.contract import (
     EnhancementError,
@@ -17,6 +15,7 @@ from shopimg.contract import (
 from shopimg.contract.formats import sniff
 from shopimg.contract.limits import check_source_bytes, check_source_size
 from shopimg.contract.provenance import declared_source_type
+from shopimg.upright import orientation, to_srgb, turn
 
 
 def read_upload(content: bytes) -> tuple[Image.Image, str]:
@@ -35,13 +34,10 @@ def read_upload(content: bytes) -> tuple[Image.Image, str]:
     check_source_bytes(len(content))
     kind = sniff(content[:64])
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _decode(content, kind)
+        return _decode(content, kind)
     except EnhancementError:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as err:
+    except Image.DecompressionBombError as err:
         raise SourceTooLargeError(detail=str(err)) from err
     except Exception as err:
         # Decoders raise whatever comes to their mind on a damaged file.
@@ -63,27 +59,9 @@ def _decode(content: bytes, kind: str) -> tuple[Image.Image, str]:
             "Animated pictures are not supported. Upload a single picture.", detail=kind
         )
     Image.open(io.BytesIO(content), formats=(kind.upper(),)).verify()
+    turned = orientation(image, content)
     image.load()
     statement = stated_source_type(image)
-    upright = ImageOps.exif_transpose(image)
-    result = _to_srgb(upright)
+    result = to_srgb(turn(image, turned))
     result.info = {}
     return result, statement
-
-
-def _to_srgb(image: Image.Image) -> Image.Image:
-    mode = "RGBA" if image.has_transparency_data else "RGB"
-    profile = image.info.get("icc_profile")
-    if profile and image.mode in ("RGB", "RGBA", "CMYK"):
-        # A broken profile is ignored, as browsers do.
-        with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            converted = ImageCms.profileToProfile(
-                image,
-                ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-                ImageCms.createProfile("sRGB"),
-                outputMode=mode,
-            )
-            return converted or image.convert(mode)
-    if image.mode.startswith("I"):
-        return image.point(lambda level: level / 257).convert("L").convert("RGB")
-    return image.convert(mode)

@@ -6,14 +6,12 @@ import struct
 
 from shopimg.contract.errors import SourceUnreadableError, UnsupportedFormatError
 
-SOURCE_FORMATS = ("jpeg", "png", "webp", "avif")
-"""Kinds of upload that an enhancer may accept; AVIF only where the codec is installed."""
-
 EXIF_FAILURES = (
     SyntaxError, struct.error, ValueError, KeyError, TypeError, OSError, IndexError, OverflowError,
 )  # fmt: skip
 """What Pillow raises on damaged EXIF, with which a shop and its workers take a picture alike."""
 
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _REFUSED_SIGNATURES = (
     (b"GIF8", "GIF"),
     (b"BM", "BMP"),
@@ -37,7 +35,7 @@ def sniff(head: bytes) -> str:
         head: the file's first 64 bytes or more.
 
     Returns:
-        One of ``SOURCE_FORMATS``.
+        jpeg, png, webp or avif; of these, an enhancer accepts AVIF only with the codec.
 
     Raises:
         UnsupportedFormatError: another kind of picture; the detail names it.
@@ -48,7 +46,7 @@ def sniff(head: bytes) -> str:
     """
     if head.startswith(b"\xff\xd8\xff"):
         return "jpeg"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+    if head.startswith(_PNG_SIGNATURE):
         return "png"
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "webp"
@@ -56,6 +54,17 @@ def sniff(head: bytes) -> str:
         return _sniff_iso_media(head)
     _refuse_known_picture(head)
     raise SourceUnreadableError(detail="no known picture signature")
+
+
+def late_exif(png: bytes) -> bytes:
+    """Return the EXIF that stands behind the pixels of a PNG, without decoding them; or nothing."""
+    position = len(_PNG_SIGNATURE)
+    while position + 8 <= len(png):
+        length, kind = struct.unpack_from(">I4s", png, position)
+        if kind == b"eXIf":
+            return b"Exif\0\0" + png[position + 8 : position + 8 + length]
+        position += 12 + length  # length, kind, content, checksum
+    return b""
 
 
 def _sniff_iso_media(head: bytes) -> str:

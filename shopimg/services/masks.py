@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypedDict
 
 from django.utils.translation import gettext as _
@@ -20,6 +20,7 @@ from shopimg.contract import (
     StorageUnavailableError,
     limits,
 )
+from shopimg.large_pictures import one_at_a_time
 from shopimg.models import EnhancedVariant
 from shopimg.services import remaking
 from shopimg.services.requests import Request
@@ -86,17 +87,12 @@ def normalised(content: bytes, size: _Size) -> bytes:
         raise MaskError(
             _("The mask is larger than %(limit)d MB.") % {"limit": MAX_BYTES // 1_000_000}
         )
-    channel = _product(_decoded(content, size))
-    darkest, brightest = _range(channel)
-    if brightest < _HALF:
-        raise MaskError(_("The mask is empty: paint the product white."))
-    if darkest >= _HALF:
-        raise MaskError(_("The mask is full: paint everything black but the product."))
-    if channel.size != size:
-        channel = channel.resize(size, Image.Resampling.BICUBIC)
-    buffer = io.BytesIO()
-    channel.save(buffer, "PNG")
-    return buffer.getvalue()
+    with _reading():
+        image = Image.open(io.BytesIO(content), formats=("PNG",))
+        _check_frames(image)
+        _check_shape(image.size, size)
+    with one_at_a_time(image.size):
+        return _normalised(image, size)
 
 
 def given_to(recipe: Recipe) -> Masks:
@@ -128,22 +124,32 @@ def _save(mask: bytes) -> None:
         raise CapacityError(message, detail=str(err)) from err
 
 
-def _decoded(content: bytes, size: _Size) -> Image.Image:
+@contextmanager
+def _reading() -> Iterator[None]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
-                _check_frames(image)
-                _check_shape(image.size, size)
-                image.load()
-                return image.copy()
+        yield
     except MaskError:
         raise
     except Exception as err:
         # Readers raise whatever comes to their mind on a damaged file.
         message = _("The mask is no PNG, or is damaged.")
         raise MaskError(message, detail=f"{type(err).__name__}: {err}") from err
+
+
+def _normalised(image: Image.Image, size: _Size) -> bytes:
+    with _reading():
+        image.load()
+    channel = _product(image)
+    darkest, brightest = _range(channel)
+    if brightest < _HALF:
+        raise MaskError(_("The mask is empty: paint the product white."))
+    if darkest >= _HALF:
+        raise MaskError(_("The mask is full: paint everything black but the product."))
+    if channel.size != size:
+        channel = channel.resize(size, Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    channel.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _check_frames(image: Image.Image) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,10 @@ from PIL import Image
 from pytest_django import Settings
 
 from shopimg import previews, storage
+from shopimg.large_pictures import one_at_a_time
 from shopimg.models import EnhancedVariant
 from tests import builders
+from tests.metadata import linear_rgb_profile, unwritable_exif
 from tests.shop.test_storage import use_storage
 from tests.testapp.models import OwnedPhoto, Photo
 
@@ -27,6 +31,20 @@ PICTURE_NAMES = ("before", "after", "mask", "before-thumbnail", "after-thumbnail
 def get(user: User | None, variant: EnhancedVariant, name: str = "after") -> Any:
     client = builders.client_of(user) if user else Client()
     return client.get(reverse("admin:shopimg_enhancedvariant_picture", args=[variant.pk, name]))
+
+
+def before_thumbnail(variant: EnhancedVariant) -> Image.Image:
+    return Image.open(io.BytesIO(get(builders.reviewer(), variant, "before-thumbnail").content))
+
+
+def assert_close(found: Any, wanted: Sequence[int]) -> None:
+    # JPEG and WebP move flat colours by a level or two.
+    assert max(abs(a - b) for a, b in zip(found, wanted, strict=True)) <= 3, found
+
+
+def enter_and_leave(size: tuple[int, int]) -> None:
+    with one_at_a_time(size):
+        pass
 
 
 def scene(image: Any = None) -> EnhancedVariant:
@@ -165,21 +183,45 @@ def test_thumbnail__is_small_upright_webp() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "colour", "kind", "name"),
+    ("mode", "colour", "kind", "name", "shown"),
     [
-        ("CMYK", (10, 20, 30, 40), "JPEG", "mug.jpg"),
-        ("L", 120, "JPEG", "mug.jpg"),
-        ("P", 3, "PNG", "mug.png"),
-        ("I;16", 40_000, "PNG", "mug.png"),
-        ("RGBA", (10, 20, 30, 128), "WEBP", "mug.webp"),
+        ("CMYK", (10, 20, 30, 40), "JPEG", "mug.jpg", (206, 198, 189)),
+        ("L", 120, "JPEG", "mug.jpg", (120, 120, 120)),
+        ("P", 3, "PNG", "mug.png", (3, 3, 3)),
+        ("I;16", 40_000, "PNG", "mug.png", (156, 156, 156)),
+        ("RGBA", (10, 20, 30, 128), "WEBP", "mug.webp", (10, 20, 30, 128)),
     ],
 )
-def test_thumbnail__of_every_kind_of_upload(mode: str, colour: Any, kind: str, name: str) -> None:
+def test_thumbnail__of_every_kind_of_upload(
+    mode: str, colour: Any, kind: str, name: str, shown: tuple[int, ...]
+) -> None:
     upload = builders.picture((64, 48), colour, kind=kind, mode=mode)
     draft = builders.draft(builders.photo(upload, name))
-    response = get(builders.reviewer(), draft, "before-thumbnail")
-    with Image.open(io.BytesIO(response.content)) as small:
-        assert (small.size, small.mode) == ((64, 48), "RGBA" if mode == "RGBA" else "RGB")
+    small = before_thumbnail(draft)
+    assert (small.size, small.mode) == ((64, 48), "RGBA" if mode == "RGBA" else "RGB")
+    assert_close(small.getpixel((30, 20)), shown)
+
+
+def test_thumbnail__shows_the_colours_of_the_profile() -> None:
+    upload = builders.picture((64, 48), (64, 128, 192), icc_profile=linear_rgb_profile())
+    small = before_thumbnail(builders.draft(builders.photo(upload)))
+    # Linear 64, 128 and 192 of 255 in sRGB.
+    assert_close(small.getpixel((30, 20)), (137, 188, 225))
+
+
+def test_thumbnail__of_an_upload_with_damaged_exif() -> None:
+    upload = builders.picture((300, 400), exif=unwritable_exif(orientation=6))
+    assert before_thumbnail(builders.draft(builders.photo(upload))).size == (224, 168)
+
+
+def test_thumbnail__of_large_pictures_waits_for_its_turn() -> None:
+    large, small = (5000, 4000), (400, 300)
+    with ThreadPoolExecutor() as pool:
+        with one_at_a_time(large):
+            waiting = pool.submit(enter_and_leave, large)
+            pool.submit(enter_and_leave, small).result(timeout=10)
+            assert not waiting.done()
+        waiting.result(timeout=10)
 
 
 def test_thumbnail__is_made_once(storage_folders: dict[str, Path]) -> None:

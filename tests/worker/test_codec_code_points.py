@@ -15,9 +15,9 @@ from enhancer_worker.pipeline.cicp import CodePoints, read_code_points
 from enhancer_worker.pipeline.decode import open_source
 from enhancer_worker.pipeline.icc import profile_of, to_srgb
 from shopimg.contract import UnsupportedFormatError
+from tests.metadata import linear_rgb_profile
 from tests.worker.decoding import facts_of, needs_avif, noise, read
 from tests.worker.recipe_runs import encoded
-from tests.worker.test_codec_profiles import linear_rgb_profile
 
 BT_2020, DISPLAY_P3 = 9, 12
 # Of light: CSS Color 4 for Display P3, ITU-R BT.2087 (its inverse) for BT.2020.

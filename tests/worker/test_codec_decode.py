@@ -86,6 +86,20 @@ def test_decode__turns_pictures_upright(orientation: int, kind: str) -> None:
     assert np.abs(pixels - [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]).max() < 8
 
 
+def test_open_source__reads_the_exif_behind_a_png_without_decoding_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = encoded(corners(64, 48), "PNG")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    late = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(late) - 4) + late + struct.pack(">I", zlib.crc32(late))
+    end = plain.index(b"IEND") - 4
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", None)
+    for content, size in ((plain, (64, 48)), (plain[:end] + chunk + plain[end:], (48, 64))):
+        assert open_source(content).size == size
+
+
 def test_decode__survives_damaged_exif() -> None:
     content = encoded(corners(), "JPEG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\xff")
     assert open_source(content).orientation == 1

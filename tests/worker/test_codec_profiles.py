@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import struct
-
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from tests.metadata import linear_rgb_profile
 from tests.worker.decoding import facts_of, noise, read
 from tests.worker.recipe_runs import encoded
-
-
-def linear_rgb_profile() -> bytes:
-    """sRGB primaries without its curve, so that middle levels move far."""
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    # The first 'para' curve: gamma 2.4 and its four parameters become gamma 1 and a plain line.
-    position = srgb.index(b"para\x00\x00\x00\x00\x00\x03")
-    fixed = struct.pack(">5i", 65_536, 65_536, 0, 65_536, 0)
-    return srgb[: position + 12] + fixed + srgb[position + 32 :]
 
 
 def test_decode__converts_a_foreign_profile() -> None:

@@ -1,0 +1,67 @@
+"""Opened pictures as people see them: turned by their EXIF, and in sRGB."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+
+from PIL import Image, ImageCms
+
+from shopimg.contract.formats import EXIF_FAILURES, late_exif
+
+_ORIENTATION = 0x0112
+_TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDEWAYS = frozenset({5, 6, 7, 8})
+"""Orientations in which width and height change places."""
+
+
+def orientation(image: Image.Image, content: bytes) -> int:
+    """Return the EXIF orientation of a file, 1 to 8, without decoding its pixels.
+
+    1 where there is none, or damaged metadata: the pixels may be fine, and workers say the same.
+    """
+    if image.format == "PNG" and "exif" not in image.info and (exif := late_exif(content)):
+        image.info["exif"] = exif
+    try:
+        # The method of PNG files decodes all pixels first, to find what stands behind them.
+        found = Image.Image.getexif(image).get(_ORIENTATION, 1)
+    except EXIF_FAILURES:
+        return 1
+    return found if found in _TRANSPOSITIONS else 1
+
+
+def turn(image: Image.Image, orientation: int) -> Image.Image:
+    """Return a decoded picture upright; the same one where it is so already."""
+    return image.transpose(_TRANSPOSITIONS[orientation]) if orientation > 1 else image
+
+
+def to_srgb(image: Image.Image) -> Image.Image:
+    """Return a decoded picture as RGB or RGBA, its colours by its profile, 16 bits cut to 8."""
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    profile = image.info.get("icc_profile")
+    if profile and image.mode in ("RGB", "RGBA", "CMYK"):
+        # A broken profile is ignored, as browsers do.
+        with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            converted = ImageCms.profileToProfile(
+                image,
+                ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+                ImageCms.createProfile("sRGB"),
+                outputMode=mode,
+            )
+            return converted or image.convert(mode)
+    return eight_bits(image).convert(mode)
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """Return a picture of 16 bits per pixel as grey of eight, any other as it is."""
+    if not image.mode.startswith("I"):
+        return image
+    return image.point(lambda level: level / 257).convert("L")
