@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from shopimg.presets.checking import Finding, Status
 from shopimg.services.audits import Audit, Audited
+from shopimg.spreadsheets import harmless
 
 _LISTED = (Status.WARN, Status.FAIL, Status.UNKNOWN)
 _COLUMNS = (
@@ -111,7 +112,8 @@ class CsvReport:
     def add(self, audited: Audited) -> None:
         """Write an image at once."""
         for entry in _entries(audited):
-            self._rows.writerow(_image(audited) | entry)
+            row = _image(audited) | entry
+            self._rows.writerow({name: harmless(cell) for name, cell in row.items()})
 
     def finish(self, tally: Tally) -> None:
         """Do nothing: a spreadsheet counts by itself."""

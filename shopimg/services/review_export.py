@@ -21,6 +21,7 @@ from shopimg.contract import CapacityError, SourceMissingError, SourceTooLargeEr
 from shopimg.contract.formats import sniff
 from shopimg.models import EnhancedVariant, ReviewDecision
 from shopimg.scope import visible_to
+from shopimg.spreadsheets import harmless
 from shopimg.states import Decision, ReviewState
 
 if TYPE_CHECKING:
@@ -65,7 +66,6 @@ Keep the folder private, and delete it when the training is over.
 WITHDRAWN = "withdrawn"
 """Value of ``now`` for what was taken out of the shop; else it is the state of the variant."""
 _BATCH = 200
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _OURS = re.compile(r"[0-9a-f]{64}|[0-9a-f-]{36}|[0-9a-f]{16}_[0-9]+")
 
 Record = dict[str, Any]
@@ -151,7 +151,7 @@ def export(rows: QuerySet[ReviewDecision], folder: Path, group_by: str = "") -> 
         for row in rows.iterator(chunk_size=_BATCH):
             record = _export_one(row, folder, group_by)
             lines.write(json.dumps(record, ensure_ascii=False) + "\n")
-            table.writerow({name: _harmless(record[name]) for name in COLUMNS})
+            table.writerow({name: harmless(record[name]) for name in COLUMNS})
             named |= {record["variant"], record["source"]}
             yield record
     _drop_stale(folder, named)
@@ -327,11 +327,6 @@ def _pseudonym(user_id: Any) -> str:
 def _suffix_of(upload: bytes) -> str:
     """Return the usual ending of a file's format: names end in ``.jfif`` and others, too."""
     return f".{sniff(upload).replace('jpeg', 'jpg')}" if upload else ""
-
-
-def _harmless(value: object) -> object:
-    """Keep a spreadsheet from taking a note for a formula, also after what it strips."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULAS) else value
 
 
 def counts(rows: QuerySet[ReviewDecision]) -> dict[str, int]:

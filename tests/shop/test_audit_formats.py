@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from shopimg import measuring
 from shopimg.presets.markets import PRESETS
 from tests.shop.audit_cases import Run, white_photo, wood_photo
 from tests.testapp.models import Photo
@@ -175,3 +176,13 @@ def test_audit__list_tells_rules_dates_and_sources(audit: Run) -> None:
     ]
     titles = [line for line in audit("--list")[1].splitlines() if not line.startswith(" ")]
     assert [title.partition(":")[0] for title in titles] == list(PRESETS)
+
+
+def test_audit__csv_starts_no_formula(audit: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What the colour profile of an upload calls itself.
+    monkeypatch.setattr(measuring, "_colour_space", lambda _: '=HYPERLINK("http://evil.example")')
+    white_photo(1600)
+    _, out, _ = audit("--preset", "amazon", "--format", "csv")
+    cells = [cell for row in csv.DictReader(io.StringIO(out)) for cell in row.values()]
+    assert any("HYPERLINK" in cell for cell in cells)
+    assert not any(cell.startswith("=") for cell in cells)
