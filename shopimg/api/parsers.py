@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -30,15 +31,20 @@ class ShortJSONParser(JSONParser):
 
         Raises:
             BodyTooLarge: it is longer than any request of this API.
-            ParseError: it is not JSON, or nested too deeply to be read.
+            ParseError: it is not JSON, nested too deeply to be read, or no Unicode.
         """
         body = stream.read(MAX_BODY_BYTES + 1)
         if len(body) > MAX_BODY_BYTES:
             raise BodyTooLarge
         try:
-            return super().parse(io.BytesIO(body), media_type, parser_context)
+            found = super().parse(io.BytesIO(body), media_type, parser_context)
+            # Neither a database nor an answer takes half of a pair of surrogates.
+            json.dumps(found, ensure_ascii=False).encode()
         except RecursionError as err:
             raise ParseError("The body is nested too deeply.") from err
+        except UnicodeEncodeError as err:
+            raise ParseError("The body has half a character (an unpaired surrogate).") from err
+        return found
 
 
 class PngParser(BaseParser):

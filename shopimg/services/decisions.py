@@ -15,8 +15,17 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 
+LONGEST_NOTE = 2000
+"""Characters of a note that are kept."""
+
+
 def record(
-    variant: EnhancedVariant, decision: Decision, by: AbstractBaseUser | None, **details: Any
+    variant: EnhancedVariant,
+    decision: Decision,
+    by: AbstractBaseUser | None,
+    *,
+    note: str = "",
+    **details: Any,
 ) -> ReviewDecision:
     """Write one line of a variant's history."""
     return ReviewDecision.objects.create(
@@ -24,6 +33,8 @@ def record(
         decision=decision,
         by_id=by.pk if by else None,
         digest=variant.digest,
+        # PostgreSQL has no text with a zero byte in it. Forms and the API allow no longer ones.
+        note=note.replace("\0", "")[:LONGEST_NOTE],
         **details,
     )
 

@@ -76,6 +76,12 @@ def test_backdrop__of_the_shops_own_generator_may_have_any_style() -> None:
     assert Backdrop(generator="shop.backdrops.Sunset", style="beach").style == "beach"
 
 
+@pytest.mark.parametrize("style", ["a\0b", "\ud800", "a\nb", 101 * "a", 7])
+def test_backdrop__style_of_any_generator_is_a_short_text(style: Any) -> None:
+    with pytest.raises(RecipeError, match="at most 100 printable characters"):
+        Backdrop(generator="shop.backdrops.Sunset", style=style)
+
+
 def test_backdrop__read_from_json_equals_the_one_written() -> None:
     role = Role("scene", (Cutout(), Backdrop(palette=("#102030", "#ffffff"))), candidates=3)
     recipe = Recipe("r", (role,))

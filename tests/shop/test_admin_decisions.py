@@ -217,6 +217,11 @@ def test_reject__keeps_reason_and_note() -> None:
     assert kept == (Decision.REJECT, "text", "The logo is gone.", rosa)
 
 
+def test_note__keeps_what_a_database_takes() -> None:
+    press(builders.reviewer(), builders.draft(), "reject", reason="text", note="a\0b" + 3000 * "c")
+    assert ReviewDecision.objects.get().note == "ab" + 1998 * "c"
+
+
 def test_approve__leads_to_the_next_draft_and_says_how_much_is_left() -> None:
     first, second, third = (builders.draft() for _ in range(3))
     rosa = builders.reviewer()

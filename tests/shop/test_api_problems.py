@@ -84,8 +84,10 @@ def test_body__anything_but_json_is_415(api: APIClient, kind: str) -> None:
         b'{"a":' * 30_000,
         b"[" * 60_000,
         b'{"source": ' + b"9" * 5000 + b"}",
+        b'{"\\ud800": 1}',
+        b'{"options": {"background.style": "\\ud800"}}',
     ],
-    ids=["cut", "encoding", "nan", "objects", "arrays", "number"],
+    ids=["cut", "encoding", "nan", "objects", "arrays", "number", "name", "value"],
 )
 def test_body__broken_json_is_400(api: APIClient, body: bytes) -> None:
     response = api.generic("POST", JOBS, body[:65_000], content_type="application/json")

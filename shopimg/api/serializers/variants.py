@@ -16,6 +16,7 @@ from shopimg.api.serializers.base import (
 )
 from shopimg.models import EnhancedVariant, ReviewDecision
 from shopimg.reasons import ReviewReason, beyond
+from shopimg.services.decisions import LONGEST_NOTE
 from shopimg.states import RejectReason, ReviewState
 
 
@@ -153,7 +154,7 @@ class VersionSerializer(RequestSerializer):
 class ApprovalSerializer(VersionSerializer):
     """What a reviewer approves."""
 
-    note = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+    note = serializers.CharField(max_length=LONGEST_NOTE, required=False, allow_blank=True)
 
 
 @extend_schema_serializer(

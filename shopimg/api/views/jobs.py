@@ -30,12 +30,11 @@ from shopimg.api.serializers.problems import RefusedUploadSerializer
 from shopimg.api.throttling import JOBS
 from shopimg.api.views.base import ShopimgViewSet
 from shopimg.models import EnhancementJob
+from shopimg.permissions import VIEW_JOBS
 from shopimg.recipes import get_recipe
 from shopimg.scope import images_visible_to, visible_to
 from shopimg.services import jobs, requests
 from shopimg.states import JobState
-
-_VIEW = "shopimg.view_enhancementjob"
 
 
 @extend_schema(tags=["jobs"])
@@ -54,10 +53,10 @@ class JobViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
     ordering_fields = ("created_at",)
     throttle_scope = JOBS
     rules: ClassVar[Mapping[str, Rule]] = {
-        "list": permitted(_VIEW),
-        "retrieve": permitted(_VIEW),
+        "list": permitted(VIEW_JOBS),
+        "retrieve": permitted(VIEW_JOBS),
         "create": permitted("shopimg.add_enhancementjob"),
-        **as_in_admin(_VIEW, "retry", "cancel"),
+        **as_in_admin(VIEW_JOBS, "retry", "cancel"),
     }
 
     def get_queryset(self) -> QuerySet[EnhancementJob]:

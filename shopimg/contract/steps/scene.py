@@ -17,6 +17,7 @@ from shopimg.contract.steps.values import (
     check_colour,
     check_integer,
     check_number,
+    check_words,
 )
 from shopimg.contract.weights import WeightName
 
@@ -186,7 +187,10 @@ class Backdrop(Step):
         if not own:
             choices = (GENERATED, PLAIN, PICTURE)
             check_choice("backdrop.generator", self.generator, choices)
-            for style in self._styles:
+        for style in self._styles:
+            if own:
+                check_words("backdrop.style", style)
+            else:
                 check_choice("backdrop.style", style, (*STYLES, BRAND))
         check_integer("backdrop.seed", self.seed, 0, LARGEST_SEED)
         check_number("backdrop.horizon", self.horizon, 0.2, 0.95)

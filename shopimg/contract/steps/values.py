@@ -10,6 +10,7 @@ from shopimg.contract.errors import RecipeError
 from shopimg.contract.networks import check_digest, check_file
 
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
+_MOST_CHARACTERS = 100
 
 
 def is_integer(value: object) -> TypeGuard[int]:
@@ -46,6 +47,17 @@ def check_choice(what: str, value: object, choices: Sequence[str]) -> None:
     """
     if value not in choices:
         raise RecipeError(f"{what} must be one of {', '.join(choices)}, not {value!r}.")
+
+
+def check_words(what: str, value: object) -> None:
+    """Refuse what is no short text of printable characters, which any database can keep.
+
+    Raises:
+        RecipeError: it is not.
+    """
+    if not isinstance(value, str) or not value.isprintable() or len(value) > _MOST_CHARACTERS:
+        limit = f"a text of at most {_MOST_CHARACTERS} printable characters"
+        raise RecipeError(f"{what} must be {limit}, not {value!r:.120}.")
 
 
 def check_colour(what: str, value: object) -> None:
