@@ -15,12 +15,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections, router
 from django.template import TemplateDoesNotExist
 from django.template.loader import get_template
-from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
-from shopimg import enhancers, recipes, sources
+from shopimg import deployment_checks, enhancers, recipes, sources
 from shopimg.conf import settings
 from shopimg.contract import RecipeError
+from shopimg.deployment_checks import serves_api
 from shopimg.storage_checks import (
     Messages,
     check_drafts_private,
@@ -170,7 +170,7 @@ def check_weights(**_: Any) -> Messages:
 def check_dependencies(**_: Any) -> Messages:
     """E012: the apps that the models and, where it is served, the API's own page build on."""
     needs = dict.fromkeys(("django.contrib.contenttypes", "django.contrib.auth"), "shopimg")
-    if _serves_api():
+    if serves_api():
         page = "The documentation page of shopimg's API"
         needs |= {"drf_spectacular": page, "drf_spectacular_sidecar": page}
     hint = "Add it to INSTALLED_APPS."
@@ -272,6 +272,7 @@ def require_valid_setting() -> None:
 def register() -> None:
     """Register with Django's system checks."""
     checks.register(run_all, "shopimg")
+    checks.register(deployment_checks.run_all, "shopimg", deploy=True)
 
 
 def _sources() -> list[sources.Source]:
@@ -279,15 +280,6 @@ def _sources() -> list[sources.Source]:
         return sources.all_sources()
     except ImproperlyConfigured:
         return []
-
-
-def _serves_api() -> bool:
-    """Tell whether the host has put the API's addresses among its own."""
-    try:
-        reverse("shopimg_api:docs")
-    except NoReverseMatch:
-        return False
-    return True
 
 
 def _is_intact(path: Path, digest: str) -> bool:

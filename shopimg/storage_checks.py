@@ -79,10 +79,10 @@ def _public_bucket(storage: Any) -> bool:
     acl = parameters.get("ACL") or parameters.get("acl") or getattr(storage, "default_acl", None)
     # "authenticated-read" means every customer of the provider.
     for_everybody = str(acl or "").lower().startswith(("public", "authenticated"))
-    return for_everybody or not _signs_addresses(storage)
+    return for_everybody or not signs_addresses(storage)
 
 
-def _signs_addresses(storage: Any) -> bool:
+def signs_addresses(storage: Any) -> bool:
     """Tell whether the address of a file is good for a while only."""
     if hasattr(storage, "azure_container"):
         return bool(storage.expiration_secs)
