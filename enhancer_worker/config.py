@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import os
 import re
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from enhancer_worker.nets.manifest import SHIPPED_WEIGHTS
 from shopimg.contract import WorkerError
@@ -27,7 +28,7 @@ def _user_cache() -> Path:
         return Path(tempfile.gettempdir()) / f"shopimg-{os.getuid()}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class WorkerConfig:
     """Everything an operator can change about the engine."""
 
@@ -67,7 +68,7 @@ class WorkerConfig:
     gpu_memory_share: float = 1.0
     """``ENHANCER_GPU_MEMORY_SHARE``: share of a GPU's memory that one process may take, above 0, at
     most 1; give each of several processes on one GPU its share."""
-    cache_dir: Path = field(default_factory=_user_cache)
+    cache_dir: Path = dataclasses.field(default_factory=_user_cache)
     """``ENHANCER_CACHE_DIR``: folder for what was measured on this machine and for products that
     are cut out already; the user's cache folder by default."""
     step_cache_megabytes: int = 512
@@ -122,25 +123,13 @@ class WorkerConfig:
             WorkerError: a value is not valid; the detail names the variable.
         """
         values = os.environ if environment is None else environment
-        return cls(
-            device=values.get("ENHANCER_DEVICE", "auto"),
-            precision=values.get("ENHANCER_PRECISION", "auto"),
-            tier=values.get("ENHANCER_TIER", "auto"),
-            threads=_integer(values, "ENHANCER_THREADS"),
-            tile_size=_integer(values, "ENHANCER_TILE_SIZE"),
-            gpu_memory_share=_share(values, "ENHANCER_GPU_MEMORY_SHARE"),
-            jpeg_decoder=values.get("ENHANCER_JPEG_DECODER", "") or "pillow",
-            weights_dir=Path(values.get("ENHANCER_WEIGHTS_DIR", "") or SHIPPED_WEIGHTS),
-            cache_dir=Path(values.get("ENHANCER_CACHE_DIR", "") or _user_cache()),
-            step_cache_megabytes=_integer(values, "ENHANCER_STEP_CACHE_MEGABYTES", 512),
-            weights_url=values.get("ENHANCER_WEIGHTS_URL", ""),
-            networks_dir=_folder(values, "ENHANCER_NETWORKS_DIR"),
-            backdrops_dir=_folder(values, "ENHANCER_BACKDROPS_DIR"),
-            overlap=_switch(values, "ENHANCER_OVERLAP", default=True),
-            allow_pickled_networks=_switch(
-                values, "ENHANCER_ALLOW_PICKLED_NETWORKS", default=False
-            ),
-        )
+        found = {}
+        for field in dataclasses.fields(cls):
+            name = f"ENHANCER_{field.name.upper()}"
+            # A file of containers passes on what is not set as empty.
+            if text := values.get(name, ""):
+                found[field.name] = _READERS[str(field.type)](name, text)
+        return cls(**found)
 
 
 def variables() -> dict[str, str]:
@@ -160,29 +149,40 @@ def _is_note(text: ast.expr) -> bool:
     return isinstance(text, ast.Constant) and str(text.value).startswith("``ENHANCER_")
 
 
-def _integer(values: Mapping[str, str], name: str, default: int = 0) -> int:
-    text = values.get(name, str(default))
+def _text(_name: str, text: str) -> str:
+    return text
+
+
+def _path(_name: str, text: str) -> Path:
+    return Path(text)
+
+
+def _integer(name: str, text: str) -> int:
     try:
         return int(text)
     except ValueError as err:
         raise WorkerError(detail=f"{name}={text!r}: must be a whole number") from err
 
 
-def _switch(values: Mapping[str, str], name: str, *, default: bool) -> bool:
-    text = values.get(name, "")
-    if text not in ("", "0", "1"):
-        raise WorkerError(detail=f"{name}={text!r}: 1 or 0")
-    return text == "1" if text else default
-
-
-def _share(values: Mapping[str, str], name: str) -> float:
-    text = values.get(name, "1")
+def _number(name: str, text: str) -> float:
     try:
         return float(text)
     except ValueError as err:
         raise WorkerError(detail=f"{name}={text!r}: must be a number") from err
 
 
-def _folder(values: Mapping[str, str], name: str) -> Path | None:
-    text = values.get(name, "")
-    return Path(text) if text else None
+def _switch(name: str, text: str) -> bool:
+    if text not in ("0", "1"):
+        raise WorkerError(detail=f"{name}={text!r}: 1 or 0")
+    return text == "1"
+
+
+_READERS: Mapping[str, Callable[[str, str], Any]] = {
+    "str": _text,
+    "int": _integer,
+    "float": _number,
+    "bool": _switch,
+    "Path": _path,
+    "Path | None": _path,
+}
+"""How a field of each type is read from its variable."""
