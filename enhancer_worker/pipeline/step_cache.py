@@ -105,6 +105,8 @@ class StepCache:
             return
         self._remember(key, context)
         with contextlib.suppress(OSError):
+            # Nobody has approved these pictures yet: other users of the machine do not see them.
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_whole(self._path(key), pack(context, key))
             self._keep_limit()
 
