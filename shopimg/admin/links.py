@@ -26,8 +26,6 @@ from shopimg.querysets import source_key
 from shopimg.scope import visible_to
 from shopimg.states import LIVE_VARIANTS
 
-_VIEW_JOBS = "shopimg.view_enhancementjob"
-
 if TYPE_CHECKING:
     _Base = BaseModelAdmin[Any]
 else:
@@ -54,7 +52,7 @@ class Enhancement:
 
     def _history(self, image: Model) -> list[SafeString]:
         user = self.request.user
-        if not user.has_perm(_VIEW_JOBS):
+        if not permissions.sees_jobs(user):
             return []
         newest = visible_to(user, EnhancementJob.objects.for_source(image)).order_by("-created_at")
         job = newest.first()

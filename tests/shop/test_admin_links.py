@@ -73,7 +73,12 @@ def test_field__says_why_the_newest_job_has_failed() -> None:
 
 @pytest.mark.parametrize(
     ("permissions", "count"),
-    [(["view_enhancementjob"], 1), (["view_enhancedvariant"], 1), (["view_bulkrun"], 0)],
+    [
+        (["view_enhancementjob"], 1),
+        (["change_enhancementjob"], 1),
+        (["view_enhancedvariant"], 1),
+        (["view_bulkrun"], 0),
+    ],
 )
 def test_field__shows_what_the_user_may_see(permissions: list[str], count: int) -> None:
     variant = builders.draft()
