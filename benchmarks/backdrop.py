@@ -50,10 +50,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=page.RESULTS, help="folder to write to")
     arguments = parser.parse_args(argv)
     nets = [SHIPPED_WEIGHTS / NETWORK_FILE, *([arguments.dcgan] if arguments.dcgan else [])]
-    found = figures_of(arguments.data, nets)
-    figures = {**page.circumstances(), **found, "seconds": seconds_by_size()}
+    figures: dict[str, Any] = {**page.circumstances()}
+    figures |= figures_of(arguments.data, nets)
+    figures["seconds"] = seconds_by_size()
     page.write("backdrop", figures, to_markdown(figures), arguments.results)
-    return 0 if wins(found["results"]) else 1
+    return 0 if wins(figures["results"]) else 1
 
 
 def wins(results: Mapping[str, Mapping[str, Any]]) -> bool:

@@ -46,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, default=20, help="pictures of b100 and of uploads")
     parser.add_argument("--results", type=Path, default=page.RESULTS, help="folder to write to")
     arguments = parser.parse_args(argv)
+    figures = page.circumstances()
     enhancer = NeuralEnhancer()
     pictures = list(sources(arguments.data, arguments.limit))
     if {group for group, *_ in pictures} != GROUPS:
@@ -56,8 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for scale in Upscale.SCALES
         for group, name, content in pictures
     ]
-    figures = {**page.circumstances(), "limits": LIMITS, "tint": TINT.tolist(), "pictures": rows}
-    page.write("colour", figures, to_markdown(figures), arguments.results)
+    whole = {**figures, "limits": LIMITS, "tint": TINT.tolist(), "pictures": rows}
+    page.write("colour", whole, to_markdown(whole), arguments.results)
     return int(not all(within(row["after"]) and within(row["tinted_after"]) for row in rows))
 
 

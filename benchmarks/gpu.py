@@ -65,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not photos:
         sys.stderr.write(f"no photographs below {arguments.data}\n")
         return 2
+    circumstances = page.circumstances()
     content = jpeg(photos[0], side)
     name = cpu_model() if rehearsal else torch.cuda.get_device_name(device)
     kernel = measure_kernel(configured(device), side, seconds)
@@ -72,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     fewest = min(processes)
     rate = processes[fewest]["images_per_second"] / fewest
     figures: dict[str, Any] = {
-        **page.circumstances(),
+        **circumstances,
         "rehearsal": rehearsal,
         "gpu": name,
         "versions": page.versions("torch"),

@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not (arguments.data / "cutouts").is_dir():
         sys.stderr.write(f"{arguments.data} has no cutouts\n")
         return 2
-    figures = page.circumstances()  # first: it tells the load before the benchmark's own
+    figures = page.circumstances()
     enhancer = NeuralEnhancer(CONFIG)
     pictures = matting_test(arguments.data, arguments.renderings, arguments.limit)
     rows = [measure(enhancer, picture) for picture in pictures]

@@ -191,7 +191,8 @@ def _as_uploads(row: str, steps: Sequence[Step]) -> Method:
         return _tensor(picture.pixels.astype(np.float32) / 255)
 
     names = frozenset[str]().union(*(step.weights(read_manifest()) for step in steps))
-    version = " ".join(read_record(name).sha256 for name in sorted(names))
+    files = (digest for name in sorted(names) for digest in read_record(name).files.values())
+    version = " ".join(files)
     return Method(row, run, version=version)
 
 

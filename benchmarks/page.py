@@ -16,7 +16,10 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def circumstances() -> dict[str, str]:
-    """Return when, where and on what a benchmark runs."""
+    """Return when, where and on what a benchmark runs.
+
+    Call it first: it tells how busy the machine is, and shall not tell the benchmark's own load.
+    """
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "hardware": hardware(),

@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=page.RESULTS, help="folder to write to")
     arguments = parser.parse_args(argv)
     cases = QUICK_CASES if arguments.quick else CASES
-    figures = page.circumstances()  # first: it tells the load before the benchmark's own
+    figures = page.circumstances()
     with tempfile.TemporaryDirectory() as cache:
         config = WorkerConfig.from_environment(
             # A job that repeats another one is not what is predicted.

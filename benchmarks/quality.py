@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status: 0; 1 where a baseline differs from its published figures; 2 where a set is not
         there.
     """
-    arguments = _arguments(argv)
+    arguments, circumstances = _arguments(argv), page.circumstances()
     try:
         sets = parse_sets(arguments.set or SETS, arguments.data)
         started, known = time.monotonic(), Remembered(arguments.remember)
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     tables = {name: _means_by_case(cases) for name, cases in measured.items()}
     figures: dict[str, Any] = {
-        **page.circumstances(),
+        **circumstances,
         "seconds": round(time.monotonic() - started),
         "versions": page.versions("torch", "openvino", "opencv-python-headless", "bm3d", "pillow"),
         "weights": {

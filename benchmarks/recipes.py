@@ -118,10 +118,10 @@ def summarize(laps: Laps) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, write."""
-    arguments = _arguments(argv)
+    arguments, circumstances = _arguments(argv), page.circumstances()
     found = dict(measure(arguments.side, arguments.rounds))
     figures = {
-        **page.circumstances(),
+        **circumstances,
         "side": arguments.side,
         "versions": page.versions("openvino", "numpy", "pillow"),
         "recipes": found,

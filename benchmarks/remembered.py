@@ -15,6 +15,8 @@ SOURCES = (
     "benchmarks/methods.py",
     "benchmarks/prior.py",
     "benchmarks/quality.py",
+    "enhancer_worker/config.py",
+    "enhancer_worker/engine",
     "enhancer_worker/nets",
     "enhancer_worker/pipeline/assessment.py",
     "enhancer_worker/pipeline/blur_estimation.py",
@@ -29,6 +31,7 @@ SOURCES = (
     "enhancer_worker/research/deep_image_prior.py",
     "enhancer_worker/training/metrics.py",
     "enhancer_worker/training/protocols.py",
+    "shopimg/contract",
 )
 """Files and folders of code that figures depend on; a change in any forgets them all."""
 

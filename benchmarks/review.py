@@ -67,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.fill:
         fill(arguments.fill)
         return 0
+    circumstances = results.circumstances()
     with site(arguments.pairs + 1) as url, chromium() as browser:
         context = browser.new_context(viewport=VIEWPORT)
         seconds = review(sign_in(context.new_page(), url), arguments.pairs, arguments.look)
@@ -75,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if left != 1:
         raise RuntimeError(f"{left} pairs wait after {arguments.pairs} of {arguments.pairs + 1}")
     figures = {
-        **results.circumstances(),
+        **circumstances,
         "browser": f"Chromium {version}, {VIEWPORT['width']}x{VIEWPORT['height']}",
         **summary(seconds, arguments.look),
     }
