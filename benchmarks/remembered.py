@@ -20,6 +20,7 @@ SOURCES = (
     "enhancer_worker/nets",
     "enhancer_worker/pipeline/assessment.py",
     "enhancer_worker/pipeline/blur_estimation.py",
+    "enhancer_worker/pipeline/boxes.py",
     "enhancer_worker/pipeline/colour.py",
     "enhancer_worker/pipeline/deconvolution.py",
     "enhancer_worker/pipeline/steps/kept_text.py",

@@ -9,6 +9,24 @@ from PIL import Image
 _BAND_ROWS = 256
 
 
+def grid(height: int, width: int, *, cell: int, longest: int) -> tuple[int, int]:
+    """Return rows and columns of cells for a picture.
+
+    Args:
+        height: of the picture, pixels.
+        width: likewise.
+        cell: side of a cell, pixels; larger where the grid would be too long.
+        longest: most cells along one side.
+
+    >>> grid(300, 400, cell=32, longest=96), grid(4000, 6000, cell=32, longest=96)
+    ((9, 12), (64, 96))
+    >>> grid(3, 10, cell=32, longest=96)
+    (1, 1)
+    """
+    side = max(cell, max(width, height) / longest)
+    return max(1, round(height / side)), max(1, round(width / side))
+
+
 def local_averages(pixels: NDArray[np.uint8], rows: int, columns: int) -> NDArray[np.float32]:
     """Average a picture around the centres of the cells of a grid.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_worker.pipeline.averages import local_averages, stretch_rows
+from enhancer_worker.pipeline.averages import grid, local_averages, stretch_rows
 from enhancer_worker.pipeline.colour import (
     ciede2000,
     lab_from_linear,
@@ -98,7 +98,8 @@ class Colours:
     @classmethod
     def of(cls, original: Picture) -> Colours:
         """Measure an upload, for all results that are made of it."""
-        rows, columns = _grid(original.width, original.height)
+        size = original.height, original.width
+        rows, columns = grid(*size, cell=_CELL_PIXELS, longest=_LONGEST_GRID)
         visible = np.ones((rows, columns), bool)
         if original.alpha is not None:
             visible = local_averages(original.alpha, rows, columns) >= _VISIBLE_COVERAGE
@@ -144,16 +145,6 @@ class Colours:
         gains = np.clip((self.averages + _PEDESTAL) / (found + _PEDESTAL), *_GAINS)
         result: NDArray[np.float32] = gains.astype(np.float32)
         return result
-
-
-def _grid(width: int, height: int) -> tuple[int, int]:
-    """Return rows and columns of cells for an upload.
-
-    >>> _grid(400, 300), _grid(6000, 4000), _grid(10, 3)
-    ((9, 12), (64, 96), (1, 1))
-    """
-    cell = max(_CELL_PIXELS, max(width, height) / _LONGEST_GRID)
-    return max(1, round(height / cell)), max(1, round(width / cell))
 
 
 def _light(picture: Picture, rows: int, columns: int) -> NDArray[np.float64]:

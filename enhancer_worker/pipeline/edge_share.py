@@ -13,7 +13,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_worker.pipeline.averages import local_averages, stretch_rows
+from enhancer_worker.pipeline.averages import grid, local_averages, stretch_rows
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -56,7 +56,7 @@ def take_back(original: Pixels, before: Pixels, corrected: Pixels) -> None:
 
 def _share_model(original: Pixels, before: Pixels, corrected: Pixels) -> Floats:
     """Return (rows, columns, 4): a slope per channel and a constant, for levels."""
-    rows, columns = _grid(original.shape[0], original.shape[1])
+    rows, columns = grid(*original.shape[:2], cell=_CELL_PIXELS, longest=_LONGEST_GRID)
     wanted, guide, done = (local_averages(p, rows, columns) for p in (original, before, corrected))
     change = done - guide
     weight = (change * change).sum(axis=2)
@@ -77,11 +77,6 @@ def _share_model(original: Pixels, before: Pixels, corrected: Pixels) -> Floats:
     slopes *= np.clip(explained, 0, 1)[..., None]
     constant = share - (slopes * colour).sum(axis=2)
     return _window(np.concatenate([slopes, constant[..., None]], axis=2).astype(np.float32))
-
-
-def _grid(height: int, width: int) -> tuple[int, int]:
-    cell = max(_CELL_PIXELS, max(width, height) / _LONGEST_GRID)
-    return max(1, round(height / cell)), max(1, round(width / cell))
 
 
 def _window(values: Floats) -> Floats:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from enhancer_worker.pipeline.framing import Box
+from enhancer_worker.pipeline.boxes import Box
 
 _TEXTURE_SHARE = 0.06
 _COARSE_SIDE = 256

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from enhancer_worker.pipeline.boxes import Box
 from shopimg.contract import Frame
 
 PRODUCT_LEVEL = 26
@@ -16,35 +16,6 @@ PRODUCT_LEVEL = 26
 _COARSE_SIDE = 512
 _SPECK_SHARE = 0.002
 _TOUCHES = np.ones((3, 3), bool)
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle of whole pixels; what ends it is not in it any more."""
-
-    left: int
-    """Column of its first pixel."""
-    top: int
-    """Row likewise."""
-    right: int
-    """Column after its last pixel."""
-    bottom: int
-    """Row likewise."""
-
-    @property
-    def width(self) -> int:
-        """Pixels."""
-        return self.right - self.left
-
-    @property
-    def height(self) -> int:
-        """Pixels."""
-        return self.bottom - self.top
-
-    @property
-    def area(self) -> tuple[slice, slice]:
-        """Rows and columns, to cut it out of an array."""
-        return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
 def place(product: tuple[int, int], frame: tuple[int, int], step: Frame) -> Box:
@@ -122,14 +93,6 @@ def product_box(alpha: NDArray[np.uint8]) -> Box | None:
         columns.start + int(across[-1]) + 1,
         rows.start + int(down[-1]) + 1,
     )
-
-
-def visible_box(alpha: NDArray[np.uint8]) -> Box | None:
-    """Find the box of every pixel that is not wholly transparent; None where all are."""
-    rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
-    if not len(rows):
-        return None
-    return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
 
 
 def frame_figures(alpha: NDArray[np.uint8], step: Frame) -> dict[str, float]:

@@ -8,10 +8,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from enhancer_worker.pipeline.boxes import Box
 from enhancer_worker.pipeline.colour_gate import Colours, unmoved
 from enhancer_worker.pipeline.context import Context, Picture
 from enhancer_worker.pipeline.text_guard import text_figures
-from enhancer_worker.pipeline.text_regions import Box, find_text
+from enhancer_worker.pipeline.text_regions import find_text
 from shopimg.contract import StepReport
 
 

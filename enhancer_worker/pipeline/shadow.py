@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops
 from scipy import ndimage
 
+from enhancer_worker.pipeline.boxes import Box
 from enhancer_worker.pipeline.footing import Footing, Ground, ground_of
-from enhancer_worker.pipeline.framing import PRODUCT_LEVEL, Box, product_box
+from enhancer_worker.pipeline.framing import PRODUCT_LEVEL, product_box
 from shopimg.contract import Backdrop
 
 Floats = NDArray[np.float32]

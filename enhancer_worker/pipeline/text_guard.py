@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from enhancer_worker.engine.tiling import Geometry
-from enhancer_worker.pipeline.text_regions import Box
+from enhancer_worker.pipeline.boxes import Box
 
 Pixels = NDArray[np.uint8]
 
@@ -166,7 +166,7 @@ def _blocks(mask: Pixels) -> Iterator[Box]:
         for left in range(0, width, _BLOCK_PIXELS):
             bottom, right = min(top + _BLOCK_PIXELS, height), min(left + _BLOCK_PIXELS, width)
             if mask[top:bottom, left:right].any():
-                yield Box(top, left, bottom, right)
+                yield Box(left, top, right, bottom)
 
 
 def _blend_block(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from enhancer_worker.pipeline.boxes import Box, box_of
 
 T = TypeVar("T", np.bool_, np.uint8)
 
@@ -28,28 +29,6 @@ _REACH_HEIGHTS = 0.6
 
 _BAND_ROWS = 1024
 _BAND_OVERLAP_ROWS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle of pixels; ends are exclusive."""
-
-    top: int
-    """First row."""
-    left: int
-    """First column."""
-    bottom: int
-    """End of the rows."""
-    right: int
-    """End of the columns."""
-
-    def turned(self) -> Box:
-        """Return the same rectangle of the transposed picture."""
-        return Box(self.left, self.top, self.right, self.bottom)
-
-    def lowered(self, rows: int) -> Box:
-        """Return the rectangle further down."""
-        return Box(self.top + rows, self.left, self.bottom + rows, self.right)
 
 
 def find_text(pixels: NDArray[np.uint8]) -> tuple[Box, ...]:
@@ -117,7 +96,7 @@ def _windows(values: NDArray[T], count: int, axis: int, combine: np.ufunc) -> ND
 
 
 def _lines(strokes: NDArray[np.bool_], levels: NDArray[np.uint8]) -> Iterator[Box]:
-    width, whole = strokes.shape[1], _extent(strokes)
+    width, whole = strokes.shape[1], box_of(strokes)
     if whole is None:
         return
     # Nothing reaches beyond the outermost strokes, and most products lie on plain ground.
@@ -134,15 +113,7 @@ def _lines(strokes: NDArray[np.bool_], levels: NDArray[np.uint8]) -> Iterator[Bo
                 reach = int(_REACH_HEIGHTS * size[0])
                 left = max(0, whole.left + columns.start - reach)
                 right = min(width, whole.left + columns.stop + reach)
-                yield Box(rows.start, left, rows.stop, right).lowered(whole.top)
-
-
-def _extent(marked: NDArray[np.bool_]) -> Box | None:
-    """Return the smallest rectangle around all that is marked; None where nothing is."""
-    rows, columns = (np.flatnonzero(marked.any(axis=axis)) for axis in (1, 0))
-    if not rows.size:
-        return None
-    return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+                yield Box(left, rows.start, right, rows.stop).lowered(whole.top)
 
 
 def _reads_like_text(levels: NDArray[np.uint8], line: NDArray[np.bool_]) -> bool:

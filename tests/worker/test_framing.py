@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enhancer_worker.engine.engine import Engine
+from enhancer_worker.pipeline.boxes import Box, box_of
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.extension import extend
-from enhancer_worker.pipeline.framing import Box, frame_figures, place, product_box, visible_box
+from enhancer_worker.pipeline.framing import frame_figures, place, product_box
 from enhancer_worker.pipeline.steps.frame import frame
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools
 from shopimg.contract import Cutout, Frame, ProductNotFoundError
@@ -97,7 +98,7 @@ def test_product_box__leaves_faint_edges_and_specks_out() -> None:
     alpha[299] = 25
     alpha[20:23, 1200:1203] = 255
     assert product_box(alpha) == Box(200, 300, 805, 601)
-    assert visible_box(alpha) == Box(0, 20, 1300, 601)
+    assert box_of(alpha) == Box(0, 20, 1300, 601)
 
 
 def test_product_box__takes_parts_that_lie_apart() -> None:
@@ -108,7 +109,7 @@ def test_product_box__takes_parts_that_lie_apart() -> None:
 
 def test_product_box__of_nothing_is_none() -> None:
     assert product_box(np.full((20, 20), 25, np.uint8)) is None
-    assert visible_box(np.zeros((20, 20), np.uint8)) is None
+    assert box_of(np.zeros((20, 20), np.uint8)) is None
 
 
 def test_frame_figures__measure_size_and_place() -> None:

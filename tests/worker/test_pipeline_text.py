@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from enhancer_worker.engine.engine import Engine
 from enhancer_worker.pipeline import judging
+from enhancer_worker.pipeline.boxes import Box
 from enhancer_worker.pipeline.colour_gate import Colours
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.run import run_recipe
 from enhancer_worker.pipeline.steps.outcome import Tools
 from enhancer_worker.pipeline.steps.upscale import upscale
-from enhancer_worker.pipeline.text_regions import Box, find_text
+from enhancer_worker.pipeline.text_regions import find_text
 from shopimg.contract import Recipe, Restore, Role, Upscale
 from tests.worker.recipe_runs import NO_LIMIT, PNG, photo, png, run_one
 from tests.worker.text_labels import label

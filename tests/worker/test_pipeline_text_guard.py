@@ -12,6 +12,7 @@ from PIL import Image, ImageFilter
 from enhancer_worker.engine.runner import run_tiled
 from enhancer_worker.engine.tiling import Geometry
 from enhancer_worker.pipeline import text_regions
+from enhancer_worker.pipeline.boxes import Box
 from enhancer_worker.pipeline.text_guard import (
     KeptText,
     edge_agreement,
@@ -19,7 +20,7 @@ from enhancer_worker.pipeline.text_guard import (
     keep_text,
     text_figures,
 )
-from enhancer_worker.pipeline.text_regions import Box, find_text
+from enhancer_worker.pipeline.text_regions import find_text
 from shopimg.contract import Deadline
 from tests.worker.text_labels import GROUNDS, Pixels, label, textures
 from tests.worker.tiny_nets import loaded, upscaler
@@ -134,7 +135,7 @@ def test_edge_agreement__forgives_the_noise_that_went() -> None:
 
 def test_edge_agreement__knows_exact_values() -> None:
     pixels, _ = label(3, 16)
-    boxes = (Box(0, 0, 100, 200), Box(50, 50, 90, 200))
+    boxes = (Box(0, 0, 200, 100), Box(50, 50, 200, 90))
     assert edge_agreement(pixels, pixels, boxes) == 1.0
     assert edge_agreement(pixels, 255 - pixels, boxes) == -1.0
     assert edge_agreement(pixels, np.full_like(pixels, 9), boxes) == 0.0
@@ -145,7 +146,7 @@ def test_edge_agreement__knows_exact_values() -> None:
 
 
 def test_feathered_mask__is_full_inside_and_fades_within_twelve_pixels() -> None:
-    mask = feathered_mask((100, 120), [Box(40, 50, 60, 80)])
+    mask = feathered_mask((100, 120), [Box(50, 40, 80, 60)])
     assert (mask[40:60, 50:80] == 255).all()
     outside = mask.copy()
     outside[28:72, 38:92] = 0

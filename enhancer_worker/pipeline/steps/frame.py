@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from enhancer_worker.pipeline.boxes import Box, box_of
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.extension import extend
-from enhancer_worker.pipeline.framing import Box, frame_figures, place, product_box, visible_box
+from enhancer_worker.pipeline.framing import frame_figures, place, product_box
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools
 from enhancer_worker.pipeline.steps.upscale import resample
 from enhancer_worker.pipeline.transparency import fill_transparent
@@ -81,7 +82,7 @@ def _moved(
     size: tuple[int, int],
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return colours and transparency of the frame: what was in one box is in the other."""
-    visible = visible_box(alpha)
+    visible = box_of(alpha)
     if visible is None:
         raise ValueError("nothing is visible")
     drawn, part = _mapped(visible, source, target, size)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from enhancer_worker.engine.runner import Finish
 from enhancer_worker.engine.session import LoadedNet
+from enhancer_worker.pipeline.boxes import Box
 from enhancer_worker.pipeline.steps.outcome import Tools
 from enhancer_worker.pipeline.text_guard import keep_text
-from enhancer_worker.pipeline.text_regions import Box
 from shopimg.contract import RecipeError
 
 
