@@ -1,11 +1,19 @@
-"""Primary keys of the host's models, as clients write them."""
+"""Primary keys of the host's models, as people and clients write them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import Model
+from django.db.models import Field, Model
+
+
+def field_of(model: type[Model]) -> Field[Any, Any]:
+    """Return the field that a model's rows are told apart by; a child shares its parent's."""
+    field: Any = model._meta.pk
+    while field.remote_field is not None:
+        field = field.target_field
+    return field  # type: ignore[no-any-return]
 
 
 def parse(model: type[Model], text: str) -> Any:
@@ -18,12 +26,10 @@ def parse(model: type[Model], text: str) -> Any:
     Raises:
         ValueError: no row of the model can have this key.
     """
-    field: Any = model._meta.pk
-    while field.remote_field is not None:  # a child of another model shares its parent's key
-        field = field.target_field
+    field = field_of(model)
     try:
         key = field.to_python(text)
-        field.run_validators(key)
+        field.run_validators(key)  # no database takes a number that is too large for its column
     except ValidationError as err:
         raise ValueError(f"{text!r} cannot be a key of {model._meta.label}.") from err
     if key is None or "\0" in str(key):  # PostgreSQL has no text with a zero byte in it

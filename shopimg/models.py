@@ -20,7 +20,7 @@ from shopimg.querysets import (
     ReviewDecisionQuerySet,
     WorkerHeartbeatQuerySet,
 )
-from shopimg.states import Decision, JobState, RejectReason, ReviewState, RunState
+from shopimg.states import FAILED_JOBS, Decision, JobState, RejectReason, ReviewState, RunState
 
 
 class SourceRow(models.Model):
@@ -122,7 +122,7 @@ class EnhancementJob(SourceRow):
                 name="shopimg_running_job_has_lease",
             ),
             models.CheckConstraint(
-                condition=~Q(state__in=[JobState.FAILED, JobState.QUARANTINED]) | ~Q(error_code=""),
+                condition=~Q(state__in=list(FAILED_JOBS)) | ~Q(error_code=""),
                 name="shopimg_failed_job_says_why",
             ),
         ]

@@ -12,7 +12,7 @@ from django.db.models import Exists, F, Model, OuterRef, Q, Value
 from django.db.models.functions import Cast, Concat, Substr
 from django.utils import timezone
 
-from shopimg import sources
+from shopimg import keys, sources
 from shopimg.conf import settings
 from shopimg.states import OPEN_JOBS, JobState, ReviewState
 
@@ -38,7 +38,7 @@ def key_as_text(rows: models.QuerySet[Any]) -> Any:
     """Write the primary keys of a queryset in SQL as ``str(instance.pk)`` does in Python."""
     text = Cast("pk", models.CharField())
     native = connections[rows.db].features.has_native_uuid_field
-    if native or not isinstance(_key_field(rows.model), models.UUIDField):
+    if native or not isinstance(keys.field_of(rows.model), models.UUIDField):
         return text
     return hyphenated(text)
 
@@ -51,13 +51,6 @@ def hyphenated(digits: Any) -> Concat:
     """
     first, *others = (Substr(digits, start, length) for start, length in _UUID_GROUPS)
     return Concat(first, *(part for group in others for part in (Value("-"), group)))
-
-
-def _key_field(model: type[Model]) -> models.Field[Any, Any]:
-    field: Any = model._meta.pk
-    while field.remote_field is not None:  # a child of another model shares its parent's key
-        field = field.target_field
-    return field  # type: ignore[no-any-return]
 
 
 def _of_sources(instances: Iterable[Model]) -> Q:

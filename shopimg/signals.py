@@ -18,7 +18,7 @@ variant_published = Signal()
 """A variant is what shoppers see now. Arguments: ``variant``."""
 
 variant_withdrawn = Signal()
-"""A variant is not public any more. Arguments: ``variant``."""
+"""A variant was taken out, and no newer one took its place. Arguments: ``variant``."""
 
 
 def send_after_commit(signal: Signal, **arguments: Model) -> None:

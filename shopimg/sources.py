@@ -117,6 +117,15 @@ def find(label: str) -> Source:
     raise LookupError(f"{label} is not in SHOPIMG['SOURCES']. Known: {known}.")
 
 
+def chosen(label: str | None) -> list[Source]:
+    """Return the entry for ``app.Model``, or all of them where no model is named.
+
+    Raises:
+        LookupError: it is not watched.
+    """
+    return [find(label)] if label else all_sources()
+
+
 def columns_of(model: type[Model]) -> frozenset[str]:
     """Return the fields by which images may be grouped: those that their table has."""
     return frozenset(field.name for field in model._meta.concrete_fields)

@@ -65,6 +65,9 @@ class RunState(models.TextChoices):
 OPEN_JOBS = frozenset({JobState.QUEUED, JobState.RUNNING})
 """Jobs that still have something to do."""
 
+FAILED_JOBS = (JobState.FAILED, JobState.QUARANTINED)
+"""Jobs that somebody has to look at."""
+
 RETRYABLE_JOBS = frozenset(JobState) - OPEN_JOBS
 """Jobs that are over, which an operator may run again."""
 

@@ -19,7 +19,7 @@ from shopimg.admin.readonly import ReadOnlyAdmin
 from shopimg.conf import settings
 from shopimg.models import BulkRun, EnhancementJob, WorkerHeartbeat
 from shopimg.scope import runs_visible_to, visible_to
-from shopimg.states import OPEN_JOBS, JobState
+from shopimg.states import FAILED_JOBS, OPEN_JOBS, JobState
 
 if TYPE_CHECKING:
     from shopimg.scope import User
@@ -102,7 +102,6 @@ def _counts(user: User) -> Iterator[tuple[str, Count]]:
     jobs = EnhancementJob.objects.all()
     visible = visible_to(user, jobs)
     seen = Q() if visible is jobs else Q(jobs__in=visible.order_by().values("pk"))
-    failed = [JobState.FAILED, JobState.QUARANTINED]
-    groups = {"succeeded": [JobState.SUCCEEDED], "failed": failed, "open": list(OPEN_JOBS)}
+    groups = {"succeeded": [JobState.SUCCEEDED], "failed": FAILED_JOBS, "open": OPEN_JOBS}
     for name, states in groups.items():
         yield name, Count("jobs", filter=Q(jobs__state__in=states) & seen)

@@ -25,6 +25,8 @@ from shopimg.contract import (
     SourceError,
 )
 from shopimg.models import EnhancementJob
+from shopimg.services.idempotency import KeyReusedError
+from shopimg.services.quotas import QuotaExceededError
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +126,10 @@ def _as_api_exception(exc: Exception, context: Mapping[str, Any]) -> exceptions.
         return exc
     if isinstance(exc, EnhancementError):
         return EnhancementProblem(exc)
+    if isinstance(exc, QuotaExceededError):
+        return QuotaReached()
+    if isinstance(exc, KeyReusedError):
+        return KeyReused()
     if isinstance(exc, Http404):
         return exceptions.NotFound()
     if isinstance(exc, PermissionDenied):

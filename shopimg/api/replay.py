@@ -8,7 +8,6 @@ from typing import Any, TypeVar, cast
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from shopimg.api.exceptions import KeyReused
 from shopimg.models import BulkRun, EnhancementJob
 from shopimg.services import idempotency
 
@@ -34,7 +33,7 @@ def once(
 
     Raises:
         ValidationError: the key is empty, too long, or not printable.
-        KeyReused: the key belongs to another request.
+        KeyReusedError: the key belongs to another request.
     """
     key = request.headers.get("Idempotency-Key")
     if key is None:
@@ -43,8 +42,5 @@ def once(
         message = f"1 to {MAX_KEY_LENGTH} printable characters."
         raise ValidationError({"Idempotency-Key": message})
     same = idempotency.Request(cast("Any", request.user), key, body)
-    try:
-        outcome = idempotency.once(same, kind, make)
-    except idempotency.KeyReusedError as err:
-        raise KeyReused from err
+    outcome = idempotency.once(same, kind, make)
     return outcome.made, {"Idempotency-Replayed": "true"} if outcome.replayed else {}

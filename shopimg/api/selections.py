@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rest_framework.exceptions import NotFound, ValidationError
 
-from shopimg import sources
-from shopimg.api import keys
+from shopimg import keys, sources
 from shopimg.scope import images_visible_to
 from shopimg.services import bulk
 from shopimg.services.bulk import Selection
@@ -35,7 +34,7 @@ def scoped(user: AbstractBaseUser, selection: Selection) -> Selection:
         NotFound: an image that was named does not exist, or is none of the user's business.
         ValidationError: the images are too many, or of several models.
     """
-    watched = [sources.find(selection.model)] if selection.model else sources.all_sources()
+    watched = sources.chosen(selection.model)
     if selection.ids:
         return _named(user, watched[0], selection)
     if all(_sees_everything(user, source) for source in watched):

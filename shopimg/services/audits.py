@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, Model
+from django.utils.translation import gettext as _
 
 from shopimg import recipes, sources, storage
 from shopimg.contract import (
@@ -17,6 +18,7 @@ from shopimg.contract import (
     Recipe,
     RecipeError,
     SourceMissingError,
+    StorageUnavailableError,
 )
 from shopimg.measuring import measure
 from shopimg.models import EnhancedVariant
@@ -177,7 +179,7 @@ def queue_fixes(images: Sequence[Model], recipe: Recipe) -> int:
 
 
 def _checked_sources(audit: Audit) -> list[Source]:
-    chosen = [sources.find(audit.model)] if audit.model else sources.all_sources()
+    chosen = sources.chosen(audit.model)
     for source in chosen if audit.group_by else ():
         columns = sources.columns_of(source.model)
         if audit.group_by not in columns:
@@ -244,7 +246,8 @@ def _read(source: Source, image: Model, variant: EnhancedVariant | None) -> byte
     except FileNotFoundError as err:
         raise SourceMissingError("The published file is not in the storage.") from err
     except OSError as err:
-        raise CapacityError("The storage does not answer. Try again.", detail=str(err)) from err
+        message = _("The storage does not answer. Try again.")
+        raise StorageUnavailableError(message, detail=str(err)) from err
 
 
 def _images_of_products(source: Source, batch: Sequence[Model], group_by: str) -> Mapping[Any, int]:

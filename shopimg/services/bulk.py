@@ -8,17 +8,16 @@ from datetime import datetime
 from typing import Any, Self
 
 from django.contrib.contenttypes.models import ContentType
-from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Avg, Count, F
 from django.utils import timezone
 
-from shopimg import recipes, sources
+from shopimg import keys, recipes, sources
 from shopimg.models import BulkRun, EnhancementJob
 from shopimg.querysets import key_as_text
 from shopimg.services import batches, sending
 from shopimg.services.requests import Order
-from shopimg.states import JobState, RunState
+from shopimg.states import FAILED_JOBS, JobState, RunState
 
 _PROGRESS = ("cursor", "examined", "queued", "refused", "skipped", "state")
 """What a batch changes of a run; who goes on with it, and when, is decided elsewhere."""
@@ -108,7 +107,7 @@ def check(selection: Selection) -> None:
         RecipeError: the recipe is unknown.
         ValueError: a status is unknown, or the primary keys fit no model or more than one.
     """
-    selected = _selected_sources(selection)
+    selected = sources.chosen(selection.model)
     if selection.recipe:
         recipes.get_recipe(selection.recipe)
     for status in selection.statuses:
@@ -116,12 +115,12 @@ def check(selection: Selection) -> None:
     if selection.ids and len(selected) > 1:
         raise ValueError("Name the model that the primary keys belong to.")
     for key in selection.ids:
-        _check_key(selected[0], key)
+        keys.parse(selected[0].model, key)
 
 
 def count(selection: Selection) -> int:
     """Return how many images a selection holds."""
-    total = sum(images(source, selection).count() for source in _selected_sources(selection))
+    total = sum(images(source, selection).count() for source in sources.chosen(selection.model))
     return total if selection.limit is None else min(total, selection.limit)
 
 
@@ -132,7 +131,7 @@ def estimate(selection: Selection) -> Estimate:
     would take as long as the run. The run itself reads them, and so notices as well a file that
     was exchanged under its name.
     """
-    names = {selection.recipe or source.recipe for source in _selected_sources(selection)}
+    names = {selection.recipe or source.recipe for source in sources.chosen(selection.model)}
     mean = EnhancementJob.objects.filter(state=JobState.SUCCEEDED, recipe__in=names).aggregate(
         mean=Avg(F("finished_at") - F("started_at"))
     )["mean"]
@@ -156,7 +155,7 @@ def advance(run: BulkRun, batch_size: int = 1000) -> Iterator[int]:
     selection = Selection.from_json(run.filters)
     order = Order(recipe=selection.recipe, bulk_run=run, force=selection.force)
     outage = batches.Outage()
-    for source in _selected_sources(selection):
+    for source in sources.chosen(selection.model):
         while batch := _next_batch(run, source, selection, batch_size):
             _queue(run, source, batch, batches.describe(batch, order, outage))
             yield len(batch)
@@ -191,7 +190,7 @@ def failures(run: BulkRun, most: int = 3) -> list[tuple[int, str]]:
         run: any.
         most: reasons.
     """
-    failed = run.jobs.filter(state__in=(JobState.FAILED, JobState.QUARANTINED))
+    failed = run.jobs.filter(state__in=FAILED_JOBS)
     rows = failed.values_list("error_code", "error_detail").annotate(number=Count("pk"))
     ordered = rows.order_by("-number", "error_code", "error_detail")[:most]
     return [
@@ -219,7 +218,7 @@ def _count_up_to_date(selection: Selection) -> int:
 def _chosen(selection: Selection) -> Iterator[tuple[sources.Source, models.QuerySet[Any]]]:
     """Yield the images of each model that a selection holds, its limit included."""
     left = selection.limit
-    for source in _selected_sources(selection):
+    for source in sources.chosen(selection.model):
         rows = images(source, selection)
         if left is not None:
             rows = rows[: max(left, 0)]
@@ -245,17 +244,6 @@ def _settled(source: sources.Source, selection: Selection) -> models.Exists:
         fingerprint=recipes.fingerprint(recipe),
     )
     return models.Exists(equal.exclude(state=JobState.CANCELLED))
-
-
-def _selected_sources(selection: Selection) -> list[sources.Source]:
-    return [sources.find(selection.model)] if selection.model else sources.all_sources()
-
-
-def _check_key(source: sources.Source, key: str) -> None:
-    try:
-        source.model._meta.pk.to_python(key)
-    except ValidationError as err:
-        raise ValueError(f"{key!r} is not a primary key of {source.label}.") from err
 
 
 def images(source: sources.Source, selection: Selection) -> models.QuerySet[models.Model]:

@@ -226,16 +226,18 @@ def retry(job: EnhancementJob, by: models.Model | None = None) -> None:
         InvalidTransitionError: it is not over yet.
     """
     updated = EnhancementJob.objects.filter(pk=job.pk, state__in=RETRYABLE_JOBS).update(
-        state=JobState.QUEUED,
         bulk=Case(When(bulk_run=None, then=False), default=True),
-        attempts=0,
-        requested_at=timezone.now(),
-        run_after=timezone.now(),
-        sent_at=None,
         **({"requested_by": by.pk} if by else {}),
-        **_NO_ERROR,
+        **requeued(),
     )
     _require(updated, job)
+
+
+def requeued() -> dict[str, Any]:
+    """Return the columns of a job that begins anew, with all its attempts."""
+    now = timezone.now()
+    again = {"state": JobState.QUEUED, "requested_at": now, "run_after": now, "sent_at": None}
+    return {**again, "attempts": 0, **_NO_ERROR}
 
 
 def take_back_expired() -> int:

@@ -11,7 +11,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -316,23 +316,14 @@ def _is_replaced(variant: EnhancedVariant) -> bool:
 
 def _show(variant: EnhancedVariant, allowed: Q, version: int, **changes: Any) -> None:
     changes = {"state": ReviewState.PUBLISHED, "renditions_at": None, **changes}
-    _move(variant, allowed, version, **changes)
+    decisions.move(variant, allowed, version, **changes)
     signals.send_after_commit(signals.variant_published, variant=variant)
     transaction.on_commit(partial(wakeup.send_renditions, variant.pk), robust=True)
 
 
 def _hide(variant: EnhancedVariant, version: int) -> None:
-    _move(variant, _PUBLISHED, version, state=ReviewState.SUPERSEDED, published_at=None)
+    decisions.move(variant, _PUBLISHED, version, state=ReviewState.SUPERSEDED, published_at=None)
     signals.send_after_commit(signals.variant_withdrawn, variant=variant)
-
-
-def _move(variant: EnhancedVariant, allowed: Q, version: int, **changes: Any) -> None:
-    updated = EnhancedVariant.objects.filter(allowed, pk=variant.pk, version=version).update(
-        version=F("version") + 1, updated_at=timezone.now(), **changes
-    )
-    variant.refresh_from_db()
-    if not updated:
-        raise InvalidTransitionError(decisions.taken_message(variant, version))
 
 
 def _check(variant: EnhancedVariant, allowed: Q, version: int | None) -> int:

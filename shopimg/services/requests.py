@@ -18,7 +18,7 @@ from shopimg.models import BulkRun, EnhancedVariant, EnhancementJob
 from shopimg.querysets import source_key
 from shopimg.recipes import fingerprint, get_recipe, with_options
 from shopimg.services import jobs
-from shopimg.states import OPEN_JOBS, JobState, ReviewState
+from shopimg.states import RETRYABLE_JOBS, JobState, ReviewState
 
 if TYPE_CHECKING:
     from shopimg.querysets import EnhancementJobQuerySet
@@ -199,7 +199,7 @@ def _reuse(existing: EnhancementJob, wanted: EnhancementJob, *, force: bool) -> 
     if came_back:
         # The newest job of an image is the one about its current upload.
         changes["created_at"] = timezone.now()
-    again = set(JobState) - OPEN_JOBS if force or came_back else {JobState.CANCELLED}
+    again = RETRYABLE_JOBS if force or came_back else {JobState.CANCELLED}
     queued = existing.state in again and wanted.state == JobState.QUEUED
     # Somebody waits for it now: it must not stay behind a whole catalogue.
     promoted = existing.state == JobState.QUEUED and existing.bulk and not wanted.bulk
@@ -207,17 +207,10 @@ def _reuse(existing: EnhancementJob, wanted: EnhancementJob, *, force: bool) -> 
         changes |= {"bulk": False, "sent_at": None, "requested_by": wanted.requested_by_id}
     if queued:
         changes |= {
-            "state": JobState.QUEUED,
-            "attempts": 0,
-            "requested_at": timezone.now(),
-            "run_after": timezone.now(),
-            "sent_at": None,
+            **jobs.requeued(),
             "requested_by": wanted.requested_by_id,
             "bulk_run": wanted.bulk_run,
             "bulk": wanted.bulk,
-            "error_code": "",
-            "error_message": "",
-            "error_detail": "",
         }
     EnhancementJob.objects.filter(pk=existing.pk).update(**changes)
     existing.refresh_from_db()

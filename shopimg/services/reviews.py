@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from shopimg.conf import settings
-from shopimg.contract import CapacityError, InvalidTransitionError
+from shopimg.contract import CapacityError
 from shopimg.models import EnhancedVariant
 from shopimg.services import decisions, photographs, publishing
 from shopimg.states import Decision, RejectReason, ReviewState
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
+
+_WAITING = Q(state=ReviewState.AWAITING_REVIEW)
 
 
 def approve(
@@ -96,11 +98,4 @@ def _lock_choice(variant: EnhancedVariant) -> None:
 
 def _decide(variant: EnhancedVariant, version: int | None, **changes: Any) -> None:
     looked_at = variant.version if version is None else version
-    updated = (
-        EnhancedVariant.objects.awaiting_review()
-        .filter(pk=variant.pk, version=looked_at)
-        .update(version=F("version") + 1, updated_at=timezone.now(), **changes)
-    )
-    variant.refresh_from_db()
-    if not updated:
-        raise InvalidTransitionError(decisions.taken_message(variant, looked_at))
+    decisions.move(variant, _WAITING, looked_at, **changes)

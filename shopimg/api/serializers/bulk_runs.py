@@ -10,7 +10,7 @@ from rest_framework import serializers
 from shopimg.api.serializers.base import RequestSerializer, RowSerializer
 from shopimg.models import BulkRun
 from shopimg.services.bulk import Selection
-from shopimg.states import JobState, RunState
+from shopimg.states import FAILED_JOBS, JobState, RunState
 
 
 class ProgressSerializer(serializers.Serializer[Any]):
@@ -44,9 +44,6 @@ class BulkRunSerializer(RowSerializer[BulkRun]):
                 "whose file could not be read: they have no job, and the worker's log says why."
             },
         }
-
-
-_FAILED = (JobState.FAILED, JobState.QUARANTINED)
 
 
 @extend_schema_serializer(
@@ -112,7 +109,7 @@ class NewBulkRunSerializer(RequestSerializer):
             model=asked.get("model"),
             recipe=asked.get("recipe"),
             ids=tuple(asked.get("ids", ())),
-            statuses=tuple(map(str, _FAILED if failed else asked.get("status", ()))),
+            statuses=tuple(map(str, FAILED_JOBS if failed else asked.get("status", ()))),
             since=asked.get("since"),
             limit=asked.get("limit"),
             force=asked["force"] or failed,

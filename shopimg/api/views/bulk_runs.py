@@ -13,7 +13,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from shopimg.api import replay
-from shopimg.api.exceptions import QuotaReached
 from shopimg.api.pagination import NewestFirst, Ordering
 from shopimg.api.permissions import Rule, permitted
 from shopimg.api.schema import IDEMPOTENCY_KEY, operation, private_problems, write_problems
@@ -106,10 +105,7 @@ class BulkRunViewSet(ShopimgViewSet):
         return scoped(self.user, selection)
 
     def _request(self, selection: bulk.Selection) -> BulkRun:
-        try:
-            quotas.check_runs(self.user)
-        except quotas.QuotaExceededError as err:
-            raise QuotaReached from err
+        quotas.check_runs(self.user)
         return queueing.request(selection, by=self.user)
 
     def _count(self, runs: Sequence[Any]) -> None:

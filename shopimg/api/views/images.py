@@ -16,8 +16,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from shopimg import sources
-from shopimg.api import keys
+from shopimg import keys, sources
 from shopimg.api.pagination import ByKey
 from shopimg.api.schema import operation, problems
 from shopimg.api.serializers.images import ImageSerializer, represent

@@ -17,8 +17,8 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from shopimg import sources
-from shopimg.api import keys, quota, replay
+from shopimg import keys, sources
+from shopimg.api import replay
 from shopimg.api.exceptions import RefusedUpload
 from shopimg.api.filters import JobFilter
 from shopimg.api.pagination import NewestFirst, Ordering
@@ -33,7 +33,7 @@ from shopimg.models import EnhancementJob
 from shopimg.permissions import VIEW_JOBS
 from shopimg.recipes import get_recipe
 from shopimg.scope import images_visible_to, visible_to
-from shopimg.services import jobs, requests
+from shopimg.services import jobs, quotas, requests
 from shopimg.states import JobState
 
 
@@ -104,7 +104,7 @@ class JobViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
         """
         job = self.get_object()
         if job.bulk_run_id is None:
-            quota.check_jobs(self.user)
+            quotas.check_jobs(self.user)
         requests.run_again(job, by=self.user)
         return self._accepted(job, {})
 
@@ -133,7 +133,7 @@ class JobViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
         return image
 
     def _request(self, image: Model, body: Mapping[str, Any]) -> EnhancementJob:
-        quota.check_jobs(self.user)
+        quotas.check_jobs(self.user)
         recipe = body.get("recipe") or sources.source_for(type(image)).recipe
         chosen = body.get("options", {})
         options.check(get_recipe(recipe), chosen)

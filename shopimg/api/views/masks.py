@@ -12,7 +12,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from shopimg import permissions, previews
-from shopimg.api import quota
 from shopimg.api.parsers import PngParser, ShortMultiPartParser
 from shopimg.api.permissions import Rule, as_in_admin, permitted
 from shopimg.api.schema import PICTURE, operation, private_problems, write_problems
@@ -24,7 +23,7 @@ from shopimg.api.views.jobs import accepted
 from shopimg.models import EnhancedVariant
 from shopimg.previews import Side
 from shopimg.scope import visible_to
-from shopimg.services import masks
+from shopimg.services import masks, quotas
 
 
 class MaskViewSet(ShopimgViewSet):
@@ -67,7 +66,7 @@ class MaskViewSet(ShopimgViewSet):
         variant = self.get_object()
         body = MaskSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        quota.check_jobs(self.user)
+        quotas.check_jobs(self.user)
         content = body.validated_data["mask"].read()
         job = masks.correct(variant, content, by=self.user).job
         return accepted(self.get_serializer(job).data, {})

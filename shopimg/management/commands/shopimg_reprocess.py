@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from shopimg import sources
+from shopimg import keys, sources
 from shopimg.contract import EnhancementError, RecipeError
 from shopimg.management.interruption import Interruption, interruptible
 from shopimg.management.moments import moment
@@ -21,7 +21,7 @@ from shopimg.management.numbers import positive
 from shopimg.management.reporting import ReportingCommand
 from shopimg.models import BulkRun
 from shopimg.services import bulk, forecasts, queueing
-from shopimg.states import OPEN_JOBS, JobState
+from shopimg.states import FAILED_JOBS, OPEN_JOBS, JobState
 
 POLL_SECONDS = 1.0
 
@@ -210,7 +210,7 @@ class Command(ReportingCommand):
         counts = bulk.progress(run)
         jobs = [f"{counts[state]} {state.label.lower()}" for state in JobState if state in counts]
         self.stdout.write(f"{run.get_state_display()}: {', '.join(jobs) or 'no jobs'}.")
-        bad = counts.get(JobState.FAILED, 0) + counts.get(JobState.QUARANTINED, 0)
+        bad = sum(counts.get(state, 0) for state in FAILED_JOBS)
         numbers = {"jobs failed": bad, "images were refused": run.refused}
         problems = ", ".join(f"{number} {what}" for what, number in numbers.items() if number)
         for number, reason in bulk.failures(run) if waited else ():
@@ -229,12 +229,11 @@ def _sentence(text: str) -> str:
 
 
 def _selection(options: dict[str, Any]) -> bulk.Selection:
-    only_failed = [JobState.FAILED, JobState.QUARANTINED] if options["only_failed"] else []
     selection = bulk.Selection(
         model=options["model"],
         recipe=options["recipe"],
         ids=tuple(options["ids"]),
-        statuses=tuple(map(str, only_failed or options["status"])),
+        statuses=tuple(map(str, FAILED_JOBS if options["only_failed"] else options["status"])),
         since=options["since"],
         limit=options["limit"],
         force=options["force"] or options["only_failed"],
@@ -248,18 +247,11 @@ def _refuse_unknown(selection: bulk.Selection) -> None:
     """Say which primary key no image has: a person mistyped it, or the image is gone."""
     if not selection.ids:
         return
-    source = sources.find(selection.model) if selection.model else sources.all_sources()[0]
+    source = sources.chosen(selection.model)[0]
     images = source.with_file()
-    field = images.model._meta.pk
-    for key in selection.ids:
-        try:
-            # No database takes a number that is too large for its column.
-            field.run_validators(field.to_python(key))
-        except ValidationError:
-            raise LookupError(f"There is no image {key} of {source.label}.") from None
     found = set(images.filter(pk__in=selection.ids).values_list("pk", flat=True))
     for key in selection.ids:
-        if field.to_python(key) not in found:
+        if keys.parse(images.model, key) not in found:
             raise LookupError(f"There is no image {key} of {source.label}.")
 
 
