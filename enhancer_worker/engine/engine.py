@@ -88,7 +88,7 @@ class Engine:
         """Factors for which a network ships, ascending.
 
         Args:
-            kind: ``upscale`` or ``restore``.
+            kind: what it is for, such as ``upscale``: see ``ZooEntry.kind``.
 
         Raises:
             RecipeError: there is none.
@@ -111,7 +111,7 @@ class Engine:
         """Return the best network for a purpose, loading it on first use.
 
         Args:
-            kind: ``upscale`` or ``restore``.
+            kind: what it is for, such as ``upscale``: see ``ZooEntry.kind``.
             scale: output pixels per input pixel along one axis.
             flavour: ``faithful``, or another one, which ``faithful`` replaces where no such
                 network ships; the result's own ``flavour`` says which it is.
@@ -132,7 +132,7 @@ class Engine:
         kinds of CPUs, results still differ by rounding.
 
         Args:
-            kind: ``upscale`` or ``restore``.
+            kind: what it is for, such as ``upscale``: see ``ZooEntry.kind``.
             scale: output pixels per input pixel along one axis.
 
         Raises:

@@ -33,11 +33,12 @@ class Session(Protocol):
         """Run the network.
 
         Args:
-            batch: (B, 3, H, W), float32, [0, 1], RGB; H and W suit the network's geometry.
+            batch: (B, C, H, W), float32, as the network takes it. What enhances takes RGB in
+                [0, 1]; H and W suit its geometry.
 
         Returns:
-            (B, 3, scale * H, scale * W), float32, about [0, 1] (not clipped), RGB. Valid until
-            the next call.
+            float32, as the network gives it, valid until the next call. What enhances gives
+            (B, 3, scale * H, scale * W), RGB, about [0, 1] (not clipped).
 
         Raises:
             DeviceMemoryError: the batch does not fit.

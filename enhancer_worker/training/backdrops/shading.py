@@ -86,7 +86,7 @@ def shade(
     lit = (wall if behind is None else wall * 0) * light[..., None]
     lit = lit + (0 if behind is None else behind)
     picture = share[..., None] * surface * light[..., None] + (1 - share[..., None]) * lit
-    picture = picture + _sheen(materials, planes, behind) if behind is not None else picture
+    picture = picture + _sheen(planes, behind) if behind is not None else picture
     return encoded(materials.exposure * picture * _vignette())
 
 
@@ -143,10 +143,8 @@ def _gradient(materials: Materials, planes: dict[str, Floats]) -> Floats:
     return result
 
 
-def _sheen(materials: Materials, planes: dict[str, Floats], behind: Floats | None) -> Floats:
+def _sheen(planes: dict[str, Floats], behind: Floats) -> Floats:
     """What a varnished table mirrors of the room, more the flatter it is seen."""
-    if behind is None:
-        return np.zeros((SIDE, SIDE, 3), np.float32)
     colour = gaussian_filter(behind[::-1], (9, 4, 0), mode="nearest")
     fresnel = 0.16 * planes["surface"] * planes["depth"] ** 2
     result: Floats = fresnel[..., None] * colour
