@@ -111,7 +111,7 @@ def test_reprocess__only_failed_runs_the_failed_ones_again() -> None:
     [
         (["--model", "no.Model"], "no.Model is not in SHOPIMG"),
         (["--recipe", "shiny"], "There is no recipe"),
-        (["--model", "testapp.Photo", "--ids", "x"], "'x' is not a primary key"),
+        (["--model", "testapp.Photo", "--ids", "x"], "'x' cannot be a key of"),
         (["--resume", "nonsense"], "is not the id of a run"),
         (["--resume", "00000000-0000-0000-0000-000000000000"], "There is no run"),
         (["--rate", "0"], "'0' is no rate above 0, such as 20/s"),
