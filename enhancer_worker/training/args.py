@@ -10,10 +10,10 @@ from enhancer_worker.nets.zoo import ZooEntry
 from enhancer_worker.training.degradations import RestorationMix
 from enhancer_worker.training.losses import LOSSES
 from enhancer_worker.training.ranges import FRACTION, NOT_NEGATIVE, POSITIVE, Range
+from shopimg.contract import FLAVOURS
 
 SCALES = (2, 3, 4)
 REFERENCES = ("espcn", "vdsr")
-FLAVOURS = ("faithful", "photo")
 OPTIMIZERS = ("adam", "muon")
 
 

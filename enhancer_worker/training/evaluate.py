@@ -24,11 +24,10 @@ from enhancer_worker.training.benchmarks import (
 from enhancer_worker.training.protocols import Case, Figures, judge
 from enhancer_worker.training.ranges import NOT_NEGATIVE, whole_number
 from enhancer_worker.training.weight_files import PICTURE_KINDS, SUFFIX, entry_of, picture_maker
-from shopimg.contract import WorkerError
+from shopimg.contract import FLAVOURS, WorkerError
 
 DEFAULT_SETS = "set5,b100,set5:photo,cbsd68,live1,classic5,cbsd68:blur,cbsd68:clean"
 TIERS = ("s", "m")
-FLAVOURS = ("faithful", "photo")
 JUDGED = tuple(name for name, entry in ZOO.items() if entry.kind in PICTURE_KINDS)
 """Weight names of what can be judged."""
 BICUBIC_PSNR_Y = {
@@ -116,7 +115,7 @@ def _is_meant(entry: ZooEntry, args: EvaluateArgs) -> bool:
     """Whether a net has the size and the flavour that are asked for; restorers have none."""
     if entry.kind != "upscale":
         return True
-    is_of_tier = not args.tier or f"_{args.tier}" in entry.name
+    is_of_tier = not args.tier or (entry.tier == args.tier and not entry.is_reference)
     return is_of_tier and args.flavour in {"", entry.flavour}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
@@ -17,15 +16,6 @@ from tests.e2e.review_site import ReviewSite, drafts, review_path, sign_in
 from tests.servers.stack import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def site(browser: Browser, live_server: LiveServer) -> Iterator[ReviewSite]:
-    """A reviewer's browser; whatever its console complains about fails the test."""
-    viewport = {"width": 1280, "height": 900}
-    opened = sign_in(browser, live_server, builders.reviewer(), viewport=viewport)
-    yield opened
-    opened.close()
 
 
 def is_decided(variant: EnhancedVariant, state: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,15 +32,6 @@ def scenic(settings: Settings) -> None:
     """Let jobs make real scenes."""
     enhancer = "tests.testapp.enhancers.ScenicEnhancer"
     settings.SHOPIMG = {**settings.SHOPIMG, "ENHANCER": enhancer}
-
-
-@pytest.fixture
-def site(browser: Browser, live_server: LiveServer) -> Iterator[ReviewSite]:
-    """A reviewer's browser; whatever its console complains about fails the test."""
-    viewport = {"width": 1280, "height": 900}
-    opened = sign_in(browser, live_server, builders.reviewer(), viewport=viewport)
-    yield opened
-    opened.close()
 
 
 def mug() -> bytes:

@@ -280,7 +280,7 @@ def test_upscaler_args__refuse_a_reference_of_the_photo_flavour(tmp_path: Path) 
 
 
 def test_upscaler_args__refuse_an_unknown_flavour(tmp_path: Path) -> None:
-    with pytest.raises(TrainingArgsError, match="--flavour is one of faithful, photo"):
+    with pytest.raises(TrainingArgsError, match="--flavour is one of photo, faithful"):
         tiny_run(tmp_path, flavour="sweet")
 
 
