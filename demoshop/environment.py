@@ -10,7 +10,9 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
 
+_EXAMPLE_KEY = "replace-me"
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 
 
@@ -33,8 +35,15 @@ def words(environ: Mapping[str, str], name: str, default: str) -> list[str]:
 
 
 def secret_key(environ: Mapping[str, str], var_dir: Path) -> str:
-    """Return ``DJANGO_SECRET_KEY``, or a key made once and kept beside the demo's files."""
+    """Return ``DJANGO_SECRET_KEY``, or a key made once and kept beside the demo's files.
+
+    Raises:
+        ImproperlyConfigured: it is still the one of the example, with which anybody could sign.
+    """
     if "DJANGO_SECRET_KEY" in environ:
+        if environ["DJANGO_SECRET_KEY"] == _EXAMPLE_KEY:
+            hint = "at least 50 random characters, such as `openssl rand -base64 48` prints"
+            raise ImproperlyConfigured(f"Replace DJANGO_SECRET_KEY in secrets.env: {hint}.")
         return environ["DJANGO_SECRET_KEY"]
     path = var_dir / "secret-key"
     var_dir.mkdir(parents=True, exist_ok=True)

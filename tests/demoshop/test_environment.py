@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from storages.backends.s3 import S3Storage
 
 from demoshop import environment
@@ -137,6 +138,13 @@ def test_secret_key__is_seen_by_another_process_only_when_it_is_whole(
 def test_secret_key__of_the_environment_wins(tmp_path: Path) -> None:
     assert environment.secret_key({"DJANGO_SECRET_KEY": "mine"}, tmp_path) == "mine"
     assert not (tmp_path / "secret-key").exists()
+
+
+def test_secret_key__is_not_the_one_of_the_example(tmp_path: Path) -> None:
+    lines = (ROOT / "docker" / "secrets.example.env").read_text().splitlines()
+    example = dict(line.split("=", 1) for line in lines if line.startswith("DJANGO_SECRET_KEY="))
+    with pytest.raises(ImproperlyConfigured, match="Replace DJANGO_SECRET_KEY"):
+        environment.secret_key(example, tmp_path)
 
 
 @pytest.mark.parametrize(
