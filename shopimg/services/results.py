@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 
 from shopimg import signals, storage
@@ -46,7 +47,8 @@ def place(job: EnhancementJob, variants: Sequence[EnhancedVariant]) -> None:
     """Put drafts into the line of review; call it in a transaction.
 
     Older drafts for the same places give way, so that nobody reviews them. A job that was asked for
-    earlier may be done later: its own drafts give way then.
+    earlier may be done later: its own drafts give way then. So does what shoppers see already, byte
+    for byte: a person has approved it.
 
     Args:
         job: that has made them.
@@ -60,13 +62,28 @@ def place(job: EnhancementJob, variants: Sequence[EnhancedVariant]) -> None:
     newer = waiting.filter(job__requested_at__gt=job.requested_at)
     late = set(newer.values_list("role", flat=True))
     waiting.exclude(role__in=late).supersede()
+    settled = late | _shown_already(job, variants)
     for variant in variants:
-        if variant.role in late:
+        if variant.role in settled:
             variant.state = ReviewState.SUPERSEDED
     EnhancedVariant.objects.bulk_create(variants)
     for variant in variants:
-        if variant.role not in late:
+        if variant.role not in settled:
             signals.send_after_commit(signals.variant_ready, variant=variant)
+
+
+def _shown_already(job: EnhancementJob, variants: Sequence[EnhancedVariant]) -> set[str]:
+    """Return the roles whose one result is what is published, made of the same upload."""
+    candidates = Counter(variant.role for variant in variants)
+    published = EnhancedVariant.objects.published().filter(
+        source_type=job.source_type, source_id=job.source_id, job__source_digest=job.source_digest
+    )
+    shown = set(published.values_list("role", "digest"))
+    return {
+        variant.role
+        for variant in variants
+        if candidates[variant.role] == 1 and (variant.role, variant.digest) in shown
+    }
 
 
 def timings(images: Sequence[EnhancedImage]) -> dict[str, float]:
