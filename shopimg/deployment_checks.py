@@ -6,11 +6,10 @@ from typing import Any
 
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
-from django.core.files.storage import FileSystemStorage, Storage
 from django.urls import NoReverseMatch, reverse
 
 from shopimg import sources
-from shopimg.storage_checks import Messages, signs_addresses
+from shopimg.storage_checks import Messages, is_private_bucket
 
 
 def serves_api() -> bool:
@@ -24,11 +23,13 @@ def serves_api() -> bool:
 
 def check_passwords(**_: Any) -> Messages:
     """W006: nobody tries passwords at the API, where no limit of the login page counts."""
+    if not serves_api():
+        return []
     from rest_framework.authentication import BasicAuthentication  # noqa: PLC0415 - needs settings
     from rest_framework.settings import api_settings  # noqa: PLC0415 - needs settings
 
     kinds: list[Any] = list(api_settings.DEFAULT_AUTHENTICATION_CLASSES)
-    if not serves_api() or not any(issubclass(kind, BasicAuthentication) for kind in kinds):
+    if not any(issubclass(kind, BasicAuthentication) for kind in kinds):
         return []
     message = "The API takes the passwords of accounts, so that they can be guessed there."
     hint = (
@@ -57,12 +58,8 @@ def check_originals(**_: Any) -> Messages:
             id="shopimg.W007",
         )
         for source in watched
-        if _signs(source.file_of(source.model()).storage)
+        if is_private_bucket(source.file_of(source.model()).storage)
     ]
-
-
-def _signs(storage: Storage) -> bool:
-    return not isinstance(storage, FileSystemStorage) and signs_addresses(storage)
 
 
 def run_all(**kwargs: Any) -> Messages:

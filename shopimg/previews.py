@@ -19,7 +19,7 @@ from shopimg.contract import MIME_TYPES, SourceError
 from shopimg.contract.formats import sniff
 from shopimg.large_pictures import one_at_a_time
 from shopimg.models import EnhancedVariant
-from shopimg.upright import orientation, to_srgb, turn
+from shopimg.upright import eight_bits, orientation, to_srgb, turn
 
 logger = logging.getLogger(__name__)
 
@@ -119,10 +119,12 @@ def _shrink(content: bytes) -> bytes:
             turned = orientation(image, content)
             image.draft(None, size)  # a JPEG is decoded at a fraction of its size
             with one_at_a_time(image.size):
-                image.thumbnail(size, Image.Resampling.BOX, reducing_gap=2.0)
-            to_srgb(turn(image, turned)).save(small, "WEBP", quality=80)
+                reduced = eight_bits(image)
+                reduced.thumbnail(size, Image.Resampling.BOX, reducing_gap=2.0)
+            to_srgb(turn(reduced, turned)).save(small, "WEBP", quality=80)
     except Exception as err:
         # Decoders raise whatever comes to their mind on a damaged file.
+        logger.warning("no thumbnail of a picture: %r", err)
         raise Http404("The picture is damaged.") from err
     return small.getvalue()
 

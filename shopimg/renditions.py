@@ -65,6 +65,8 @@ def write(variant: EnhancedVariant) -> None:
 
 def _on_white(image: Image.Image) -> Image.Image:
     """Hide the colours that pixels have where they cannot be seen; a JPEG would show them."""
+    if image.getchannel("A").getextrema() == (255, 255):
+        return image
     ground = Image.new("RGBA", image.size, "white")
     ground.alpha_composite(image)
     return ground

@@ -79,14 +79,21 @@ def _public_bucket(storage: Any) -> bool:
     acl = parameters.get("ACL") or parameters.get("acl") or getattr(storage, "default_acl", None)
     # "authenticated-read" means every customer of the provider.
     for_everybody = str(acl or "").lower().startswith(("public", "authenticated"))
-    return for_everybody or not signs_addresses(storage)
+    return for_everybody or not _signs_addresses(storage)
 
 
-def signs_addresses(storage: Any) -> bool:
+def is_private_bucket(storage: Any) -> bool:
+    """Tell whether a storage is a bucket of a known kind that signs addresses of its files."""
+    known = hasattr(storage, "azure_container") or hasattr(storage, "querystring_auth")
+    return known and not _public_bucket(storage)
+
+
+def _signs_addresses(storage: Any) -> bool:
     """Tell whether the address of a file is good for a while only."""
     if hasattr(storage, "azure_container"):
         return bool(storage.expiration_secs)
     if getattr(storage, "custom_domain", None):
         # S3 signs addresses of a domain of one's own for CloudFront only.
-        return bool(storage.querystring_auth and storage.cloudfront_signer)
+        signer = getattr(storage, "cloudfront_signer", None)
+        return bool(getattr(storage, "querystring_auth", False) and signer)
     return bool(getattr(storage, "querystring_auth", True))

@@ -27,7 +27,10 @@ def orientation(image: Image.Image, content: bytes) -> int:
     """Return the EXIF orientation of a file, 1 to 8, without decoding its pixels.
 
     1 where there is none, or damaged metadata: the pixels may be fine, and workers say the same.
+    1 for TIFF files, which Pillow itself turns when it decodes them.
     """
+    if image.format == "TIFF":
+        return 1
     if image.format == "PNG" and "exif" not in image.info and (exif := late_exif(content)):
         image.info["exif"] = exif
     try:
@@ -45,6 +48,8 @@ def turn(image: Image.Image, orientation: int) -> Image.Image:
 
 def to_srgb(image: Image.Image) -> Image.Image:
     """Return a decoded picture as RGB or RGBA, its colours by its profile, 16 bits cut to 8."""
+    if image.mode.startswith("I"):
+        return eight_bits(image).convert("RGB")
     mode = "RGBA" if image.has_transparency_data else "RGB"
     profile = image.info.get("icc_profile")
     if profile and image.mode in ("RGB", "RGBA", "CMYK"):
@@ -57,7 +62,7 @@ def to_srgb(image: Image.Image) -> Image.Image:
                 outputMode=mode,
             )
             return converted or image.convert(mode)
-    return eight_bits(image).convert(mode)
+    return image.convert(mode)
 
 
 def eight_bits(image: Image.Image) -> Image.Image:

@@ -106,7 +106,8 @@ class StepCache:
         self._remember(key, context)
         with contextlib.suppress(OSError):
             # Nobody has approved these pictures yet: other users of the machine do not see them.
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.chmod(0o700)
             write_whole(self._path(key), pack(context, key))
             self._keep_limit()
 

@@ -36,7 +36,7 @@ def approve(
         variant: the draft.
         by: who decides.
         version: the version that was looked at; the one of ``variant`` by default.
-        note: kept with the decision.
+        note: kept with the decision, up to ``decisions.LONGEST_NOTE`` characters.
 
     Raises:
         InvalidTransitionError: somebody else has decided, has approved another candidate, the draft
@@ -77,7 +77,7 @@ def reject(
         by: who decides.
         reason: one of ``RejectReason``.
         version: the version that was looked at; the one of ``variant`` by default.
-        note: kept with the decision.
+        note: kept with the decision, up to ``decisions.LONGEST_NOTE`` characters.
 
     Raises:
         InvalidTransitionError: somebody else has decided, or the draft was superseded.

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from pytest_django import Settings
 
+from shopimg.services import sweeping
 from tests import builders
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,7 +19,7 @@ SILENT = [
     ["shopimg_sweep"],
     ["shopimg_cleanup"],
     ["shopimg_reprocess", "--force"],
-    ["shopimg_audit", "--preset", "google", "--fail-on", "never"],
+    ["shopimg_audit", "--preset", "google", "--fail-on", "never", "--fix"],
 ]
 
 
@@ -39,6 +41,29 @@ def test_verbosity_0__says_nothing_of_an_export(
     assert "No decision" in capfd.readouterr().out
     call_command("shopimg_export_reviews", out=tmp_path / "b", verbosity=0)
     assert "".join(capfd.readouterr()) == ""
+
+
+def test_verbosity_0__says_no_warnings_of_checks(
+    settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings.SHOPIMG = {**settings.SHOPIMG, "SOURCES": {}}  # W001
+    call_command("shopimg_audit", "--list", skip_checks=False)
+    assert "W001" in capfd.readouterr().err
+    call_command("shopimg_audit", "--list", skip_checks=False, verbosity=0)
+    assert "".join(capfd.readouterr()) == ""
+
+
+def test_broken_pipe__of_something_else_is_told_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def hang_up() -> None:
+        raise BrokenPipeError("the broker hung up")
+
+    monkeypatch.setattr(sweeping, "sweep", hang_up)
+    with pytest.raises(BrokenPipeError, match="the broker hung up"):
+        call_command("shopimg_sweep")
+    os.write(1, b"still there")
+    assert capfd.readouterr().out == "still there"
 
 
 def test_reader_that_ends_first__ends_the_command_in_one_line() -> None:

@@ -34,15 +34,27 @@ def test_passwords__of_accounts_are_not_taken_by_the_api(settings: Any) -> None:
     assert complaints() == []
 
 
+BUCKET = "storages.backends.s3.S3Storage"
+
+
 @pytest.mark.parametrize(
-    ("options", "found"), [({}, ["shopimg.W007"] * 2), ({"querystring_auth": False}, [])]
+    ("backend", "options", "found"),
+    [
+        (BUCKET, {}, ["shopimg.W007"] * 2),
+        (BUCKET, {"querystring_auth": False}, []),
+        (BUCKET, {"default_acl": "public-read"}, []),
+        (BUCKET, {"object_parameters": {"ACL": "public-read"}}, []),
+        ("django.core.files.storage.InMemoryStorage", {}, []),
+        ("tests.testapp.storages.Cdn", {}, []),
+    ],
 )
 def test_originals__in_a_private_bucket_are_not_handed_out(
-    settings: Any, options: dict[str, Any], found: list[str]
+    settings: Any, backend: str, options: dict[str, Any], found: list[str]
 ) -> None:
-    bucket = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": {"bucket_name": "b"}}
-    bucket["OPTIONS"] |= options
-    settings.STORAGES = settings.STORAGES | {"default": bucket}
+    named = {"bucket_name": "b"} if backend == BUCKET else {}
+    uploads = {"BACKEND": backend, "OPTIONS": {**named, **options}}
+    settings.STORAGES = settings.STORAGES | {"default": uploads}
     assert complaints() == found
     settings.ROOT_URLCONF = "tests.testapp.no_urls"
+    settings.REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": ["not.installed.Authentication"]}
     assert complaints() == []

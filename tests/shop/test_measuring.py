@@ -90,10 +90,11 @@ def test_estimate_quality__comes_close_for_tables_of_others() -> None:
     assert estimate_quality({}) is None
 
 
-def test_measure__sees_the_picture_upright() -> None:
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_measure__sees_the_picture_upright(kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    found = measure(encoded(product((400, 200), (0, 20, 100, 180)), "JPEG", exif=exif, quality=95))
+    found = measure(encoded(product((400, 200), (0, 20, 100, 180)), kind, exif=exif, quality=95))
     assert (found.width, found.height) == (200, 400)
     assert found.background.product_box is not None
     assert found.background.product_box[1] == 0  # the left edge is on top now

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from django.urls import reverse
 from PIL import Image
 from pytest_django import Settings
 
-from shopimg import previews, storage
-from shopimg.large_pictures import one_at_a_time
+from shopimg import large_pictures, previews, storage
 from shopimg.models import EnhancedVariant
+from shopimg.services import masks
 from tests import builders
 from tests.metadata import linear_rgb_profile, unwritable_exif
 from tests.shop.test_storage import use_storage
@@ -40,11 +40,6 @@ def before_thumbnail(variant: EnhancedVariant) -> Image.Image:
 def assert_close(found: Any, wanted: Sequence[int]) -> None:
     # JPEG and WebP move flat colours by a level or two.
     assert max(abs(a - b) for a, b in zip(found, wanted, strict=True)) <= 3, found
-
-
-def enter_and_leave(size: tuple[int, int]) -> None:
-    with one_at_a_time(size):
-        pass
 
 
 def scene(image: Any = None) -> EnhancedVariant:
@@ -214,13 +209,25 @@ def test_thumbnail__of_an_upload_with_damaged_exif() -> None:
     assert before_thumbnail(builders.draft(builders.photo(upload))).size == (224, 168)
 
 
-def test_thumbnail__of_large_pictures_waits_for_its_turn() -> None:
-    large, small = (5000, 4000), (400, 300)
+def test_thumbnail__of_large_grey_of_16_bits() -> None:
+    upload = builders.picture((900, 600), 40_000, kind="PNG", mode="I;16")
+    small = before_thumbnail(builders.draft(builders.photo(upload, "mug.png")))
+    assert small.size == (224, 149)
+    assert_close(small.getpixel((30, 20)), (156, 156, 156))
+
+
+@pytest.mark.parametrize("decode", [previews._shrink, lambda png: masks.normalised(png, (63, 47))])
+def test_large_pictures__are_decoded_one_at_a_time(
+    decode: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(large_pictures, "LARGE_PIXELS", 64 * 48)
+    large, small = builders.mask((64, 48)), builders.mask((63, 48))
     with ThreadPoolExecutor() as pool:
-        with one_at_a_time(large):
-            waiting = pool.submit(enter_and_leave, large)
-            pool.submit(enter_and_leave, small).result(timeout=10)
-            assert not waiting.done()
+        with large_pictures.one_at_a_time((64, 48)):
+            waiting = pool.submit(decode, large)
+            pool.submit(decode, small).result(timeout=10)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.3)
         waiting.result(timeout=10)
 
 

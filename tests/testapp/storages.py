@@ -94,3 +94,9 @@ class FarPicture(Picture):
     def url(self) -> str:
         """Address of a size."""
         return f"https://resizer.example/{self.width}/{self.parent_name}"
+
+
+class Cdn(InMemoryStorage):
+    """Files at public addresses of a domain of one's own, and no option that says so."""
+
+    custom_domain = "cdn.example"

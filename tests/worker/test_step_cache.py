@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import stat
 import time
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,7 @@ def test_cache__is_shared_by_the_workers_of_a_machine(
     runs = [getattr(worker._engine, "runs", None) for worker in workers]
     assert runs == [2, 0]
     assert len(files_of(tmp_path / "steps")) == 2
+    assert stat.S_IMODE((tmp_path / "steps").stat().st_mode) == 0o700  # nobody else's pictures
 
 
 # --- what a key tells apart -----------------------------------------------------------------

@@ -152,8 +152,8 @@ class Backdrop(Step):
     generator: str = GENERATED
     """``gan``, ``colour``, ``image``, or the dotted path of a generator of the shop's own."""
     style: str = "studio_gradient"
-    """One of ``STYLES``, or ``brand``; what a generator of the shop's own makes of it is its own
-    affair."""
+    """One of ``STYLES``, or ``brand``; for a generator of the shop's own up to 100 printable
+    characters, of which it makes what it likes."""
     further_styles: tuple[str, ...] = ()
     """Of the candidates after the first, in turn; empty: all have the same."""
     palette: tuple[str, ...] = ()

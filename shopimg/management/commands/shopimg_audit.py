@@ -83,7 +83,7 @@ class Command(ReportingCommand):
                 raise CommandError(f"Interrupted. {fixes}", returncode=UNFINISHED) from None
             except CapacityError as err:
                 raise CommandError(f"{err} {fixes}", returncode=UNFINISHED) from err
-        if options["fix"]:
+        if options["fix"] and not self.is_silent:
             self.stderr.write(str(fixes))
         _judge(audit, tally, options["fail_on"])
 

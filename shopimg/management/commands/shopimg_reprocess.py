@@ -123,7 +123,8 @@ class Command(ReportingCommand):
 
     def _forecast(self, selection: bulk.Selection) -> bool:
         """Let a worker predict; False where none can."""
-        self.stderr.write("Asking a worker, which may first have to measure its machine...")
+        if not self.is_silent:
+            self.stderr.write("Asking a worker, which may first have to measure its machine...")
         try:
             found = forecasts.forecast(selection)
         except forecasts.NoForecastError as err:
