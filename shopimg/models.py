@@ -18,9 +18,20 @@ from shopimg.querysets import (
     EnhancedVariantQuerySet,
     EnhancementJobQuerySet,
     ReviewDecisionQuerySet,
-    WorkerHeartbeatQuerySet,
 )
 from shopimg.states import FAILED_JOBS, Decision, JobState, RejectReason, ReviewState, RunState
+from shopimg.worker_models import CostQuestion, WorkerHeartbeat
+
+__all__ = (
+    "BulkRun",
+    "CostQuestion",
+    "EnhancedVariant",
+    "EnhancementJob",
+    "IdempotencyKey",
+    "ReviewDecision",
+    "SourceRow",
+    "WorkerHeartbeat",
+)
 
 
 class SourceRow(models.Model):
@@ -145,7 +156,6 @@ class EnhancementJob(SourceRow):
                 condition=Q(state__in=[JobState.QUEUED, JobState.RUNNING], bulk=False),
                 name="shopimg_job_open_of_user",
             ),
-            models.Index(fields=["source_type", "source_id"], name="shopimg_job_source"),
             models.Index(fields=["-created_at", "id"], name="shopimg_job_newest"),
         ]
 
@@ -229,6 +239,28 @@ class EnhancedVariant(SourceRow):
                 fields=["source_type", "source_id", "state"], name="shopimg_variant_source"
             ),
             models.Index(fields=["-created_at", "id"], name="shopimg_variant_newest"),
+            # The sweeper asks for these every few seconds, whatever the length of the history.
+            models.Index(
+                fields=["updated_at"],
+                condition=Q(state=ReviewState.SUPERSEDED, published_at__isnull=True)
+                & ~Q(published_name=""),
+                name="shopimg_variant_withdrawn",
+            ),
+            models.Index(
+                fields=["updated_at"],
+                condition=Q(state=ReviewState.PUBLISHED, renditions_at__isnull=True),
+                name="shopimg_variant_one_size",
+            ),
+            # The clean-up asks for these of every file that it is about to delete.
+            models.Index(
+                fields=["published_name"],
+                opclasses=["varchar_pattern_ops"],  # for LIKE, whatever the collation
+                condition=Q(state=ReviewState.PUBLISHED),
+                name="shopimg_variant_public_file",
+            ),
+            models.Index(
+                fields=["mask_name"], condition=~Q(mask_name=""), name="shopimg_variant_mask"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -277,6 +309,7 @@ class ReviewDecision(models.Model):
                 name="shopimg_rejection_has_reason",
             ),
         ]
+        indexes = [models.Index(fields=["by", "at"], name="shopimg_decision_of_reviewer")]
 
     def __str__(self) -> str:
         moment = timezone.localtime(self.at)
@@ -290,41 +323,6 @@ class ReviewDecision(models.Model):
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse: a decision is history."""
         raise TypeError("ReviewDecision is append-only.")
-
-
-class WorkerHeartbeat(models.Model):
-    """The last sign of life of one worker process; an old one means a dead or deaf worker."""
-
-    name = models.CharField(_("worker"), max_length=255, primary_key=True)
-    queues = models.CharField(_("queues"), max_length=255)
-    processes = models.PositiveSmallIntegerField(_("jobs at once"), default=1)
-    started_at = models.DateTimeField(_("started"), default=timezone.now)
-    seen_at = models.DateTimeField(_("last seen"), default=timezone.now)
-
-    objects = WorkerHeartbeatQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("worker")
-        verbose_name_plural = _("workers")
-        ordering = ["name"]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class CostQuestion(models.Model):
-    """Asks a worker what jobs would cost on its machine; the row carries question and answer."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    recipe = models.CharField(max_length=64)
-    recipe_table = models.JSONField()
-    sizes = models.JSONField()
-    answer = models.JSONField(null=True)
-    problem = models.TextField(blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
-
-    def __str__(self) -> str:
-        return self.recipe
 
 
 class IdempotencyKey(models.Model):

@@ -70,13 +70,16 @@ class Line:
         """Return the drafts behind a variant, nearest first."""
         behind = Q(created_at__gt=variant.created_at)
         beside = Q(created_at=variant.created_at, pk__gt=variant.pk)
-        return list(self._others(variant).filter(behind | beside)[:limit])
+        # The range, said once more by itself, is where the database begins to read.
+        others = self._others(variant).filter(created_at__gte=variant.created_at)
+        return list(others.filter(behind | beside)[:limit])
 
     def before(self, variant: EnhancedVariant, limit: int) -> list[EnhancedVariant]:
         """Return the drafts in front of a variant, nearest first."""
         ahead = Q(created_at__lt=variant.created_at)
         beside = Q(created_at=variant.created_at, pk__lt=variant.pk)
-        return list(self._others(variant).filter(ahead | beside).reverse()[:limit])
+        others = self._others(variant).filter(created_at__lte=variant.created_at)
+        return list(others.filter(ahead | beside).reverse()[:limit])
 
     def next_after(self, variant: EnhancedVariant) -> EnhancedVariant | None:
         """Return the draft to open after a decision.

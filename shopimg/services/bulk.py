@@ -19,6 +19,9 @@ from shopimg.services import batches, sending
 from shopimg.services.requests import Order
 from shopimg.states import FAILED_JOBS, JobState, RunState
 
+BATCH = 100
+"""Images whose files are read, and which then are queued in one transaction. It locks them: who
+replaces one of their photos waits as long."""
 _PROGRESS = ("cursor", "examined", "queued", "refused", "skipped", "state")
 """What a batch changes of a run; who goes on with it, and when, is decided elsewhere."""
 
@@ -140,7 +143,7 @@ def estimate(selection: Selection) -> Estimate:
     )
 
 
-def advance(run: BulkRun, batch_size: int = 1000) -> Iterator[int]:
+def advance(run: BulkRun, batch_size: int = BATCH) -> Iterator[int]:
     """Queue a run's jobs from where it stopped, and yield the number of images of each batch.
 
     The cursor is saved with each batch, so that a run which is interrupted anywhere goes on with
@@ -253,27 +256,32 @@ def images(source: sources.Source, selection: Selection) -> models.QuerySet[mode
         rows = rows.filter(pk__in=selection.ids)
     if not selection.statuses and selection.since is None:
         return rows
-    latest = models.Exists(_latest_jobs(source, selection))
-    chosen: models.QuerySet[models.Model] = rows.alias(shopimg_id=key_as_text(rows)).filter(latest)
+    chosen = _with_latest_job(source, rows)
+    if selection.statuses:
+        chosen = chosen.filter(shopimg_state__in=selection.statuses)
+    if selection.since is not None:
+        chosen = chosen.filter(shopimg_created_at__gte=selection.since)
     return chosen
 
 
-def _latest_jobs(source: sources.Source, selection: Selection) -> models.QuerySet[EnhancementJob]:
+def _with_latest_job(
+    source: sources.Source, rows: models.QuerySet[models.Model]
+) -> models.QuerySet[models.Model]:
+    """Add state and moment of each image's latest job, for filters.
+
+    Asked from the image: from the jobs, the database would hold every image against all of them.
+    """
     of_image = EnhancementJob.objects.filter(
         source_type=ContentType.objects.get_for_model(source.model),
-        source_id=models.OuterRef("source_id"),
-    )
-    newest = of_image.order_by("-created_at").values("pk")[:1]
-    latest = EnhancementJob.objects.filter(
-        source_type=ContentType.objects.get_for_model(source.model),
         source_id=models.OuterRef("shopimg_id"),
-        pk=models.Subquery(newest),
     )
-    if selection.statuses:
-        latest = latest.filter(state__in=selection.statuses)
-    if selection.since is not None:
-        latest = latest.filter(created_at__gte=selection.since)
-    return latest
+    newest = of_image.order_by("-created_at")
+    found: models.QuerySet[models.Model] = rows.alias(
+        shopimg_id=key_as_text(rows),
+        shopimg_state=models.Subquery(newest.values("state")[:1]),
+        shopimg_created_at=models.Subquery(newest.values("created_at")[:1]),
+    )
+    return found
 
 
 def _next_batch(

@@ -101,11 +101,12 @@ def remove(orphan: Orphan) -> bool:
     Returns:
         Whether it was deleted.
     """
-    if orphan.name.startswith(f"{storage.MASKS}/") and _is_used(orphan.name):
+    folder = orphan.name.partition("/")[0]
+    if folder == storage.MASKS and _is_used(orphan.name):
         return False
-    stem = "/".join(orphan.name.split("/")[:3]).partition(".")[0]
-    shown = EnhancedVariant.objects.published().filter(published_name__startswith=f"{stem}.")
-    return not shown.exists() and storage.delete(orphan.storage, [orphan.name]) == 1
+    if folder == "published" and _is_shown(orphan.name):
+        return False
+    return storage.delete(orphan.storage, [orphan.name]) == 1
 
 
 def forget(key: dict[str, Any]) -> None:
@@ -143,6 +144,12 @@ def _is_used(mask: str) -> bool:
     if drafts - retention.spent_drafts(of_variants):
         return True
     return mask in retention.corrected_masks(PurePosixPath(mask).stem)
+
+
+def _is_shown(name: str) -> bool:
+    stem = "/".join(name.split("/")[:3]).partition(".")[0]
+    shown = EnhancedVariant.objects.published().filter(published_name__startswith=f"{stem}.")
+    return shown.exists()
 
 
 def _public(folder: str, before: datetime) -> set[str]:

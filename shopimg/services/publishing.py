@@ -246,14 +246,14 @@ def make_renditions(variant: EnhancedVariant) -> None:
 
 def withdrawn_with_files(before: datetime) -> list[uuid.UUID]:
     """Return the variants that were withdrawn before a moment and still have public files."""
-    left = EnhancedVariant.objects.filter(_WITHDRAWN, updated_at__lt=before)
+    left = EnhancedVariant.objects.filter(_WITHDRAWN, updated_at__lt=before).order_by("updated_at")
     return list(left.values_list("pk", flat=True)[:_BATCH])
 
 
 def without_renditions(before: datetime) -> list[uuid.UUID]:
     """Return the variants that were published before a moment and still have one size only."""
     waiting = EnhancedVariant.objects.published().filter(renditions_at=None, updated_at__lt=before)
-    return list(waiting.values_list("pk", flat=True)[:_BATCH])
+    return list(waiting.order_by("updated_at").values_list("pk", flat=True)[:_BATCH])
 
 
 def delete_public_files(variant: EnhancedVariant) -> None:

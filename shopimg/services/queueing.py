@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-BATCH_SIZE = 100
-"""Images per batch: their files are read before the batch's rows are written."""
 SLICE_SECONDS = 60.0
 """How long one message queues before another one goes on, so that jobs get their turn."""
 
@@ -69,7 +67,7 @@ def advance(run_id: uuid.UUID) -> int:
     images = 0
     end = time.monotonic() + SLICE_SECONDS
     try:
-        for number in bulk.advance(run, BATCH_SIZE):
+        for number in bulk.advance(run, bulk.BATCH):
             images += number
             renew(run)
             if time.monotonic() >= end:

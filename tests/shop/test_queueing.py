@@ -50,7 +50,7 @@ def test_advance__queues_everything_and_is_over(run: BulkRun, sent_runs: list[An
 def test_advance__asks_for_more_time_instead_of_keeping_jobs_waiting(
     run: BulkRun, sent_runs: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queueing, "BATCH_SIZE", 1)
+    monkeypatch.setattr(bulk, "BATCH", 1)
     monkeypatch.setattr(queueing, "SLICE_SECONDS", 0.0)
     looked_at = []
     while not _is_over(run):
@@ -63,7 +63,7 @@ def test_advance__asks_for_more_time_instead_of_keeping_jobs_waiting(
 def test_advance__leaves_a_run_alone_that_somebody_else_queues(
     run: BulkRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queueing, "BATCH_SIZE", 1)
+    monkeypatch.setattr(bulk, "BATCH", 1)
     inner: list[int] = []
     batches = bulk.advance
 
@@ -82,7 +82,7 @@ def test_advance__leaves_a_run_alone_that_somebody_else_queues(
 def test_advance__run_of_a_dead_worker_goes_on_where_it_stopped(
     run: BulkRun, sent_runs: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queueing, "BATCH_SIZE", 2)
+    monkeypatch.setattr(bulk, "BATCH", 2)
 
     def die(_run: BulkRun) -> None:
         raise SystemExit
@@ -139,7 +139,7 @@ def test_advance__run_whose_model_or_recipe_is_gone_is_given_up(
 def test_take_over__not_while_a_worker_is_at_it(
     run: BulkRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queueing, "BATCH_SIZE", 1)
+    monkeypatch.setattr(bulk, "BATCH", 1)
     taken: list[bool] = []
     batches = bulk.advance
 
@@ -189,7 +189,7 @@ def test_take_over__of_what_a_killed_command_has_left() -> None:
 def test_advance__run_that_was_taken_over_meanwhile_is_left_alone(
     run: BulkRun, sent_runs: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queueing, "BATCH_SIZE", 1)
+    monkeypatch.setattr(bulk, "BATCH", 1)
     batches = bulk.advance
 
     def overtaken(*args: Any) -> Any:

@@ -69,7 +69,7 @@ class Command(ReportingCommand):
             help="let a worker predict time and memory; change nothing",
         )
         parser.add_argument("--rate", type=_rate, help="most images per second, such as 20/s")
-        parser.add_argument("--batch-size", type=positive, default=1000)
+        parser.add_argument("--batch-size", type=positive, default=bulk.BATCH)
         parser.add_argument("--wait", action="store_true", help="until all jobs are over")
         parser.add_argument(
             "--resume", metavar="RUN", help="id of an interrupted run; with --wait, of any run"
