@@ -107,7 +107,9 @@ class Line:
             decision__in=[Decision.APPROVE, Decision.REJECT],
         )
         mine = narrow(decided, self.request.GET, prefix="variant__")
-        return Progress(self._drafts().one_of_each_choice().count(), mine.count())
+        # All of them wait, so that each choice is a job and a role: an index alone counts these.
+        choices = self._drafts().order_by().values("job", "role").distinct()
+        return Progress(choices.count(), mine.count())
 
 
 def waiting_candidates(variant: EnhancedVariant) -> list[EnhancedVariant]:
