@@ -1,6 +1,7 @@
 """Backdrops by the network: sizes, horizons, palettes, grain, and what they say of themselves."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,11 +59,14 @@ def weights_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_weights(tmp_path_factory.mktemp("weights"), OWN_ZOO, OWN_ZOO)
 
 
-@pytest.fixture
-def engine(weights_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    monkeypatch.setattr(zoo, "ZOO", OWN_ZOO)
-    config = WorkerConfig(device="cpu", threads=1, weights_dir=weights_dir, cache_dir=tmp_path)
-    return Engine(config, OWN_ZOO)
+@pytest.fixture(scope="module")
+def engine(weights_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine that loads each network once: converting them takes seconds."""
+    cache = tmp_path_factory.mktemp("cache")
+    config = WorkerConfig(device="cpu", threads=1, weights_dir=weights_dir, cache_dir=cache)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zoo, "ZOO", OWN_ZOO)
+        yield Engine(config, OWN_ZOO)
 
 
 def make(engine: Engine, step: Backdrop, width: int, height: int) -> BackdropImage:
