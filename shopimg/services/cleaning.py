@@ -102,11 +102,12 @@ def remove(orphan: Orphan) -> bool:
         Whether it was deleted.
     """
     folder = orphan.name.partition("/")[0]
-    if folder == storage.MASKS and _is_used(orphan.name):
-        return False
-    if folder == "published" and _is_shown(orphan.name):
-        return False
-    return storage.delete(orphan.storage, [orphan.name]) == 1
+    if folder == storage.MASKS:
+        is_needed = _is_used(orphan.name)
+    else:
+        # No draft has a public name; of a file in any other folder it is asked.
+        is_needed = folder != "drafts" and _is_shown(orphan.name)
+    return not is_needed and storage.delete(orphan.storage, [orphan.name]) == 1
 
 
 def forget(key: dict[str, Any]) -> None:
