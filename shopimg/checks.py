@@ -20,7 +20,6 @@ from django.utils.module_loading import import_string
 from shopimg import deployment_checks, enhancers, recipes, sources
 from shopimg.conf import settings
 from shopimg.contract import RecipeError
-from shopimg.deployment_checks import serves_api
 from shopimg.storage_checks import (
     Messages,
     check_drafts_private,
@@ -170,7 +169,7 @@ def check_weights(**_: Any) -> Messages:
 def check_dependencies(**_: Any) -> Messages:
     """E012: the apps that the models and, where it is served, the API's own page build on."""
     needs = dict.fromkeys(("django.contrib.contenttypes", "django.contrib.auth"), "shopimg")
-    if serves_api():
+    if deployment_checks.serves_api():
         page = "The documentation page of shopimg's API"
         needs |= {"drf_spectacular": page, "drf_spectacular_sidecar": page}
     hint = "Add it to INSTALLED_APPS."

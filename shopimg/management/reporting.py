@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from django.core.management.base import BaseCommand, CommandError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 UNFINISHED = 3
 """Exit code where a command did not come to its end."""
