@@ -67,8 +67,8 @@ def _before(steps: Sequence[Step], kinds: tuple[type[Step], ...]) -> tuple[Step,
 class StepCache:
     """Pictures enhanced or cut out already: the last ones in memory, more in files.
 
-    The files are shared by all workers of one user on a machine. Whoever writes one deletes those that were
-    not used for longest, until all fit the limit. A damaged file counts as none.
+    The files are shared by all workers of one user on a machine. Whoever writes one deletes those
+    that were not used for longest, until all fit the limit. A damaged file counts as none.
     """
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
