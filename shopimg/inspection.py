@@ -17,8 +17,8 @@ from shopimg.contract import (
     UnsupportedFormatError,
     limits,
 )
-from shopimg.contract.formats import sniff
-from shopimg.upright import SIDEWAYS, orientation
+from shopimg.contract.formats import SIDEWAYS, sniff
+from shopimg.upright import orientation
 
 EXTENSIONS = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},

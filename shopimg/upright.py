@@ -7,20 +7,7 @@ import io
 
 from PIL import Image, ImageCms
 
-from shopimg.contract.formats import EXIF_FAILURES, late_exif
-
-_ORIENTATION = 0x0112
-_TRANSPOSITIONS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-SIDEWAYS = frozenset({5, 6, 7, 8})
-"""Orientations in which width and height change places."""
+from shopimg.contract.formats import EXIF_FAILURES, EXIF_ORIENTATION, TURNS, late_exif
 
 
 def orientation(image: Image.Image, content: bytes) -> int:
@@ -35,15 +22,15 @@ def orientation(image: Image.Image, content: bytes) -> int:
         image.info["exif"] = exif
     try:
         # The method of PNG files decodes all pixels first, to find what stands behind them.
-        found = Image.Image.getexif(image).get(_ORIENTATION, 1)
+        found = Image.Image.getexif(image).get(EXIF_ORIENTATION, 1)
     except EXIF_FAILURES:
         return 1
-    return found if found in _TRANSPOSITIONS else 1
+    return found if found in TURNS else 1
 
 
 def turn(image: Image.Image, orientation: int) -> Image.Image:
     """Return a decoded picture upright; the same one where it is so already."""
-    return image.transpose(_TRANSPOSITIONS[orientation]) if orientation > 1 else image
+    return image.transpose(Image.Transpose[TURNS[orientation]]) if orientation > 1 else image
 
 
 def to_srgb(image: Image.Image) -> Image.Image:

@@ -15,21 +15,17 @@ from enhancer_worker.pipeline.cicp import read_code_points
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.icc import to_srgb
 from shopimg.contract import UnsupportedFormatError
-from shopimg.contract.formats import EXIF_FAILURES, late_exif, sniff
+from shopimg.contract.formats import (
+    EXIF_FAILURES,
+    EXIF_ORIENTATION,
+    SIDEWAYS,
+    TURNS,
+    late_exif,
+    sniff,
+)
 from shopimg.contract.limits import check_source_bytes, check_source_size
 from shopimg.contract.provenance import declared_source_type
 
-_EXIF_ORIENTATION = 0x0112
-_TRANSPOSITIONS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_TURNED_ORIENTATIONS = frozenset({5, 6, 7, 8})
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N"})
 
 
@@ -54,7 +50,7 @@ class OpenedSource:
     def size(self) -> tuple[int, int]:
         """Width and height in pixels, once upright."""
         width, height = self.image.size
-        return (height, width) if self.orientation in _TURNED_ORIENTATIONS else (width, height)
+        return (height, width) if self.orientation in SIDEWAYS else (width, height)
 
 
 def open_source(content: bytes) -> OpenedSource:
@@ -150,11 +146,11 @@ def _read_orientation(content: bytes, image: Image.Image) -> int:
         image.info["exif"] = exif
     try:
         # The method of PNG files decodes all pixels first, to find what stands behind them.
-        orientation = Image.Image.getexif(image).get(_EXIF_ORIENTATION, 1)
+        orientation = Image.Image.getexif(image).get(EXIF_ORIENTATION, 1)
     except EXIF_FAILURES:
         # Damaged metadata is thrown away anyway; the pixels may be fine.
         return 1
-    return orientation if orientation in _TRANSPOSITIONS else 1
+    return orientation if orientation in TURNS else 1
 
 
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
@@ -182,9 +178,9 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
 def _to_picture(
     colour: Image.Image, alpha: Image.Image | None, orientation: int, grey_mode: bool
 ) -> Picture:
-    if orientation in _TRANSPOSITIONS:
-        colour = colour.transpose(_TRANSPOSITIONS[orientation])
-        alpha = alpha.transpose(_TRANSPOSITIONS[orientation]) if alpha else None
+    if orientation in TURNS:
+        turn = Image.Transpose[TURNS[orientation]]
+        colour, alpha = colour.transpose(turn), alpha.transpose(turn) if alpha else None
     pixels = np.array(colour)
     opacity = None if alpha is None or alpha.getextrema() == (255, 255) else np.array(alpha)
     if grey_mode:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 
 from shopimg.contract.errors import SourceUnreadableError, UnsupportedFormatError
 
@@ -10,6 +11,21 @@ EXIF_FAILURES = (
     SyntaxError, struct.error, ValueError, KeyError, TypeError, OSError, IndexError, OverflowError,
 )  # fmt: skip
 """What Pillow raises on damaged EXIF, with which a shop and its workers take a picture alike."""
+
+EXIF_ORIENTATION = 0x0112
+"""The tag that says how a camera was held."""
+TURNS: Mapping[int, str] = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+"""What puts a picture upright, by its EXIF orientation: names of Pillow's ``Image.Transpose``."""
+SIDEWAYS = frozenset({5, 6, 7, 8})
+"""Orientations in which width and height change places."""
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _REFUSED_SIGNATURES = (
