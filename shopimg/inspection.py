@@ -9,6 +9,7 @@ from pathlib import PurePath
 from django.utils.translation import gettext as _
 from PIL import Image, features
 
+from shopimg.appearance import orientation
 from shopimg.contract import (
     EnhancementError,
     Recipe,
@@ -18,7 +19,6 @@ from shopimg.contract import (
     limits,
 )
 from shopimg.contract.formats import SIDEWAYS, sniff
-from shopimg.upright import orientation
 
 EXTENSIONS = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageCms, UnidentifiedImageError
 
+from shopimg.appearance import eight_bits, orientation, turn
 from shopimg.backends.uploads import stated_source_type
 from shopimg.backgrounds import Background, look_at_background
 from shopimg.contract import EnhancementError, SourceUnreadableError
 from shopimg.contract.formats import sniff
 from shopimg.contract.limits import check_output_size
 from shopimg.jpeg_quality import estimate_quality
-from shopimg.upright import eight_bits, orientation, turn
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 """What can be measured: more than shopimg enhances, as a catalogue may hold anything."""

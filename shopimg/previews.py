@@ -15,11 +15,11 @@ from django.utils.cache import patch_vary_headers
 from PIL import Image
 
 from shopimg import sources, storage
+from shopimg.appearance import eight_bits, orientation, to_srgb, turn
 from shopimg.contract import MIME_TYPES, SourceError
 from shopimg.contract.formats import sniff
 from shopimg.large_pictures import one_at_a_time
 from shopimg.models import EnhancedVariant
-from shopimg.upright import eight_bits, orientation, to_srgb, turn
 
 logger = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ import io
 
 from PIL import Image
 
+from shopimg.appearance import orientation, to_srgb, turn
 from shopimg.contract import (
     EnhancementError,
     SourceTooLargeError,
@@ -15,7 +16,6 @@ from shopimg.contract import (
 from shopimg.contract.formats import sniff
 from shopimg.contract.limits import check_source_bytes, check_source_size
 from shopimg.contract.provenance import declared_source_type
-from shopimg.upright import orientation, to_srgb, turn
 
 
 def read_upload(content: bytes) -> tuple[Image.Image, str]:

@@ -1,4 +1,4 @@
-"""Opened pictures as people see them: turned by their EXIF, and in sRGB."""
+"""How opened pictures appear to people: turned by their EXIF, in the colours of sRGB."""
 
 from __future__ import annotations
 
