@@ -1,15 +1,13 @@
-"""Changes of a variant, and its history: who decided what, about which bytes, and when."""
+"""The history of a variant: who decided what, about which bytes, and when."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from shopimg.contract import InvalidTransitionError
 from shopimg.models import EnhancedVariant, ReviewDecision
 from shopimg.states import Decision, ReviewState
 
@@ -39,26 +37,6 @@ def record(
         note=note.replace("\0", "")[:LONGEST_NOTE],
         **details,
     )
-
-
-def move(variant: EnhancedVariant, allowed: Q, version: int, **changes: Any) -> None:
-    """Change a variant, if it is still as somebody has looked at it.
-
-    Args:
-        variant: read again, whatever comes of it.
-        allowed: the states from which it may be changed so.
-        version: the one that was looked at.
-        changes: columns with their new values.
-
-    Raises:
-        InvalidTransitionError: it is in another state, or at another version.
-    """
-    updated = EnhancedVariant.objects.filter(allowed, pk=variant.pk, version=version).update(
-        version=F("version") + 1, updated_at=timezone.now(), **changes
-    )
-    variant.refresh_from_db()
-    if not updated:
-        raise InvalidTransitionError(taken_message(variant, version))
 
 
 def taken_message(variant: EnhancedVariant, looked_at: int) -> str:

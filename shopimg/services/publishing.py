@@ -19,7 +19,7 @@ from shopimg import recipes, renditions, signals, sources, storage, wakeup
 from shopimg.contract import CapacityError, InvalidTransitionError
 from shopimg.models import EnhancedVariant, ReviewDecision
 from shopimg.querysets import source_key
-from shopimg.services import decisions, photographs
+from shopimg.services import decisions, photographs, transitions
 from shopimg.states import Decision, ReviewState
 
 if TYPE_CHECKING:
@@ -316,13 +316,13 @@ def _is_replaced(variant: EnhancedVariant) -> bool:
 
 def _show(variant: EnhancedVariant, allowed: Q, version: int, **changes: Any) -> None:
     changes = {"state": ReviewState.PUBLISHED, "renditions_at": None, **changes}
-    decisions.move(variant, allowed, version, **changes)
+    transitions.move(variant, allowed, version, **changes)
     signals.send_after_commit(signals.variant_published, variant=variant)
     transaction.on_commit(partial(wakeup.send_renditions, variant.pk), robust=True)
 
 
 def _hide(variant: EnhancedVariant, version: int) -> None:
-    decisions.move(variant, _PUBLISHED, version, state=ReviewState.SUPERSEDED, published_at=None)
+    transitions.move(variant, _PUBLISHED, version, state=ReviewState.SUPERSEDED, published_at=None)
     signals.send_after_commit(signals.variant_withdrawn, variant=variant)
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from shopimg.conf import settings
 from shopimg.contract import CapacityError
 from shopimg.models import EnhancedVariant
-from shopimg.services import decisions, photographs, publishing
+from shopimg.services import decisions, photographs, publishing, transitions
 from shopimg.states import Decision, RejectReason, ReviewState
 
 if TYPE_CHECKING:
@@ -98,4 +98,4 @@ def _lock_choice(variant: EnhancedVariant) -> None:
 
 def _decide(variant: EnhancedVariant, version: int | None, **changes: Any) -> None:
     looked_at = variant.version if version is None else version
-    decisions.move(variant, _WAITING, looked_at, **changes)
+    transitions.move(variant, _WAITING, looked_at, **changes)
