@@ -314,21 +314,24 @@ def test_delete_public_files__brings_back_what_was_published_meanwhile(
     assert first.published_name in files_below(storage_folders["shopimg_published"])
 
 
-def test_renditions__of_a_picture_with_transparency_are_no_jpeg(rosa: User) -> None:
-    content = builders.picture((900, 600), (9, 9, 9, 0), kind="WEBP", mode="RGBA")
-    made = replace(builders.enhanced((900, 600)), content=content, mime_type="image/webp")
+def transparent(kind: str, colour: tuple[int, ...], by: User) -> EnhancedVariant:
+    """Publish a picture of which nothing can be seen, with its sizes."""
+    content = builders.picture((900, 600), (*colour, 0), kind=kind, mode="RGBA")
+    mime_type = f"image/{kind.lower()}"
+    made = replace(builders.enhanced((900, 600)), content=content, mime_type=mime_type)
     (draft,) = builders.finished(builders.photo(), [made])
-    variant = reviews.approve(draft, by=rosa)
+    variant = reviews.approve(draft, by=by)
     publishing.make_renditions(variant)
+    return variant
+
+
+def test_renditions__of_a_picture_with_transparency_are_no_jpeg(rosa: User) -> None:
+    variant = transparent("WEBP", (9, 9, 9), by=rosa)
     assert list(renditions.sources(variant)) == ["image/avif", "image/webp"]
 
 
 def test_renditions__jpeg_of_a_transparent_png_is_white_where_nothing_is(rosa: User) -> None:
-    content = builders.picture((900, 600), (200, 10, 12, 0), kind="PNG", mode="RGBA")
-    made = replace(builders.enhanced((900, 600)), content=content, mime_type="image/png")
-    (draft,) = builders.finished(builders.photo(), [made])
-    variant = reviews.approve(draft, by=rosa)
-    publishing.make_renditions(variant)
+    variant = transparent("PNG", (200, 10, 12), by=rosa)
     smallest = renditions.sources(variant)["image/jpeg"][0]
     with storage.published().open(smallest.name) as file, Image.open(file) as image:
         assert image.getextrema() == ((255, 255), (255, 255), (255, 255))
