@@ -262,7 +262,7 @@ def _number(limit: Limit, value: float) -> str:
     if limit.is_share:
         # Rounded down: nothing below its limit is written as if it had reached it.
         parts = math.floor(round(value * 10**limit.digits, 6))
-        return _("%(percent)s %%") % {
+        return _("%(percent)s\u00a0%%") % {  # no line ends before the sign
             "percent": number_format(parts / 10 ** (limit.digits - 2), limit.digits - 2)
         }
     return str(number_format(round(value, limit.digits)))

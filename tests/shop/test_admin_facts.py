@@ -55,26 +55,26 @@ def test_warnings__doubt_of_the_cut_out_stands_out_in_plain_words() -> None:
     variant = EnhancedVariant(quality={"colour_shift_p95": 1.5, "cutout_confidence": 0.0})
     assert [(fact.label, fact.value, fact.level) for fact in facts.warnings(variant)] == [
         (
-            "The cut-out is probably wrong (confidence 0 %)",
+            "The cut-out is probably wrong (confidence 0\u00a0%)",
             "Look at the edge of the product",
             "bad",
         ),
         ("Look at the colours", "Colour change, worst areas: 1.5", "warn"),
     ]
     (fact,) = facts.scenery(EnhancedVariant(quality={"cutout_confidence": 0.7999}))
-    assert (fact.label, fact.value, fact.level) == ("How sure the cut-out is", "79 %", "warn")
-    assert fact.detail.endswith("; at least 80 %")
+    assert (fact.label, fact.value, fact.level) == ("How sure the cut-out is", "79\u00a0%", "warn")
+    assert fact.detail.endswith("; at least 80\u00a0%")
 
 
 @pytest.mark.parametrize(
     ("qualities", "words"),
     [
         ([{"cutout_confidence": 0.8}], ""),
-        ([{"cutout_confidence": 0.79}], "The cut-out may be wrong (confidence 79 %)"),
+        ([{"cutout_confidence": 0.79}], "The cut-out may be wrong (confidence 79\u00a0%)"),
         ([{"text_edges": 0.1}], "Look at the text and logos"),
         (
             [{"text_edges": 0.1, "cutout_confidence": 0.2, "white_share": 0.5}],
-            "The cut-out is probably wrong (confidence 20 %), and 2 more",
+            "The cut-out is probably wrong (confidence 20\u00a0%), and 2 more",
         ),
         (
             [{}, {"text_edges": 0.1}, {"text_edges": 0.1, "colour_shift_mean": 1.0}],
@@ -122,7 +122,7 @@ def test_scenery__is_apart_from_the_other_figures() -> None:
         ("Product away from its place, pixels", "3.0", ""),
         ("Largest change of a product's pixel by saving, of 255", "8.0", ""),
         ("Product changed by saving", "4.5", "warn"),
-        ("Background that is exactly white", "99.91 %", "ok"),
+        ("Background that is exactly white", "99.91\u00a0%", "ok"),
     ]
     assert [fact.label for fact in facts.figures(variant)] == ["Colour change, worst areas"]
     assert facts.scenery(EnhancedVariant(quality={"colour_shift_p95": 0.5})) == []

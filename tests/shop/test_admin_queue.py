@@ -245,7 +245,7 @@ def test_queue__row_says_what_to_look_at_until_somebody_decides() -> None:
     assert "shopimg-look" not in get(rosa).content.decode()
     quality = {"cutout_confidence": 0.0, "colour_shift_p95": 2.0}
     EnhancedVariant.objects.update(quality=quality)
-    words = "The cut-out is probably wrong (confidence 0 %), and 1 more"
+    words = "The cut-out is probably wrong (confidence 0\u00a0%), and 1 more"
     assert f'<span class="shopimg-look">{words}</span>' in get(rosa).content.decode()
     draft.refresh_from_db()
     reviews.approve(draft, by=rosa)
