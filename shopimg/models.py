@@ -289,8 +289,9 @@ class ReviewDecision(models.Model):
 
     variant = models.ForeignKey(EnhancedVariant, on_delete=models.PROTECT, related_name="decisions")
     decision = models.CharField(_("decision"), max_length=16, choices=Decision)
+    # The index of ``by`` and ``at`` serves it.
     by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", db_index=False
     )
     at = models.DateTimeField(_("at"), default=timezone.now, editable=False)
     reason = models.CharField(_("reason"), max_length=16, choices=RejectReason, blank=True)

@@ -49,4 +49,16 @@ class Migration(migrations.Migration):
             model_name="reviewdecision",
             index=models.Index(fields=["by", "at"], name="shopimg_decision_of_reviewer"),
         ),
+        # The new index begins with the same column.
+        migrations.AlterField(
+            model_name="reviewdecision",
+            name="by",
+            field=models.ForeignKey(
+                db_index=False,
+                null=True,
+                on_delete=models.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
     ]
