@@ -75,3 +75,6 @@ LIVE_VARIANTS = frozenset(
     {ReviewState.AWAITING_REVIEW, ReviewState.APPROVED, ReviewState.PUBLISHED}
 )
 """Variants that are, or may still become, what shoppers see."""
+
+DECIDED = frozenset(ReviewState) - {ReviewState.AWAITING_REVIEW}
+"""Variants that need no decision."""

@@ -44,7 +44,7 @@ class QueueList(ChangeList):
         """Return what the search and the filters leave, with the candidates to choose from."""
         found = cast(EnhancedVariantQuerySet, super().get_queryset(*args, **kwargs))
         waiting = Prefetch("job__variants", EnhancedVariant.objects.awaiting_review())
-        return found.one_of_each_choice().prefetch_related(waiting)
+        return found.prefetch_related(waiting).first_of_each_choice()
 
 
 @admin.register(EnhancedVariant)
@@ -151,18 +151,19 @@ class EnhancedVariantAdmin(SearchesPhotos[EnhancedVariant]):
     def _overview(self, request: HttpRequest) -> dict[str, Any]:
         line = Line(request)
         first = line.waiting().first()
+        progress = line.progress()
         return {
-            "tabs": self._tabs(request),
-            "progress": line.progress(),
+            "tabs": self._tabs(request, progress.waiting),
+            "progress": progress,
             "first_url": first and review_url(first, line.query, site=self.admin_site.name),
             "open_jobs": visible_to(request.user, EnhancementJob.objects.unfinished()).count(),
             "worker_notice": worker_notice(),
         }
 
-    def _tabs(self, request: HttpRequest) -> list[dict[str, Any]]:
-        visible = super().get_queryset(request).order_by()
-        rows = narrow(visible, request.GET).one_of_each_choice()
+    def _tabs(self, request: HttpRequest, waiting: int) -> list[dict[str, Any]]:
+        rows = narrow(super().get_queryset(request), request.GET).order_by()
         counts = dict(rows.values_list("state").annotate(Count("pk")))
+        counts[ReviewState.AWAITING_REVIEW] = waiting
         chosen = chosen_state(request.GET)
         states = [*ReviewState.choices, (ALL, _("All"))]
         return [

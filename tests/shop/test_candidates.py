@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 
 from shopimg.contract import InvalidTransitionError, RecipeError
 from shopimg.models import EnhancedVariant, EnhancementJob
+from shopimg.querysets import EnhancedVariantQuerySet
 from shopimg.services import publishing, remaking, requests, reviews, running
 from shopimg.services.requests import Order, request_enhancement
 from shopimg.states import JobState, ReviewState
@@ -184,3 +185,27 @@ def test_another_scene__needs_one_that_there_is(rosa: User) -> None:
 def test_scene_of__knows_the_seed_of_each_candidate() -> None:
     scenes = [remaking.scene_of(variant) for variant in builders.scenes()]
     assert [scene.seed for scene in scenes if scene] == [0, 1, 2]
+
+
+def test_choices__are_counted_like_their_rows_and_narrowed_ones_too(rosa: User) -> None:
+    main = builders.draft()
+    first, *_others = builders.scenes(main.source)
+    builders.scenes(number=2)
+    reviews.approve(builders.scenes()[1], by=rosa)
+    second_alone = builders.scenes(number=2)
+    reviews.reject(second_alone[0], by=rosa, reason="colour")
+
+    def counted(rows: EnhancedVariantQuerySet) -> int:
+        choices = rows.first_of_each_choice()
+        number = choices.count()
+        assert number == len(choices) == choices.order_by().count()
+        return number
+
+    every = EnhancedVariant.objects.all()
+    assert counted(every) == 4 + 3 + 1
+    assert counted(every.awaiting_review()) == 4
+    assert counted(every.filter(state=ReviewState.SUPERSEDED)) == 2
+    assert counted(every.for_source(first.source)) == 2
+    assert counted(every.filter(candidate__gt=0, job=first.job)) == 1
+    narrowed = every.first_of_each_choice().filter(role="main")
+    assert (narrowed.count(), list(narrowed)) == (1, [main])
