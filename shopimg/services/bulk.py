@@ -16,14 +16,13 @@ from shopimg import keys, recipes, sources
 from shopimg.models import BulkRun, EnhancementJob
 from shopimg.querysets import key_as_text
 from shopimg.services import batches, sending
+from shopimg.services.patience import persist
 from shopimg.services.requests import Order
 from shopimg.states import FAILED_JOBS, JobState, RunState
 
 BATCH = 100
 """Images whose files are read, and which then are queued in one transaction. It locks them: who
 replaces one of their photos waits as long."""
-_PROGRESS = ("cursor", "examined", "queued", "refused", "skipped", "state")
-"""What a batch changes of a run; who goes on with it, and when, is decided elsewhere."""
 
 
 class RunTakenOverError(Exception):
@@ -302,18 +301,31 @@ def _queue(
     batch: Sequence[models.Model],
     wanted: Sequence[EnhancementJob],
 ) -> None:
-    seen = run.examined
+    persist(lambda: _write(run, source, batch, wanted))
+    sending.top_up_bulk()
+
+
+def _write(
+    run: BulkRun,
+    source: sources.Source,
+    batch: Sequence[models.Model],
+    wanted: Sequence[EnhancementJob],
+) -> None:
     # Together with the cursor, so that an interruption never counts or forces a job twice.
     with transaction.atomic():
         placed = batches.place(wanted, force=run.filters["force"])
-        run.cursor[source.label] = source.model._meta.pk.value_to_string(batch[-1])
-        run.examined += len(batch)
+        last = source.model._meta.pk.value_to_string(batch[-1])
         refused = placed.refused + len(batch) - len(wanted)
-        run.queued += placed.queued
-        run.refused += refused
-        run.skipped += len(batch) - placed.queued - refused
-        run.state = RunState.QUEUEING
-        unchanged = BulkRun.objects.filter(pk=run.pk, examined=seen)
-        if not unchanged.update(**{column: getattr(run, column) for column in _PROGRESS}):
+        changes = {
+            "cursor": {**run.cursor, source.label: last},
+            "examined": run.examined + len(batch),
+            "queued": run.queued + placed.queued,
+            "refused": run.refused + refused,
+            "skipped": run.skipped + len(batch) - placed.queued - refused,
+            "state": RunState.QUEUEING,
+        }
+        unchanged = BulkRun.objects.filter(pk=run.pk, examined=run.examined)
+        if not unchanged.update(**changes):
             raise RunTakenOverError
-    sending.top_up_bulk()
+    for column, value in changes.items():
+        setattr(run, column, value)

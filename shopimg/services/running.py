@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connections
+from django.db import DatabaseError, InterfaceError, connections
 
 from shopimg.conf import settings
 from shopimg.contract import (
@@ -22,14 +20,11 @@ from shopimg.contract import (
 )
 from shopimg.enhancers import check_results, get_enhancer
 from shopimg.services import jobs, masks, requests, sending
+from shopimg.services.patience import persist
 from shopimg.services.requests import Order
 from shopimg.states import JobState
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
-_DATABASE_WAITS = (1, 2, 4, 8, 16)
-"""Seconds between attempts; the lease of a job that is not lost lasts longer."""
 
 
 def run(job_id: uuid.UUID | str) -> JobState | None:
@@ -72,36 +67,11 @@ def _enhance(claim: jobs.Claim) -> None:
             logger.warning("job %s, attempt %d: %s", claim.job.pk, claim.job.attempts, err)
             images, problem = err.images, err
         check_results(images)
-        _recorded(lambda: jobs.finish(claim, images, problem))
-
-
-def _recorded(write: Callable[[], T]) -> T:
-    """Write what a job has come to, and wait for a database that restarts.
-
-    Raises:
-        OperationalError: it has not come back.
-        InterfaceError: the same, of some drivers.
-    """
-    for wait in _DATABASE_WAITS:
-        _drop_lost_connections()
-        try:
-            return write()
-        except (OperationalError, InterfaceError):
-            logger.warning("the database is gone; again in %d s", wait, exc_info=True)
-            time.sleep(wait)
-    _drop_lost_connections()
-    return write()
-
-
-def _drop_lost_connections() -> None:
-    """Close what did not outlive the computing, so that the next query opens another one."""
-    for connection in connections.all(initialized_only=True):
-        if not connection.in_atomic_block and not connection.is_usable():
-            connection.close()
+        persist(lambda: jobs.finish(claim, images, problem))
 
 
 def _failed(claim: jobs.Claim, error: EnhancementError) -> bool:
-    return _recorded(lambda: jobs.fail(claim, error))
+    return persist(lambda: jobs.fail(claim, error))
 
 
 def _ask_for_current_upload(claim: jobs.Claim) -> None:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from shopimg import sources
 from shopimg.enhancers import get_enhancer
 from shopimg.models import EnhancedVariant, EnhancementJob
-from shopimg.services import jobs, requests, running
+from shopimg.services import jobs, patience, requests, running
 from shopimg.services.requests import Order, request_enhancement
 from shopimg.states import JobState, ReviewState
 from tests import builders
@@ -312,7 +312,7 @@ def test_run__restart_of_the_database_loses_neither_lease_nor_result(
 ) -> None:
     settings.SIGNAL_DIR = tmp_path
     _use(settings, "HaltingEnhancer", HEARTBEAT_SECONDS=1, LEASE_SECONDS=30)
-    monkeypatch.setattr(running, "_DATABASE_WAITS", (0,))
+    monkeypatch.setattr(patience, "WAITS_SECONDS", (0,))
     job = builders.job_of(builders.photo())
     finish, broken = jobs.finish, []
 

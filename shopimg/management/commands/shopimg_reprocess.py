@@ -6,11 +6,13 @@ import argparse
 import math
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 import click
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
+from django.db import DatabaseError
 from django.utils import timezone
 
 from shopimg import keys, sources
@@ -96,6 +98,11 @@ class Command(ReportingCommand):
                 self._summarise(run, waited=False)
                 reason = f"{err.public_message} ({err.detail})"
                 raise CommandError(f"{reason} {_how_to_go_on(run)}") from err
+            except DatabaseError as err:
+                with suppress(DatabaseError):
+                    bulk.interrupt(run)
+                reason = str(err).partition("\n")[0]
+                raise CommandError(f"Database: {reason}. {_how_to_go_on(run)}") from err
         self._summarise(run, waited=options["wait"])
 
     def _run(self, run: BulkRun, options: dict[str, Any], interruption: Interruption) -> None:
