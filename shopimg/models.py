@@ -239,6 +239,7 @@ class EnhancedVariant(SourceRow):
                 fields=["source_type", "source_id", "state"], name="shopimg_variant_source"
             ),
             models.Index(fields=["-created_at", "id"], name="shopimg_variant_newest"),
+            models.Index(fields=["-updated_at", "id"], name="shopimg_variant_changed"),
             # The sweeper asks for these every few seconds, whatever the length of the history.
             models.Index(
                 fields=["updated_at"],
