@@ -60,6 +60,9 @@ class Picture:
     """Pixels, or None where nobody has measured the original yet."""
     sources: tuple[PictureSource, ...] = ()
     """Responsive sizes, best format first; none before the worker has written them."""
+    shows_current_upload: bool = True
+    """False where the photo has been replaced since: shoppers see what was made of the one before,
+    until somebody approves a result of the new one. Told by the names of the files."""
     roles: tuple[Picture, ...] = ()
     """All that is published for the image, the recipe's first role first, then the newest."""
 
@@ -154,6 +157,7 @@ def _published(shown: publishing.Shown, variant: EnhancedVariant) -> Picture:
         width=variant.width,
         height=variant.height,
         sources=_responsive(variant),
+        shows_current_upload=shown.file_name in ("", variant.job.source_name),
     )
 
 

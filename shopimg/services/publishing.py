@@ -49,6 +49,8 @@ class Shown:
 
     original_url: str
     """Address of the uploaded file; empty where there is none."""
+    file_name: str
+    """Name of the uploaded file in its storage; empty where there is none."""
     alt: str
     """Text for people who cannot see the picture."""
     variant: EnhancedVariant | None
@@ -217,7 +219,8 @@ def images_to_show(instances: Iterable[models.Model], role: str | None = None) -
             where that is not published, the one that was published last.
     """
     instances = list(instances)
-    published = EnhancedVariant.objects.for_sources(instances).published()
+    published = EnhancedVariant.objects.for_sources(instances).published().select_related("job")
+    published = published.defer("job__recipe_table", "job__timings", "job__error_detail")
     by_source: dict[tuple[int, str], dict[str, EnhancedVariant]] = {}
     for variant in published.order_by("published_at"):
         key = (variant.source_type_id, variant.source_id)
@@ -288,6 +291,7 @@ def _shown(
     roles = sorted(newest_first, key=lambda variant: variant.role != main)
     return Shown(
         original_url=file.url if file else "",
+        file_name=str(file.name) if file else "",
         alt=source.alt_of(instance),
         variant=next(iter(roles), None) if role is None else published.get(role),
         roles=tuple(roles),

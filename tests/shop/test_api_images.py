@@ -53,6 +53,7 @@ def test_image__published_one_is_described_whole(
             "height": 96,
             "mime_type": "image/jpeg",
             "sources": [],
+            "shows_current_upload": True,
         },
         "provenance": {
             "digital_source_type": (
@@ -62,6 +63,27 @@ def test_image__published_one_is_described_whole(
             "weights": {"upscale_x2_s": "ab" * 32},
         },
     }
+
+
+def test_image__tells_that_the_photo_was_replaced_until_the_new_one_is_approved(
+    shopper: APIClient, published: EnhancedVariant
+) -> None:
+    photo = Photo.objects.get()
+
+    def shown() -> tuple[str, bool, bool]:
+        body = shopper.get(f"{PHOTOS}{photo.pk}/").json()
+        current = body["published"]["shows_current_upload"]
+        return body["published"]["url"], current, body["roles"][0]["shows_current_upload"]
+
+    before, *current = shown()
+    assert current == [True, True]
+    photo.file = builders.upload(builders.picture(colour=(9, 9, 200)), "other.jpg")
+    photo.save()
+    assert shown() == (before, False, False)
+    reviews.approve(builders.draft(photo, colour=(9, 9, 200)), by=builders.reviewer("max"))
+    after, *current = shown()
+    assert after != before
+    assert current == [True, True]
 
 
 def test_image__responsive_sizes_appear_once_they_are_written(shopper: APIClient) -> None:

@@ -36,6 +36,9 @@ class PublishedSerializer(serializers.Serializer[Any]):
     sources = PictureSourceSerializer(
         many=True, help_text="Best format first; empty until the worker has written the sizes."
     )
+    shows_current_upload = serializers.BooleanField(
+        help_text="False where the photo was replaced, and no result of the new one is approved."
+    )
 
 
 class OriginalSerializer(serializers.Serializer[Any]):
@@ -113,6 +116,7 @@ def _published(picture: Picture, request: Request) -> dict[str, Any] | None:
         "height": picture.height,
         "mime_type": picture.variant.mime_type,
         "sources": [_source(source, request) for source in picture.sources],
+        "shows_current_upload": picture.shows_current_upload,
     }
 
 
