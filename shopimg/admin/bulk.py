@@ -15,8 +15,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from shopimg.admin.decisions import ACTIONS, title_of
-from shopimg.admin.line import page_url, waiting_candidates
+from shopimg.admin.facts import mark
+from shopimg.admin.line import page_url, review_url, waiting_candidates
 from shopimg.admin.readonly import person
+from shopimg.conf import settings
 from shopimg.contract import EnhancementError
 from shopimg.models import EnhancedVariant
 from shopimg.states import RejectReason, ReviewState
@@ -42,13 +44,16 @@ class BulkAction:
     """What will happen."""
     button: Any
     """What to press."""
+    explanation_unpublished: Any = None
+    """What will happen where approving does not publish, if that differs."""
 
 
 APPROVE = BulkAction(
     "approve",
     gettext_lazy("Approve these pictures?"),
-    gettext_lazy("Approved pictures replace the originals in the shop."),
-    gettext_lazy("Approve"),
+    explanation=gettext_lazy("Shoppers see approved pictures at once."),
+    button=gettext_lazy("Approve"),
+    explanation_unpublished=gettext_lazy("Approved pictures wait until somebody publishes them."),
 )
 REJECT = BulkAction(
     "reject",
@@ -107,11 +112,14 @@ def _confirmation(
 ) -> HttpResponse:
     site = model_admin.admin_site
     total = variants.count()
+    rows = [_row(variant, site.name, action) for variant in variants[:LIMIT]]
     context = {
         **site.each_context(request),
         "opts": model_admin.opts,
         "title": action.question,
         "action": action,
+        "explanation": (not settings.PUBLISH_ON_APPROVAL and action.explanation_unpublished)
+        or action.explanation,
         "error": error,
         "reasons": RejectReason.choices if action is REJECT else (),
         "chosen_reason": request.POST.get("reason", ""),
@@ -119,7 +127,8 @@ def _confirmation(
         "checkbox_name": ACTION_CHECKBOX_NAME,
         "total": total,
         "left_out": max(0, total - LIMIT),
-        "rows": [_row(variant, site.name, action) for variant in variants[:LIMIT]],
+        "rows": rows,
+        "marked": sum(bool(row["look"]) for row in rows),
     }
     return TemplateResponse(request, "shopimg/admin/confirm.html", context)
 
@@ -128,8 +137,10 @@ def _row(variant: EnhancedVariant, site: str, action: BulkAction) -> dict[str, A
     return {
         "variant": variant,
         "title": title_of(variant),
+        "url": review_url(variant, site=site),
         "before": page_url("picture", variant, "before-thumbnail", site=site),
         "after": page_url("picture", variant, "after-thumbnail", site=site),
+        "look": mark([variant]) if action is APPROVE else "",
         "others": len(waiting_candidates(variant)) - 1 if action is APPROVE else 0,
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -11,14 +11,16 @@ from django.contrib.admin import AdminSite
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from shopimg import permissions
 from shopimg.admin.answers import moment
-from shopimg.admin.decisions import title_of
+from shopimg.admin.decisions import named, title_of
 from shopimg.admin.facts import change, mark, pixels, seconds
 from shopimg.admin.line import Line, page_url, review_url, waiting_candidates
 from shopimg.admin.places import admin_url_of
@@ -29,13 +31,28 @@ from shopimg.states import ReviewState
 
 def age(at: datetime) -> SafeString:
     """Write how long ago something was, with the exact time on demand."""
-    text = _("%(time)s ago") % {"time": timesince(at, depth=1)}
+    is_new = timezone.now() - at < timedelta(minutes=1)
+    text = _("just now") if is_new else _("%(time)s ago") % {"time": timesince(at, depth=1)}
     return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), moment(at), text)
 
 
 def badge(state: str, label: Any) -> SafeString:
     """Write a state in its colour."""
     return format_html('<span class="shopimg-badge" data-state="{}">{}</span>', state, label)
+
+
+def in_order(job: EnhancementJob) -> list[EnhancedVariant]:
+    """Return the results of a job as people look for them: by role, candidate and age."""
+    return sorted(job.variants.all(), key=lambda v: (v.role, v.candidate, v.created_at))
+
+
+def result(
+    variant: EnhancedVariant, text: str, request: HttpRequest, site: AdminSite
+) -> SafeString | str:
+    """Name a result, as a link to its review page for those who may see that."""
+    if not request.user.has_perm(permissions.VIEW):
+        return text
+    return format_html('<a href="{}">{}</a>', review_url(variant, site=site.name), text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +99,7 @@ class VariantColumns(Columns):
     def made_as(self, variant: EnhancedVariant) -> SafeString:
         """Name the role and the recipe, and count what there is to choose from."""
         choice = _choice(variant)
-        number = variant.candidate + 1
-        role = f"{variant.role} {number}" if number > 1 and not choice else variant.role
+        role = variant.role if choice else named(variant)
         details = [variant.job.recipe, *([_number_of(choice)] if choice else [])]
         lines = format_html_join("", '<br><span class="quiet">{}</span>', zip(details, strict=True))
         return format_html("{}{}", role, lines)
@@ -161,8 +177,18 @@ class JobColumns(Columns):
     @admin.display(description=gettext_lazy("results"))
     def results(self, job: EnhancementJob) -> SafeString | str:
         """Link to the variants, by role."""
-        links = [
-            format_html('<a href="{}">{}</a>', review_url(v, site=self.site.name), v.role)
-            for v in job.variants.all()
-        ]
-        return SafeString("<br>".join(links))
+        return format_html_join(
+            SafeString("<br>"),
+            "{}",
+            ((result(v, named(v), self.request, self.site),) for v in in_order(job)),
+        )
+
+    @admin.display(description=gettext_lazy("results"))
+    def outcome(self, job: EnhancementJob) -> SafeString | str:
+        """Link to the variants, and say what became of each."""
+        rows = (
+            (result(v, f"{named(v)} · {pixels(v.width, v.height)}", self.request, self.site), v)
+            for v in in_order(job)
+        )
+        lines = ((link, variant.get_state_display()) for link, variant in rows)
+        return format_html_join(SafeString("<br>"), "{} ({})", lines) or "-"

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.utils.translation import gettext as _
 
-from shopimg import permissions
+from shopimg import permissions, recipes, sources
 from shopimg.admin.answers import Answer
 from shopimg.admin.readonly import person
 from shopimg.contract import EnhancementError
@@ -110,16 +111,34 @@ def _retry(_by: Any, variant: EnhancedVariant, _version: int, _form: Any) -> str
 
 
 def _what_shoppers_see(variant: EnhancedVariant) -> str:
+    if is_further_view(variant):
+        return _("Shoppers do not see this view any more.")
     shown = publishing.shown_of(variant)
     if shown is None:
         return _("Shoppers see the original again.")
     return _("Shoppers see %(variant)s now.") % {"variant": title_of(shown)}
 
 
+def is_further_view(variant: EnhancedVariant) -> bool:
+    """Tell whether shoppers see the role of a variant beside the main picture of its photo."""
+    photo = variant.source
+    try:
+        source = sources.source_for(type(photo)) if isinstance(photo, Model) else None
+    except LookupError:  # its model is not watched any more
+        source = None
+    if source is None:
+        return False
+    return variant.role != recipes.main_role(source.recipe)
+
+
 def title_of(variant: EnhancedVariant) -> str:
     """Name a variant by its photo, as people know it."""
-    name = f"{variant.source or variant.job.source_name} · {variant.role}"
-    return f"{name} {variant.candidate + 1}" if variant.candidate else name
+    return f"{variant.source or variant.job.source_name} · {named(variant)}"
+
+
+def named(variant: EnhancedVariant) -> str:
+    """Tell a variant from the others of its job: by role and, but for the first, by number."""
+    return f"{variant.role} {variant.candidate + 1}" if variant.candidate else variant.role
 
 
 ACTIONS: Mapping[str, Perform] = {

@@ -12,10 +12,18 @@ from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import ngettext
 
 from shopimg import reasons
-from shopimg.admin.labels import STYLE_LABELS
+from shopimg.admin.labels import (
+    BLUR_LABELS,
+    FIGURE_LABELS,
+    FLAVOUR_LABELS,
+    SOURCE_TYPE_LABELS,
+    STEP_LABELS,
+    STYLE_LABELS,
+    UPLOAD_LABELS,
+)
 from shopimg.contract.steps.scene import PICTURE, PLAIN
 from shopimg.models import EnhancedVariant
 from shopimg.reasons import COLOUR_MEANING, COLOUR_WORST_MEANING, LIMITS, Limit, ReviewReason
@@ -38,71 +46,19 @@ class Fact:
     """``ok``, ``warn``, ``bad``, or empty where there is nothing to judge."""
     detail: str = ""
     """The whole of a value that is shown in part, or what a figure means."""
+    bound: str = ""
+    """The limit that the value is held against, such as ``≥ 80 %``."""
 
-
-FIGURE_LABELS: Mapping[str, Any] = {
-    "colour_shift_mean_uncorrected": gettext_lazy("Colour change before the correction, average"),
-    "colour_shift_p95_uncorrected": gettext_lazy(
-        "Colour change before the correction, worst areas"
-    ),
-    "pixel_lock_max_difference": gettext_lazy(
-        "Largest change of a product's pixel by saving, of 255"
-    ),
-    "frame_fill": gettext_lazy("Share of the frame that the product spans"),
-    "frame_width": gettext_lazy("Share of the frame's width"),
-    "frame_height": gettext_lazy("Share of the frame's height"),
-    "frame_position_error": gettext_lazy("Product away from its place, pixels"),
-    "cutout_share": gettext_lazy("Share of the upload that is the product"),
-    "white_min": gettext_lazy("Darkest pixel of the white background, of 255"),
-}
-"""Figures that nobody judges, but that have better names than their own."""
 
 _UNJUDGED_MEANINGS: Mapping[str, Any] = {
     "colour_shift_mean_uncorrected": COLOUR_MEANING,
     "colour_shift_p95_uncorrected": COLOUR_WORST_MEANING,
 }
 
-UPLOAD_LABELS: Mapping[str, Any] = {
-    "estimated_blur": gettext_lazy("Blur, pixels"),
-    "estimated_jpeg_quality": gettext_lazy("JPEG quality, estimated"),
-    "estimated_noise": gettext_lazy("Noise, levels of 255"),
-}
-"""Figures about the upload alone, in the order in which they are shown."""
-
-_SCENERY = ("cutout_", "frame_", "pixel_lock_", "white_")
-"""How the names of figures about a cut-out and its surroundings start."""
+_SCENERY = ("cutout_", "pixel_lock_", "white_", "frame_")
+"""How the names of figures about a cut-out and its surroundings start, as they are shown."""
+_SHARES = ("cutout_share", "frame_fill", "frame_width", "frame_height")
 _UNSHOWN = ("pixel_lock_p50", "pixel_lock_max")
-
-STEP_LABELS: Mapping[str, Any] = {
-    "decode": gettext_lazy("Read"),
-    "restore": gettext_lazy("Remove noise and artefacts"),
-    "upscale": gettext_lazy("Enlarge"),
-    "cutout": gettext_lazy("Cut the product out"),
-    "frame": gettext_lazy("Place it in its frame"),
-    "backdrop": gettext_lazy("Set it before a backdrop"),
-    "colour_gate": gettext_lazy("Compare the colours"),
-    "text_guard": gettext_lazy("Compare text and logos"),
-    "encode": gettext_lazy("Write"),
-}
-
-FLAVOUR_LABELS: Mapping[str, Any] = {
-    "photo": gettext_lazy("for photos"),
-    "faithful": gettext_lazy("faithful"),
-}
-
-BLUR_LABELS: Mapping[str, Any] = {
-    "gaussian": gettext_lazy("softness"),
-    "defocus": gettext_lazy("defocus"),
-    "motion": gettext_lazy("motion"),
-}
-
-SOURCE_TYPE_LABELS: Mapping[str, Any] = {
-    "algorithmicallyEnhanced": gettext_lazy("Enhanced by an algorithm"),
-    "composite": gettext_lazy("Put together from several pictures"),
-    "compositeWithTrainedAlgorithmicMedia": gettext_lazy("Partly generated"),
-    "trainedAlgorithmicMedia": gettext_lazy("Generated"),
-    "digitalCapture": gettext_lazy("Taken by a camera"),
-}
 
 
 def warnings(variant: EnhancedVariant) -> list[Fact]:
@@ -177,10 +133,12 @@ def figures(variant: EnhancedVariant) -> list[Fact]:
 
 def scenery(variant: EnhancedVariant) -> list[Fact]:
     """Return what was measured of the cut-out, of the product inside it and of what is around."""
+    found = sorted(variant.quality.items())
     facts = [
         _measured(name, value)
-        for name, value in sorted(variant.quality.items())
-        if name.startswith(_SCENERY) and name not in _UNSHOWN and value is not None
+        for prefix in _SCENERY
+        for name, value in found
+        if name.startswith(prefix) and name not in _UNSHOWN and value is not None
     ]
     if "pixel_lock_p95" in variant.quality:
         # Without that there would be no variant.
@@ -239,15 +197,15 @@ def _measured(name: str, value: float) -> Fact:
     if limit is None:
         label = FIGURE_LABELS.get(name, name.replace("_", " ").capitalize())
         detail = str(_UNJUDGED_MEANINGS.get(name, ""))
-        return Fact(str(label), number_format(round(value, 3)), detail=detail)
+        number = _percent(100 * value) if name in _SHARES else number_format(round(value, 3))
+        return Fact(str(label), number, detail=detail)
     level = "ok" if limit.holds(value) else "warn"
-    return Fact(str(limit.label), _number(limit, value), level, _meaning(limit))
+    return Fact(str(limit.label), _number(limit, value), level, str(limit.meaning), _held(limit))
 
 
-def _meaning(limit: Limit) -> str:
-    bounds = ((_("at most %(limit)s"), limit.largest), (_("at least %(limit)s"), limit.smallest))
-    words = [text % {"limit": _bound(limit, bound)} for text, bound in bounds if bound is not None]
-    return "; ".join([str(limit.meaning), *words])
+def _held(limit: Limit) -> str:
+    signs = (("≤", limit.largest), ("≥", limit.smallest))
+    return ", ".join(f"{sign}\u00a0{_bound(limit, one)}" for sign, one in signs if one is not None)
 
 
 def _figure(limit: Limit, value: float) -> str:
@@ -262,10 +220,13 @@ def _number(limit: Limit, value: float) -> str:
     if limit.is_share:
         # Rounded down: nothing below its limit is written as if it had reached it.
         parts = math.floor(round(value * 10**limit.digits, 6))
-        return _("%(percent)s\u00a0%%") % {  # no line ends before the sign
-            "percent": number_format(parts / 10 ** (limit.digits - 2), limit.digits - 2)
-        }
+        return _percent(parts / 10 ** (limit.digits - 2), limit.digits - 2)
     return str(number_format(round(value, limit.digits)))
+
+
+def _percent(value: float, digits: int = 0) -> str:
+    # No line ends before the sign.
+    return _("%(percent)s\u00a0%%") % {"percent": number_format(round(value, digits), digits)}
 
 
 def _step_label(operation: Mapping[str, Any]) -> str:
@@ -280,15 +241,26 @@ def _step_label(operation: Mapping[str, Any]) -> str:
     if "seed" in operation and operation.get("generator") not in {PLAIN, PICTURE}:
         seed = _("seed %(seed)s") % {"seed": operation["seed"]}
         return ", ".join(filter(None, [label, _style(operation), seed]))
-    if operation.get("scale"):
-        enlarged = f"{label} ×{operation['scale']}"  # a times sign
-        return ", ".join([enlarged, *_detail(operation)])
-    if operation.get("to"):
-        enlarged = _("%(step)s to %(pixels)d pixels") % {"step": label, "pixels": operation["to"]}
-        return ", ".join([enlarged, *_detail(operation)])
+    if operation.get("scale") or operation.get("to"):
+        return _scaled(label, operation)
     if "strength" in operation:
         return _restored(label, operation)
     return label
+
+
+def _scaled(label: str, operation: Mapping[str, Any]) -> str:
+    """Say how large the picture, or the product in its frame, was made."""
+    scale, target = operation.get("scale"), operation.get("to")
+    if operation["name"] == "frame":
+        return _("%(step)s, at %(percent)s of its size") % {
+            "step": label,
+            "percent": _percent(100 * (scale or 1)),
+        }
+    if scale:
+        enlarged = f"{label} ×{scale}"  # a times sign
+    else:
+        enlarged = _("%(step)s to %(pixels)d pixels") % {"step": label, "pixels": target}
+    return ", ".join([enlarged, *_detail(operation)])
 
 
 def _restored(label: str, operation: Mapping[str, Any]) -> str:
@@ -323,7 +295,7 @@ def seconds(value: float | None, digits: int = 2) -> str:
     """Write how long something took; nothing where that is not known."""
     if value is None:
         return ""
-    return _("%(seconds)s s") % {"seconds": number_format(value, digits)}
+    return _("%(seconds)s\u00a0s") % {"seconds": number_format(value, digits)}
 
 
 def _digest(label: str, digest: str) -> Fact:

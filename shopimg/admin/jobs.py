@@ -17,9 +17,9 @@ from django.utils.translation import gettext_lazy as _
 
 from shopimg import permissions
 from shopimg.admin.columns import JobColumns
-from shopimg.admin.facts import STEP_LABELS, seconds
+from shopimg.admin.facts import seconds
 from shopimg.admin.filters import ErrorFilter, JobStateFilter, ModelFilter, RecipeFilter
-from shopimg.admin.line import review_url
+from shopimg.admin.labels import STEP_LABELS
 from shopimg.admin.operations import OPERATIONS, offered, press, press_all
 from shopimg.admin.places import admin_url_of
 from shopimg.admin.search import SearchesPhotos
@@ -35,7 +35,6 @@ _OVERVIEW = (
     "started_at",
     "finished_at",
     "seconds_by_step",
-    "results",
 )
 _ERROR = ("error_message", "error_code", "error_detail")
 _TECHNICAL = (
@@ -100,11 +99,13 @@ class EnhancementJobAdmin(SearchesPhotos[EnhancementJob]):
         """Return what there is to say: a job without an error has no such section."""
         error = [(_("Error"), {"fields": _ERROR})] if obj and obj.error_code else []
         technical = {"fields": _TECHNICAL, "classes": ["collapse"]}
-        return [(None, {"fields": _OVERVIEW}), *error, (_("Technical"), technical)]
+        overview = {"fields": (*_OVERVIEW, JobColumns(request, self.admin_site).outcome)}
+        return [(None, overview), *error, (_("Technical"), technical)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """Return every field: nothing is edited by hand."""
-        return [*_OVERVIEW, *_ERROR, *_TECHNICAL]
+        outcome: Any = JobColumns(request, self.admin_site).outcome
+        return [*_OVERVIEW, outcome, *_ERROR, *_TECHNICAL]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EnhancementJob]:
         """Return what the user may see, with photos and variants."""
@@ -143,18 +144,6 @@ class EnhancementJobAdmin(SearchesPhotos[EnhancementJob]):
     def cancel_selected(self, request: HttpRequest, selected: QuerySet[EnhancementJob]) -> None:
         """Stop jobs that are not over."""
         press_all(request, selected, "cancel")
-
-    @admin.display(description=_("results"))
-    def results(self, job: EnhancementJob) -> SafeString:
-        """Link to the variants."""
-        return format_html_join(
-            ", ",
-            '<a href="{}">{}</a> ({})',
-            [
-                (review_url(v, site=self.admin_site.name), v, v.get_state_display())
-                for v in job.variants.all()
-            ],
-        ) or SafeString("-")
 
     @admin.display(description=_("seconds by step"))
     def seconds_by_step(self, job: EnhancementJob) -> SafeString:

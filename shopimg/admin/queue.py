@@ -7,7 +7,7 @@ from typing import Any, ClassVar, cast
 from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.db import transaction
 from django.db.models import Count, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -70,7 +70,9 @@ class EnhancedVariantAdmin(SearchesPhotos[EnhancedVariant]):
     class Media:
         """Styles of the queue."""
 
-        css: ClassVar = {"all": ["shopimg/admin.css", "shopimg/queue.css"]}
+        css: ClassVar = {
+            "all": ["shopimg/admin.css", "shopimg/queue.css", "shopimg/forced-colors.css"]
+        }
 
     def get_urls(self) -> list[URLPattern]:
         """Add the review page, its pictures and its buttons."""
@@ -152,8 +154,13 @@ class EnhancedVariantAdmin(SearchesPhotos[EnhancedVariant]):
         line = Line(request)
         first = line.waiting().first()
         progress = line.progress()
+        tabs = self._tabs(request, progress.waiting)
+        empty = any(tab["chosen"] and not tab["count"] for tab in tabs)
+        waiting = chosen_state(request.GET) == ReviewState.AWAITING_REVIEW
         return {
-            "tabs": self._tabs(request, progress.waiting),
+            "tabs": tabs,
+            "state_is_empty": empty and not waiting and not kept(request.GET),
+            "is_narrower": _is_narrower(request),
             "progress": progress,
             "first_url": first and review_url(first, line.query, site=self.admin_site.name),
             "open_jobs": visible_to(request.user, EnhancementJob.objects.unfinished()).count(),
@@ -208,3 +215,8 @@ class EnhancedVariantAdmin(SearchesPhotos[EnhancedVariant]):
     ) -> HttpResponse | None:
         """Queue the jobs behind the variants once more."""
         return bulk.confirm_or_run(self, request, variants, bulk.RETRY)
+
+
+def _is_narrower(request: HttpRequest) -> bool:
+    """Tell whether the list is narrowed by what the review pages do not keep."""
+    return any(name == SEARCH_VAR or name.startswith("created_at") for name in request.GET)

@@ -6,15 +6,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from django.db.models import prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
 from shopimg import permissions, previews
 from shopimg.admin import facts, remaking
-from shopimg.admin.decisions import ACTIONS, title_of
+from shopimg.admin.decisions import ACTIONS, is_further_view, title_of
 from shopimg.admin.line import Line, page_url, queue_url, review_url, waiting_candidates
 from shopimg.admin.places import admin_url_of
+from shopimg.admin.registration import registration
 from shopimg.conf import settings
 from shopimg.models import EnhancedVariant
 from shopimg.services import photographs, publishing
@@ -31,10 +33,11 @@ _OFFERED = {
     ReviewState.APPROVED: ("publish", "regenerate", "correct", "retry"),
     ReviewState.PUBLISHED: ("rollback", "withdraw", "regenerate", "correct", "retry"),
     ReviewState.REJECTED: ("regenerate", "correct", "retry"),
-    ReviewState.SUPERSEDED: ("restore",),
+    ReviewState.SUPERSEDED: ("restore", "regenerate", "correct", "retry"),
 }
 """Buttons by state; ``restore`` only for what was taken out of the shop, ``regenerate`` only for
-scenes, ``correct`` only for what was cut out."""
+scenes, ``correct`` only for what was cut out. What has given way is made again only while nothing
+stands in its place."""
 
 _PICTURES: dict[str, tuple[Callable[..., HttpResponse], previews.Side]] = {
     "before": (previews.picture_response, previews.Side.BEFORE),
@@ -82,6 +85,7 @@ def page(model_admin: EnhancedVariantAdmin, request: HttpRequest, pk: UUID) -> H
         "title": _("Review %(variant)s") % {"variant": title},
         "name": str(variant.source or variant.job.source_name),
         "variant": variant,
+        "registration": registration(variant),
         **_navigation(variant, Line(request), site.name),
         "candidates": _candidates(variant, Line(request), site.name),
         **_facts(variant),
@@ -92,6 +96,7 @@ def page(model_admin: EnhancedVariantAdmin, request: HttpRequest, pk: UUID) -> H
         "publishes": settings.PUBLISH_ON_APPROVAL,
         "previous_published": _previous(variant),
         "shown": publishing.shown_of(variant) if "restore" in actions else None,
+        "is_further_view": is_further_view(variant),
         "is_outdated": _is_outdated(variant),
         "replaced_by": _replacements(variant) if "restore" not in actions else [],
         "scene_form": remaking.scene_form(variant) if "regenerate" in actions else None,
@@ -114,6 +119,7 @@ def _navigation(variant: EnhancedVariant, line: Line, site: str) -> dict[str, An
     waiting = waiting_candidates(variant)
     beside = next((other for other in waiting if other != variant), None)
     strip = [*reversed(behind), variant, *ahead]
+    prefetch_related_objects(strip, "source")
     return {
         "query": line.query,
         "queue_url": queue_url(line.query, site=site),
@@ -123,8 +129,8 @@ def _navigation(variant: EnhancedVariant, line: Line, site: str) -> dict[str, An
         "previous_url": behind and review_url(behind[0], line.query, site=site),
         "progress": line.progress(),
         "strip": [
-            (other, review_url(other, line.query, site=site), _thumbnail(other, site))
-            for other in strip
+            (one, title_of(one), review_url(one, line.query, site=site), _thumbnail(one, site))
+            for one in strip
         ],
     }
 
@@ -166,9 +172,12 @@ def _facts(variant: EnhancedVariant) -> dict[str, Any]:
 def _actions(variant: EnhancedVariant, request: HttpRequest) -> dict[str, bool]:
     """Return which buttons there are, and whether the user may press them."""
     offered = _OFFERED[ReviewState(variant.state)]
-    if "restore" in offered and not publishing.is_restorable(variant):
-        return {}
     possible = {*ACTIONS, *remaking.kinds(variant)}
+    if variant.state == ReviewState.SUPERSEDED:
+        if not publishing.is_restorable(variant):
+            possible -= {"restore"}
+        if _replacements(variant) or not _is_of_current_upload(variant):
+            possible -= {"regenerate", "correct", "retry"}
     return {name: permissions.allows(request.user, name) for name in offered if name in possible}
 
 
@@ -187,6 +196,9 @@ def _replacements(variant: EnhancedVariant) -> list[EnhancedVariant]:
 
 def _is_outdated(variant: EnhancedVariant) -> bool:
     """Tell whether shoppers see what was made of another upload than the photo has now."""
-    if variant.state != ReviewState.PUBLISHED:
-        return False
-    return photographs.file_name(variant) not in ("", variant.job.source_name)
+    published = variant.state == ReviewState.PUBLISHED
+    return published and bool(photographs.file_name(variant)) and not _is_of_current_upload(variant)
+
+
+def _is_of_current_upload(variant: EnhancedVariant) -> bool:
+    return photographs.file_name(variant) == variant.job.source_name

@@ -63,7 +63,7 @@ def test_warnings__doubt_of_the_cut_out_stands_out_in_plain_words() -> None:
     ]
     (fact,) = facts.scenery(EnhancedVariant(quality={"cutout_confidence": 0.7999}))
     assert (fact.label, fact.value, fact.level) == ("How sure the cut-out is", "79\u00a0%", "warn")
-    assert fact.detail.endswith("; at least 80\u00a0%")
+    assert fact.bound == "≥\u00a080\u00a0%"
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,13 @@ def test_mark__names_the_first_reason_and_counts_the_others(
 def test_figures__say_what_they_mean_and_their_limits() -> None:
     quality = {"colour_shift_p95": 0.5, "text_edges": 0.9, "estimated_blur": 0.75}
     variant = EnhancedVariant(quality=quality)
-    assert [(fact.label, fact.detail) for fact in facts.figures(variant)] == [
+    assert [(fact.label, fact.detail, fact.bound) for fact in facts.figures(variant)] == [
         (
             "Colour change, worst areas",
-            "CIEDE2000 between upload and result; 95 % of the areas change less; at most 1.0",
+            "CIEDE2000 between upload and result; 95 % of the areas change less",
+            "≤\u00a01.0",
         ),
-        ("Strokes of text kept", "Correlation of the edges of letters and logos; at least 0.75"),
+        ("Strokes of text kept", "Correlation of the edges of letters and logos", "≥\u00a00.75"),
     ]
     assert [(fact.label, fact.value) for fact in facts.upload(variant)] == [
         ("Blur, pixels", "0.75")
@@ -118,11 +119,11 @@ def test_scenery__is_apart_from_the_other_figures() -> None:
     variant = EnhancedVariant(quality=quality)
     assert [(fact.label, fact.value, fact.level) for fact in facts.scenery(variant)] == [
         ("Pixels inside the product", "identical", "ok"),
-        ("Share of the upload that is the product", "0.25", ""),
-        ("Product away from its place, pixels", "3.0", ""),
+        ("Share of the upload that is the product", "25\u00a0%", ""),
         ("Largest change of a product's pixel by saving, of 255", "8.0", ""),
         ("Product changed by saving", "4.5", "warn"),
         ("Background that is exactly white", "99.91\u00a0%", "ok"),
+        ("Product away from its place, pixels", "3.0", ""),
     ]
     assert [fact.label for fact in facts.figures(variant)] == ["Colour change, worst areas"]
     assert facts.scenery(EnhancedVariant(quality={"colour_shift_p95": 0.5})) == []

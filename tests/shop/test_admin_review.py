@@ -102,7 +102,7 @@ def test_page__tells_facts_about_the_upload_from_what_became_of_it() -> None:
     assert colours < page.index("<dt>Colour change, average</dt>") < upload
     assert upload < page.index("<dt>Noise, levels of 255</dt> <dd>2.0</dd>")
     meaning = "CIEDE2000 between upload and result; 1 is about the least that people see"
-    assert f'<dd title="{meaning}; at most 0.3">0.25</dd>' in page
+    assert f'<dd title="{meaning}">0.25 <small>≤ 0.3</small></dd>' in page
     assert "Product unchanged" not in page
 
 

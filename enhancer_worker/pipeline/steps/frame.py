@@ -40,7 +40,7 @@ def frame(picture: Picture, step: Frame, _tools: Tools) -> StepOutcome:
     target = place((source.width, source.height), size, step)
     pixels, alpha = _moved(picture.pixels, picture.alpha, source, target, size)
     figures = frame_figures(alpha, step)
-    details = _details(source, target, size) | {"touches": _touched(source, picture)}
+    details = _details(picture, source, target, size) | {"touches": _touched(source, picture)}
     return StepOutcome(
         dataclasses.replace(picture, pixels=pixels, alpha=alpha), details, quality=figures
     )
@@ -50,16 +50,23 @@ def _whole(picture: Picture, size: tuple[int, int], step: Frame) -> StepOutcome:
     source = Box(0, 0, picture.width, picture.height)
     target = place((source.width, source.height), size, step)
     pixels = extend(resample(picture.pixels, target.width, target.height), target, size)
-    details = _details(source, target, size) | {"extended": True}
+    details = _details(picture, source, target, size) | {"extended": True}
     return StepOutcome(dataclasses.replace(picture, pixels=pixels), details)
 
 
-def _details(source: Box, target: Box, size: tuple[int, int]) -> dict[str, object]:
+def _details(
+    picture: Picture, source: Box, target: Box, size: tuple[int, int]
+) -> dict[str, object]:
+    """Tell where the product lies in the frame, and where all of the picture would."""
+    across, down = target.width / source.width, target.height / source.height
+    left, top = target.left - source.left * across, target.top - source.top * down
+    whole = (left, top, left + picture.width * across, top + picture.height * down)
     return {
         "width": size[0],
         "height": size[1],
-        "scale": round(target.width / source.width, 4),
+        "scale": round(across, 4),
         "box": [target.left, target.top, target.right, target.bottom],
+        "picture": [round(edge, 2) for edge in whole],
     }
 
 

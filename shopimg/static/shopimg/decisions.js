@@ -8,6 +8,7 @@ const SHORTEST_LOOK = 300; // milliseconds: less is a key or a button that was p
 
 const decided = new Map(); // address of the variant's page -> "approved" or "rejected"
 const pending = new Set();
+const refused = new Map(); // address of the variant's page -> the form that could not be saved
 let pages = null;
 
 export function installDecisions(navigation) {
@@ -55,14 +56,25 @@ export async function decide(form) {
   pending.delete(saving);
   pages.forget(url);
   others.forEach(pages.forget);
+  refused.delete(url);
   if (!answer) {
     for (const one of settled) decided.delete(one);
+    refused.set(url, new FormData(form));
     mark(pk, null);
   } else if (ahead) {
     update(answer.progress);
   } else if (asked === timesAsked()) {
     leave({ ...answer, next: sibling ?? answer.next }); // unless somebody has gone elsewhere
   }
+}
+
+// Puts back what somebody had written of a page before the decision was lost.
+export function refill(page) {
+  const written = refused.get(page.dataset.url);
+  const form = page.querySelector("#reject-form");
+  if (!written?.get("reason") || !form) return;
+  form.elements.reason.value = written.get("reason");
+  form.elements.note.value = written.get("note");
 }
 
 function leave(answer) {

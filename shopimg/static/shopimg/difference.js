@@ -1,20 +1,28 @@
 // The heat map: how far each pixel of the result is from the enlarged upload.
 
+import { drawLaid } from "./registration.js";
+
 const LONGEST_PIXELS = 1400; // enough for any screen, quick enough for one key press
 const HOTTEST = 64; // levels of 255 that are shown in the brightest colour
+const PRODUCT = 250; // of 255: what of a mask is the product, and not its edge
 const STOPS = ["000004", "420a68", "932667", "dd513a", "fca50a", "fcffa4"];
 const COLOURS = ramp(STOPS.map((stop) => [0, 2, 4].map((at) => parseInt(stop.slice(at, at + 2), 16))));
 
-// Paints the map and returns the mean and the 95th percentile, in levels of 255.
-export function paintDifference(before, after, canvas) {
+// Paints the map and returns the mean and the 95th percentile, in levels of 255; null where nothing
+// was compared. The box is where the upload lies in the result. With a mask, which lies as the
+// upload does, the product alone is compared: all around it is new.
+export function paintDifference({ before, after, box, mask = null }, canvas) {
   const factor = Math.min(1, LONGEST_PIXELS / Math.max(after.naturalWidth, after.naturalHeight));
   canvas.width = Math.round(after.naturalWidth * factor);
   canvas.height = Math.round(after.naturalHeight * factor);
-  const [old, produced] = [before, after].map((image) => pixelsOf(image, canvas));
+  const old = pixelsOf(before, canvas, "#fff", box);
+  const produced = pixelsOf(after, canvas, "#fff", null);
+  const product = mask && pixelsOf(mask, canvas, "#000", box);
   const context = canvas.getContext("2d");
   const picture = context.createImageData(canvas.width, canvas.height);
   const counts = new Uint32Array(256);
   for (let at = 0; at < old.length; at += 4) {
+    if (product && product[at] < PRODUCT) continue;
     const level = Math.max(
       Math.abs(old[at] - produced[at]),
       Math.abs(old[at + 1] - produced[at + 1]),
@@ -31,21 +39,20 @@ export function paintDifference(before, after, canvas) {
   return summarise(counts);
 }
 
-function pixelsOf(image, { width, height }) {
+function pixelsOf(image, { width, height }, ground, box) {
   const scratch = new OffscreenCanvas(width, height);
   const context = scratch.getContext("2d", { willReadFrequently: true });
   context.imageSmoothingQuality = "high";
-  // Both on the same ground, so that transparent parts are compared as shoppers see them.
-  context.fillStyle = "#fff";
+  // All on the same ground, so that transparent parts are compared as shoppers see them.
+  context.fillStyle = ground;
   context.fillRect(0, 0, width, height);
-  const scale = Math.min(width / image.naturalWidth, height / image.naturalHeight);
-  const [w, h] = [image.naturalWidth * scale, image.naturalHeight * scale];
-  context.drawImage(image, (width - w) / 2, (height - h) / 2, w, h);
+  drawLaid(context, image, box);
   return context.getImageData(0, 0, width, height).data;
 }
 
 function summarise(counts) {
   const total = counts.reduce((sum, count) => sum + count, 0);
+  if (!total) return null;
   const sum = counts.reduce((all, count, level) => all + count * level, 0);
   let seen = 0;
   const p95 = counts.findIndex((count) => (seen += count) >= 0.95 * total);

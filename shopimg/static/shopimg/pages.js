@@ -100,6 +100,8 @@ function show(page) {
   document.querySelector(".messagelist")?.remove();
   currentPage().replaceWith(page);
   document.title = page.dataset.title;
+  // It gets the focus: screen readers say what is shown now.
+  document.querySelector("#content-start").setAttribute("aria-label", page.dataset.title);
   shownAt = performance.now();
   tell.arranged(page);
   if (page.getBoundingClientRect().top < 0) page.scrollIntoView({ block: "start" });

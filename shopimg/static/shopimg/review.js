@@ -5,6 +5,7 @@ import {
   decide,
   forgetUnreachable,
   installDecisions,
+  refill,
   settled,
   tellUnreachable,
 } from "./decisions.js";
@@ -17,10 +18,12 @@ import { Stage } from "./stage.js";
 let stage = null;
 
 function arrange(page) {
-  stage?.disconnect();
+  const before = stage;
+  before?.disconnect();
   forgetUnreachable();
-  stage = new Stage(page.querySelector("#stage"));
+  stage = new Stage(page.querySelector("#stage"), before);
   connectDialogs(page);
+  refill(page);
   connectPanels(page);
   connectCandidates(page);
   connectMaskEditor(page);
@@ -69,6 +72,7 @@ function connectDialogs(page) {
   for (const form of page.querySelectorAll("form[data-decision]")) {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
+      if (!mayLosePainting()) return;
       reject?.close();
       decide(form);
     });

@@ -2,13 +2,17 @@
 
 import { paintDifference } from "./difference.js";
 import { paintCover } from "./mask.js";
+import { boxOf, lay } from "./registration.js";
 
 const HANDLE_PIXELS = 24;
 const MARGIN_PIXELS = 16;
 const STEP_PIXELS = 80;
+const SWIPE_PIXELS = 8; // a finger that has gone so far means it
 
 export class Stage {
-  constructor(root) {
+  // Takes the stage that was there before, too: who looks at 1:1 goes on to, and at candidates for
+  // one place in the same spot.
+  constructor(root, previous = null) {
     this.root = root;
     this.view = root.querySelector(".view");
     this.pair = root.querySelector(".pair");
@@ -16,9 +20,12 @@ export class Stage {
     this.cut = root.querySelector("#cut");
     this.heat = root.querySelector(".heat");
     this.cover = root.querySelector(".cover"); // none where nothing was cut out
+    this.upload = root.querySelector(".before img");
+    this.box = boxOf(root);
     this.size = [Number(root.dataset.width), Number(root.dataset.height)];
-    this.zoomed = false;
     this.centre = [0.5, 0.5]; // point of the picture in the middle of the view
+    this.zoom(previous?.zoomed ?? false);
+    if (previous?.root.dataset.job === root.dataset.job) this.centre = [...previous.centre];
     this.connectPointer();
     this.connectTools();
     this.observer = new ResizeObserver(() => this.draw());
@@ -44,6 +51,8 @@ export class Stage {
       height: `${shown[1]}px`,
       transform: `translate(${this.origin[0]}px, ${this.origin[1]}px)`,
     });
+    // The mask covers the upload as a whole; everything else compares it with the result.
+    lay(this.upload, this.root.dataset.mask === undefined ? this.box : null);
     this.drawDivider(view);
   }
 
@@ -81,11 +90,15 @@ export class Stage {
   }
 
   toggleZoom(point = [0.5, 0.5]) {
-    this.zoomed = !this.zoomed;
+    this.zoom(!this.zoomed);
     this.centre = [...point];
-    this.root.toggleAttribute("data-zoomed", this.zoomed);
-    this.setPressed("#tool-zoom", this.zoomed);
     this.draw();
+  }
+
+  zoom(on) {
+    this.zoomed = on;
+    this.root.toggleAttribute("data-zoomed", on);
+    this.setPressed("#tool-zoom", on);
   }
 
   move(x, y) {
@@ -124,7 +137,7 @@ export class Stage {
     });
   }
 
-  toggleDifference() {
+  async toggleDifference() {
     if (this.root.querySelector("#tool-difference").disabled) return; // a picture is missing
     if (this.root.dataset.mask !== undefined) this.toggleMask();
     const on = this.root.toggleAttribute("data-heat");
@@ -132,12 +145,14 @@ export class Stage {
     const legend = this.root.querySelector(".legend");
     this.heat.hidden = legend.hidden = !on;
     if (!on || this.measured) return;
-    const [after, before] = this.pair.querySelectorAll("img");
-    this.measured = paintDifference(before, after, this.heat);
-    const text = legend.querySelector("output");
-    text.textContent = text.dataset.text
-      .replace("{mean}", this.measured.mean.toFixed(1))
-      .replace("{p95}", this.measured.p95);
+    this.measured = true;
+    const after = this.pair.querySelector(".after img");
+    const mask = this.cover && (await loaded(this.cover.dataset.mask));
+    const figures = paintDifference({ before: this.upload, after, box: this.box, mask }, this.heat);
+    const { text, product } = legend.querySelector("output").dataset;
+    legend.querySelector("output").textContent = (mask ? product : text)
+      .replace("{mean}", figures?.mean.toFixed(1) ?? "?")
+      .replace("{p95}", figures?.p95 ?? "?");
   }
 
   watchPictures() {
@@ -173,21 +188,26 @@ export class Stage {
   connectPointer() {
     let last = null;
     this.view.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0) return;
+      if (event.button !== 0 || !event.isPrimary) return;
       const panning = this.zoomed && !this.isOnHandle(event);
-      last = { panning, x: event.clientX, y: event.clientY };
+      // A finger that comes down may be about to scroll the page.
+      const waiting = !panning && event.pointerType === "touch" && !this.isOnHandle(event);
+      last = { panning, waiting, x: event.clientX, y: event.clientY };
       this.view.setPointerCapture(event.pointerId);
       this.root.toggleAttribute("data-dragging", panning);
-      if (!panning) this.cutAt(event);
+      if (!panning && !waiting) this.cutAt(event);
     });
     this.view.addEventListener("pointermove", (event) => {
-      if (last === null) return;
-      if (last.panning) this.pan(event.clientX - last.x, event.clientY - last.y);
+      if (last === null || !event.isPrimary) return;
+      const [x, y] = [event.clientX - last.x, event.clientY - last.y];
+      if (last.waiting && Math.abs(x) < Math.max(SWIPE_PIXELS, Math.abs(y))) return;
+      if (last.panning) this.pan(x, y);
       else this.cutAt(event);
-      last = { ...last, x: event.clientX, y: event.clientY };
+      last = { ...last, waiting: false, x: event.clientX, y: event.clientY };
     });
     for (const end of ["pointerup", "pointercancel"]) {
-      this.view.addEventListener(end, () => {
+      this.view.addEventListener(end, (event) => {
+        if (end === "pointerup" && last?.waiting) this.cutAt(event); // a tap
         last = null;
         this.root.removeAttribute("data-dragging");
       });
@@ -217,4 +237,10 @@ export class Stage {
   setPressed(selector, on) {
     this.root.querySelector(selector).setAttribute("aria-pressed", String(on));
   }
+}
+
+async function loaded(url) {
+  const image = new Image();
+  image.src = url;
+  return image.decode().then(() => image, () => null);
 }
