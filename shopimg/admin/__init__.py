@@ -2,6 +2,7 @@
 
 from shopimg.admin.jobs import EnhancementJobAdmin
 from shopimg.admin.queue import EnhancedVariantAdmin
-from shopimg.admin.workers import BulkRunAdmin, WorkerHeartbeatAdmin
+from shopimg.admin.runs import BulkRunAdmin
+from shopimg.admin.workers import WorkerHeartbeatAdmin
 
 __all__ = ["BulkRunAdmin", "EnhancedVariantAdmin", "EnhancementJobAdmin", "WorkerHeartbeatAdmin"]

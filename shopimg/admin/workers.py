@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,12 +14,10 @@ from django.utils.translation import gettext_lazy as _
 from shopimg.admin.columns import age, badge
 from shopimg.admin.readonly import ReadOnlyAdmin
 from shopimg.conf import settings
-from shopimg.models import BulkRun, EnhancementJob, WorkerHeartbeat
-from shopimg.scope import runs_visible_to, visible_to
-from shopimg.states import FAILED_JOBS, OPEN_JOBS, JobState
+from shopimg.models import WorkerHeartbeat
 
 if TYPE_CHECKING:
-    from shopimg.scope import User
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,32 +71,3 @@ class WorkerHeartbeatAdmin(ReadOnlyAdmin[WorkerHeartbeat]):
     def running_since(self, worker: WorkerHeartbeat) -> SafeString:
         """Say when it started."""
         return age(worker.started_at)
-
-
-@admin.register(BulkRun)
-class BulkRunAdmin(ReadOnlyAdmin[BulkRun]):
-    """Runs of ``shopimg_reprocess`` and the API; under a scope, as the API shows them."""
-
-    # The name says when: a column of its own would be cut on a small laptop.
-    list_display = ("__str__", "state", "jobs_over", "examined", "queued", "skipped", "refused")
-    list_filter = ("state",)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[BulkRun]:
-        """Count the jobs of each run that the user may see in the same query."""
-        runs = runs_visible_to(request.user, super().get_queryset(request))
-        return runs.annotate(**dict(_counts(request.user)))
-
-    @admin.display(description=_("jobs"))
-    def jobs_over(self, run: Any) -> str:
-        """Say how many jobs went well, how many did not, and how many are left."""
-        numbers = {"succeeded": run.succeeded, "failed": run.failed, "open": run.open}
-        return _("%(succeeded)d succeeded, %(failed)d failed, %(open)d to do") % numbers
-
-
-def _counts(user: User) -> Iterator[tuple[str, Count]]:
-    jobs = EnhancementJob.objects.all()
-    visible = visible_to(user, jobs)
-    seen = Q() if visible is jobs else Q(jobs__in=visible.order_by().values("pk"))
-    groups = {"succeeded": [JobState.SUCCEEDED], "failed": FAILED_JOBS, "open": OPEN_JOBS}
-    for name, states in groups.items():
-        yield name, Count("jobs", filter=Q(jobs__state__in=states) & seen)

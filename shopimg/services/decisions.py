@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from shopimg.models import EnhancedVariant, ReviewDecision
-from shopimg.states import Decision, ReviewState
+from shopimg.states import LIVE_VARIANTS, Decision, ReviewState
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -58,6 +58,10 @@ def taken_message(variant: EnhancedVariant, looked_at: int) -> str:
             "when": _minute(chosen.at),
         }
     gave_way = variant.state == ReviewState.SUPERSEDED
+    in_its_place = EnhancedVariant.objects.same_slot(variant).filter(state__in=LIVE_VARIANTS)
+    if last is None and gave_way and in_its_place.exists():
+        when = _minute(variant.updated_at)
+        return _("A newer result has taken its place on %(when)s.") % {"when": when}
     if last is None or (gave_way and last.decision != Decision.WITHDRAW):
         return _("The state of this draft since %(when)s is: %(state)s.") % {
             "state": variant.get_state_display(),

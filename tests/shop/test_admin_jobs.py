@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from html import unescape
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from shopimg import wakeup
 from shopimg.admin import operations
+from shopimg.admin.line import review_url
 from shopimg.contract import SourceUnreadableError
 from shopimg.models import BulkRun, EnhancementJob, WorkerHeartbeat
 from shopimg.services import jobs
@@ -206,6 +209,42 @@ def test_runs__are_narrowed_to_what_the_user_may_see(settings: Settings) -> None
     change = "admin:shopimg_bulkrun_change"
     assert client.get(reverse(change, args=[shared.pk])).status_code == 200
     assert client.get(reverse(change, args=[foreign.pk])).status_code == 302  # not found
+
+
+def test_runs__lead_to_their_jobs(client: Client) -> None:
+    run = BulkRun.objects.create()
+    failed, done, elsewhere = (builders.job_of(builders.photo()) for _ in range(3))
+    jobs = EnhancementJob.objects
+    jobs.exclude(pk=elsewhere.pk).update(bulk_run=run)
+    jobs.filter(pk=failed.pk).update(state=JobState.QUARANTINED, error_code="worker_error")
+    jobs.filter(pk=done.pk).update(state=JobState.SUCCEEDED)
+    client.force_login(builders.reviewer("rosa", "view_bulkrun", "view_enhancementjob"))
+    for name, args in (("changelist", []), ("change", [run.pk])):
+        page = client.get(reverse(f"admin:shopimg_bulkrun_{name}", args=args)).content.decode()
+        (address,) = re.findall(r'<a href="([^"]+)">1 failed</a>', page)
+        found = client.get(unescape(address)).context["cl"].result_list
+        assert list(found) == [failed]
+        assert "0 to do" in page
+        assert ">0 to do</a>" not in page
+    client.force_login(builders.reviewer("karl", "view_bulkrun"))
+    page = client.get(reverse("admin:shopimg_bulkrun_changelist")).content.decode()
+    assert "1 succeeded, 1 failed, 0 to do" in page
+
+
+def test_results__are_told_apart_and_link_where_that_is_allowed(client: Client) -> None:
+    scenes = builders.scenes()
+    job = scenes[0].job
+    client.force_login(builders.reviewer("rosa"))
+    listed = client.get(reverse("admin:shopimg_enhancementjob_changelist")).content.decode()
+    page = client.get(reverse("admin:shopimg_enhancementjob_change", args=[job.pk]))
+    for number, name in enumerate(("scene", "scene 2", "scene 3")):
+        address = review_url(scenes[number])
+        assert f'<a href="{address}">{name}</a>' in listed
+        shown = f'<a href="{address}">{name} · 128 × 96</a> (Awaiting review)'
+        assert shown in page.content.decode()
+    client.force_login(builders.reviewer("karl", "view_enhancementjob"))
+    listed = client.get(reverse("admin:shopimg_enhancementjob_changelist")).content.decode()
+    assert "scene<br>scene 2<br>scene 3" in listed
 
 
 def test_runs__say_in_words_what_they_run_and_since_when(client: Client) -> None:

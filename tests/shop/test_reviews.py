@@ -12,6 +12,7 @@ from django.db.models import ProtectedError
 from shopimg.contract import CapacityError, InvalidTransitionError
 from shopimg.models import EnhancedVariant, EnhancementJob, ReviewDecision
 from shopimg.services import publishing, reviews
+from shopimg.services.requests import Order, request_enhancement
 from shopimg.states import Decision, ReviewState
 from tests import builders
 from tests.shop.test_storage import use_storage
@@ -138,6 +139,15 @@ def test_decide__draft_that_gave_way_says_since_when(rosa: User) -> None:
     with pytest.raises(InvalidTransitionError, match=r"^The state of this draft since 20\d\d-"):
         reviews.approve(draft, by=rosa)
     assert ReviewDecision.objects.count() == 0
+
+
+def test_decide__draft_with_a_successor_says_that_there_is_one(rosa: User) -> None:
+    photo = builders.photo()
+    draft = builders.draft(photo)
+    request_enhancement(photo, Order(force=True))
+    builders.draft(photo, colour=(1, 1, 1))
+    with pytest.raises(InvalidTransitionError, match=r"^A newer result has taken its place on 20"):
+        reviews.approve(draft, by=rosa)
 
 
 def test_decision__cannot_be_changed_or_deleted(rosa: User) -> None:
