@@ -53,6 +53,22 @@ def test_bulk__first_shows_what_is_selected_and_changes_nothing(action: str) -> 
     assert {job.state for job in EnhancementJob.objects.all()} == {JobState.SUCCEEDED}
 
 
+def test_bulk__shows_again_what_asks_for_a_closer_look(settings: Settings) -> None:
+    good, doubtful = builders.draft(), builders.draft()
+    rows = EnhancedVariant.objects.filter(pk=doubtful.pk)
+    rows.update(quality={"cutout_confidence": 0.67})
+    rosa = builders.reviewer()
+    page = post(rosa, "approve", [good, doubtful]).content.decode()
+    assert "1 of them asks for a closer look." in page
+    assert page.count('<span class="shopimg-look">') == 1
+    assert "The cut-out may be wrong (confidence 67\u00a0%)" in page
+    assert "Shoppers see approved pictures at once." in page
+    settings.SHOPIMG = {**settings.SHOPIMG, "PUBLISH_ON_APPROVAL": False}
+    page = post(rosa, "approve", [good]).content.decode()
+    assert "Approved pictures wait until somebody publishes them." in page
+    assert "closer look" not in page
+
+
 def test_bulk__approves_all_that_were_confirmed() -> None:
     drafts = [builders.draft() for _ in range(3)]
     response = post(builders.reviewer(), "approve", drafts[:2], **confirmed(drafts[:2]))

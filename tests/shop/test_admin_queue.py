@@ -266,6 +266,26 @@ def test_queue__empty_says_what_happens_next() -> None:
     assert "1 photo is being enhanced" in get(rosa).content.decode()
 
 
+def test_queue__empty_state_says_that_nothing_is_in_it() -> None:
+    rosa = builders.reviewer()
+    builders.draft()
+    assert "No picture is in this state." in get(rosa, state="rejected").content.decode()
+    page = get(rosa, state="rejected", role="main").content.decode()
+    assert "No picture fits the search and the filters." in page
+
+
+def test_queue__says_that_a_search_does_not_narrow_the_review() -> None:
+    rosa = builders.reviewer()
+    drafts = [builders.draft() for _ in range(3)]
+    assert "Start reviewing</a>" in get(rosa).content.decode()
+    assert "Start reviewing</a>" in get(rosa, role="main").content.decode()
+    page = get(rosa, q=drafts[0].source_id).content.decode()
+    assert "Review all 3 that wait</a>" in page
+    day = timezone.now() - timedelta(days=1)
+    page = get(rosa, created_at__gte=day.isoformat()).content.decode()
+    assert "Review all 3 that wait</a>" in page
+
+
 def test_queue__warns_while_no_worker_is_alive() -> None:
     rosa = builders.reviewer()
     quickstart = (Path(__file__).resolve().parents[2] / "docs" / "quickstart.md").read_text()

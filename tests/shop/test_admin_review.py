@@ -12,12 +12,19 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from shopimg.models import EnhancedVariant, EnhancementJob
-from shopimg.services import reviews
+from shopimg.services import publishing, reviews
 from shopimg.states import JobState
 from tests import builders
 from tests.testapp.models import OwnedPhoto
 
 pytestmark = pytest.mark.django_db
+
+PERMISSIONS = (
+    "view_enhancedvariant",
+    "review_enhancedvariant",
+    "publish_enhancedvariant",
+    "change_enhancementjob",
+)
 
 
 def signed_in(name: str = "rosa", *permissions: str) -> Client:
@@ -169,6 +176,44 @@ def test_page__published_variant_offers_the_way_back() -> None:
     ]
     assert 'id="withdraw"' in page
     assert 'id="approve"' not in page
+
+
+def test_page__candidates_that_gave_way_can_be_made_again_once_nothing_is_in_their_place() -> None:
+    first, second, _third = builders.scenes()
+    rosa = builders.reviewer("rosa", *PERMISSIONS)
+    client = builders.client_of(rosa)
+    reviews.approve(first, by=rosa)
+    page = page_of(client, second)
+    assert 'id="retry"' not in page
+    assert "Replaced by:" in page
+    first.refresh_from_db()
+    publishing.rollback(first, by=rosa)
+    page = page_of(client, second)
+    assert 'id="retry"' in page
+    assert 'id="restore"' not in page
+    page = page_of(client, first)
+    assert 'id="retry"' in page
+    assert 'id="restore"' in page
+    photo = second.source
+    photo.file = builders.upload(builders.picture(colour=(9, 9, 9)), "other.jpg")
+    photo.save()
+    assert 'id="retry"' not in page_of(client, second)
+
+
+def test_page__further_view_is_not_said_to_go_back_to_the_original() -> None:
+    main = builders.draft()
+    scene, *_others = builders.scenes(main.source)
+    rosa = builders.reviewer("rosa", *PERMISSIONS)
+    client = builders.client_of(rosa)
+    for variant in (main, scene):
+        reviews.approve(variant, by=rosa)
+    assert "Back to the original</button>" in page_of(client, main)
+    assert "Take this view out of the shop</button>" in page_of(client, scene)
+    scene.refresh_from_db()
+    publishing.rollback(scene, by=rosa)
+    page = page_of(client, scene)
+    assert "Shoppers do not see this view." in page
+    assert "another picture" not in page
 
 
 def test_page__published_variant_says_that_its_photo_was_replaced(settings: Settings) -> None:
