@@ -11,6 +11,7 @@ from PIL import Image
 
 from enhancer_worker.matting.colours import weighed_by_colour
 from enhancer_worker.matting.guided import resized
+from enhancer_worker.matting.prints import without_lit_holes
 
 Plane = NDArray[np.float32]
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -70,7 +71,8 @@ def coarse_matte(run: Run, pixels: NDArray[np.uint8]) -> CoarseMatte:
 
 
 def _coloured(seen: NDArray[np.uint8], matte: CoarseMatte) -> CoarseMatte:
-    return replace(matte, alpha=weighed_by_colour(seen, matte.alpha, matte.doubt))
+    weighed = weighed_by_colour(seen, matte.alpha, matte.doubt)
+    return replace(matte, alpha=without_lit_holes(seen, matte.alpha, matte.doubt, weighed))
 
 
 def _look(run: Run, pixels: NDArray[np.uint8], box: Box) -> tuple[NDArray[np.uint8], CoarseMatte]:

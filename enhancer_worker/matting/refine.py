@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from enhancer_worker.matting.coarse import CoarseMatte, Plane
 from enhancer_worker.matting.guided import guided_alpha, guided_coefficients, resized
+from enhancer_worker.matting.pieces import without_strays
 
 GUIDE_SIDE = 640
 """Longest side at which edges are fitted, pixels."""
@@ -43,7 +44,7 @@ def full_alpha(pixels: NDArray[np.uint8], matte: CoarseMatte) -> NDArray[np.uint
     alpha = np.zeros(pixels.shape[:2], np.uint8)
     part = np.ascontiguousarray(pixels[top:bottom, left:right])
     alpha[top:bottom, left:right] = _refined(part, matte.alpha)
-    return alpha
+    return without_strays(alpha)
 
 
 def _refined(pixels: NDArray[np.uint8], coarse: Plane) -> NDArray[np.uint8]:

@@ -82,7 +82,10 @@ class Footing:
         for _ in range(2):
             standing = np.flatnonzero(lowest >= lowest.max() - _ROUNDNESS * tilt * width / 2)
             width = float(standing[-1] - standing[0] + 1)
-        return cls(lowest, max(2.0, _ROUNDNESS * tilt * width))
+        # Seen from above, a body shows at least its own depth: a pencil is not a board.
+        rows = np.flatnonzero(solid.any(axis=1))
+        tall = float(rows[-1] - rows[0] + 1)
+        return cls(lowest, max(2.0, min(_ROUNDNESS * tilt * width, tall)))
 
     def standing(self, behind: float) -> NDArray[np.bool_]:
         """Tell which columns stand on the surface some rows behind the foremost point.

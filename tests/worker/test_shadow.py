@@ -128,6 +128,12 @@ def test_footing__finds_where_columns_stand() -> None:
     assert footing.standing(footing.depth).sum() == 40
 
 
+def test_footing__of_something_flat_is_no_deeper_than_what_is_seen_of_it() -> None:
+    alpha = np.zeros((100, 320), np.uint8)
+    alpha[60:66, 20:300] = 255  # a pencil, which seen from above cannot hide a board
+    assert Footing.of(alpha, 0.4).depth == 6
+
+
 def test_ground__has_no_wall_below_its_own_line() -> None:
     assert ground_of(100, 50, 200, Backdrop(horizon=0.6), seamless=False).wall is None
     assert ground_of(180, 50, 200, Backdrop(horizon=0.6), seamless=False).wall == 120
