@@ -77,14 +77,6 @@ def history(rosa: User) -> None:
             "shopimg_variant_changed",
         ),
         (
-            lambda: list(
-                EnhancedVariant.objects.awaiting_review()
-                .first_of_each_choice()
-                .order_by("created_at", "pk")[:50]
-            ),
-            "shopimg_variant_queue",
-        ),
-        (
             lambda: ReviewDecision.objects.filter(by=1, at__gte=NOW).count(),
             "shopimg_decision_of_reviewer",
         ),
