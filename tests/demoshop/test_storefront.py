@@ -100,7 +100,10 @@ def test_product_page__without_photo(client: Client, make_product: MakeProduct) 
 
 
 def test_product_page__unknown(client: Client, db: None) -> None:
-    assert client.get("/products/nothing/").status_code == 404
+    missing = client.get("/products/nothing/")
+    assert missing.status_code == 404
+    assert "This page does not exist" in missing.content.decode()
+    assert 'href="/">See all products</a>' in missing.content.decode()
 
 
 def test_product_page__shows_a_draft_only_after_its_approval(

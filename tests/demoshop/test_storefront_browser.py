@@ -60,6 +60,23 @@ def test_pages__pass_axe_and_fit_the_window(
     assert complaints == []
 
 
+@pytest.mark.parametrize("width", [1440, 375, 320])
+def test_pages__fit_the_window_with_words_of_any_length(
+    browser_page: Page, live_server: LiveServer, make_product: MakeProduct, width: int
+) -> None:
+    word = "Donaudampfschifffahrtsgesellschaftskapitänsmütze"
+    product = make_product(f"Handgearbeitete {word}", slug="cap")
+    make_product("Mug")
+    browser_page.set_viewport_size({"width": width, "height": 800})
+    browser_page.goto(f"{live_server.url}{product.get_absolute_url()}")
+    browser_page.get_by_role("button", name="Add to cart").click()
+    for address in ("/", product.get_absolute_url(), "/cart/"):
+        browser_page.goto(f"{live_server.url}{address}")
+        assert browser_page.evaluate("document.documentElement.scrollWidth") == width, address
+        for name in browser_page.locator("h1, h2, .card-name").all():
+            assert name.evaluate("one => one.scrollWidth <= one.clientWidth + 1"), address
+
+
 def test_page__can_be_used_by_keyboard(browser_page: Page, shop: str) -> None:
     browser_page.goto(f"{shop}/products/mug/")
     browser_page.keyboard.press("Tab")
