@@ -1,6 +1,7 @@
 """Backdrops by the network: sizes, horizons, palettes, grain, and what they say of themselves."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from enhancer_worker.pipeline.surroundings import HollowEngine
 from shopimg.contract import Backdrop, Deadline, RecipeError
 from shopimg.contract.provenance import COMPOSITE_WITH_GENERATED
 from shopimg.contract.steps import scene
-from tests.worker.tiny_nets import TINY_ZOO, write_weights
+from tests.worker.tiny_nets import TINY_ZOO, export_weights, write_weights
 
 CONFIG = BackdropGeneratorConfig((16, 16, 16, 16, 16), (1, 1, 1, 1, 1), mapped=16, texture=8)
 
@@ -56,12 +57,13 @@ OWN_ZOO = {"backdrop_s": ENTRY, "upscale_x4_s": TINY_ZOO["upscale_x4_s"]}
 
 @pytest.fixture(scope="module")
 def weights_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_weights(tmp_path_factory.mktemp("weights"), OWN_ZOO, OWN_ZOO)
+    """Exported, too: converting the network takes seconds, for each engine."""
+    folder = write_weights(tmp_path_factory.mktemp("weights"), OWN_ZOO, OWN_ZOO)
+    return export_weights(folder, OWN_ZOO)
 
 
 @pytest.fixture(scope="module")
 def engine(weights_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """An engine that loads each network once: converting them takes seconds."""
     cache = tmp_path_factory.mktemp("cache")
     config = WorkerConfig(device="cpu", threads=1, weights_dir=weights_dir, cache_dir=cache)
     with pytest.MonkeyPatch.context() as patch:
@@ -119,7 +121,7 @@ def test_gan__paints_for_the_planner_too(engine: Engine) -> None:
 
 
 def test_gan__paints_the_shops_own_style_with_the_network_that_was_taught_it(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, weights_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     brand = Backdrop(style="brand")
     with pytest.raises(RecipeError, match="was not taught the style 'brand'"):
@@ -130,10 +132,17 @@ def test_gan__paints_the_shops_own_style_with_the_network_that_was_taught_it(
     }
     monkeypatch.setattr(zoo, "ZOO", nets)
     folder = write_weights(tmp_path / "taught", nets, nets)
-    listed = json.loads((folder / "weights.json").read_text())
+    listed = json.loads((weights_dir / "weights.json").read_text())
+    digests = listed["weights"]["backdrop_s"]["openvino_sha256"]
     palettes = "#c01020 #102030 #304050, 20c010 102030 304050"
-    listed["weights"]["backdrop_s_brand"]["config"] = {"palettes": palettes}
-    (folder / "weights.json").write_text(json.dumps(listed))
+    taught = json.loads((folder / "weights.json").read_text())
+    for name in nets:
+        for file in digests:
+            shutil.copy(weights_dir / file, folder / file.replace("backdrop_s", name))
+        own_digests = {file.replace("backdrop_s", name): one for file, one in digests.items()}
+        taught["weights"][name] |= {"openvino_sha256": own_digests}
+    taught["weights"]["backdrop_s_brand"]["config"] = {"palettes": palettes}
+    (folder / "weights.json").write_text(json.dumps(taught))
     own = Engine(replace(engine.config, weights_dir=folder), nets)
     found = [make(own, replace(brand, seed=seed), 100, 100) for seed in (2, 3)]
     assert {one.details["network"] for one in found} == {"backdrop_s_brand"}

@@ -7,10 +7,12 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
+import openvino
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from enhancer_worker.engine.loading import convert
 from enhancer_worker.engine.session import LoadedNet, Session
 from enhancer_worker.engine.tiling import Geometry
 from enhancer_worker.engine.torch_session import TorchSession
@@ -100,4 +102,19 @@ def write_weights(
             "date": "2026-01-01",
         }
     (folder / "weights.json").write_text(json.dumps({"weights": records}))
+    return folder
+
+
+def export_weights(folder: Path, nets: Mapping[str, ZooEntry]) -> Path:
+    """Add the files that a worker loads without converting anything, as the shipped folder has."""
+    manifest = folder / "weights.json"
+    listed = json.loads(manifest.read_text())
+    for name, entry in nets.items():
+        model = convert(entry.build(), entry.multiple_of, entry.input_shape)
+        openvino.save_model(model, folder / f"{name}.xml", compress_to_fp16=False)
+        listed["weights"][name]["openvino_sha256"] = {
+            file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in (folder / f"{name}.xml", folder / f"{name}.bin")
+        }
+    manifest.write_text(json.dumps(listed))
     return folder
