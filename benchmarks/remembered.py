@@ -22,6 +22,7 @@ SOURCES = (
     "enhancer_worker/pipeline/blur_estimation.py",
     "enhancer_worker/pipeline/boxes.py",
     "enhancer_worker/pipeline/colour.py",
+    "enhancer_worker/pipeline/crops.py",
     "enhancer_worker/pipeline/deconvolution.py",
     "enhancer_worker/pipeline/steps/kept_text.py",
     "enhancer_worker/pipeline/steps/restore.py",
@@ -32,6 +33,7 @@ SOURCES = (
     "enhancer_worker/research/deep_image_prior.py",
     "enhancer_worker/training/metrics.py",
     "enhancer_worker/training/protocols.py",
+    "enhancer_worker/pipeline/white_ground.py",
     "shopimg/contract",
 )
 """Files and folders of code that figures depend on; a change in any forgets them all."""

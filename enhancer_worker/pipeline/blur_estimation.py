@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_worker.engine.session import LoadedNet
-from enhancer_worker.pipeline.assessment import Assessment, detailed_crops, judge_crops
+from enhancer_worker.pipeline.assessment import Assessment, judge_crops
+from enhancer_worker.pipeline.crops import detailed_crops
 from enhancer_worker.pipeline.deconvolution import NO_BLUR, Suspects, suspects
 
 _LEAST_NOISE = 1.2

@@ -12,12 +12,8 @@ from PIL import Image
 
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.engine import Engine
-from enhancer_worker.pipeline.assessment import (
-    NOTHING_TO_SEE,
-    Assessment,
-    assess,
-    detailed_crops,
-)
+from enhancer_worker.pipeline.assessment import NOTHING_TO_SEE, Assessment, assess
+from enhancer_worker.pipeline.crops import detailed_crops
 from tests.worker.fixed_session import judging
 
 CATALOGUE = Path(__file__).resolve().parents[2] / "demoshop/catalogue"

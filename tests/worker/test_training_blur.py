@@ -8,7 +8,7 @@ import torch
 
 from enhancer_worker.nets.blur_kernels import transfer
 from enhancer_worker.nets.zoo import zoo_entry
-from enhancer_worker.pipeline.assessment import CROP_PIXELS
+from enhancer_worker.pipeline.crops import CROP_PIXELS
 from enhancer_worker.training import fit_blur
 from enhancer_worker.training.data import find_photos, read_tiles
 from enhancer_worker.training.fit_blur import (

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from enhancer_worker.engine.runner import Finish
 from enhancer_worker.engine.session import LoadedNet
+from enhancer_worker.pipeline.assessment import Assessment
 from enhancer_worker.pipeline.blur_estimation import estimate_blur, noise_to_allow_for
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.deconvolution import SHARP, deconvolve
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools, engine_details
+from enhancer_worker.pipeline.white_ground import stands_on_white
 from shopimg.contract import RecipeError, Restore
 
 
@@ -40,7 +42,7 @@ def restore(picture: Picture, step: Restore, tools: Tools) -> StepOutcome:
     if verdict is not None and verdict.found.looks_clean:
         details = {"strength": step.strength, "skipped": "looks clean"}
         return StepOutcome(picture, details, weights, figures)
-    if verdict is not None and verdict.found.is_only_blurred and tools.engine.ships("blur"):
+    if verdict is not None and _is_divisible(picture, verdict.found) and tools.engine.ships("blur"):
         net = tools.engine.net("blur", 1)
         found = estimate_blur(net, picture.pixels)
         weights = {**weights, net.name: net.digest}
@@ -55,6 +57,14 @@ def restore(picture: Picture, step: Restore, tools: Tools) -> StepOutcome:
     details = {"strength": step.strength, **engine_details(net, run)}
     result = Picture(run.pixels, picture.alpha, picture.grey)
     return StepOutcome(result, details, {**weights, net.name: net.digest}, figures)
+
+
+def _is_divisible(picture: Picture, found: Assessment) -> bool:
+    """Tell whether a blur can be divided out of the whole picture.
+
+    Who puts a product before white cuts its outline after the blur: it would get a dark seam.
+    """
+    return found.is_only_blurred and not stands_on_white(picture.pixels)
 
 
 def _mixed(picture: Picture, sharper: NDArray[np.uint8], strength: float) -> Picture:
