@@ -109,8 +109,9 @@ class Heartbeat(bootsteps.StartStopStep):
     def _beat(write: Callable[..., None], *args: Any, **kwargs: Any) -> None:
         try:
             write(*args, **kwargs)
-        except (DatabaseError, InterfaceError):
-            logger.warning("could not write the worker's sign of life", exc_info=True)
+        except (DatabaseError, InterfaceError) as err:
+            reason = str(err).partition("\n")[0]
+            logger.warning("no sign of life (is the database there, and migrated?): %s", reason)
         finally:
             connections.close_all()
 

@@ -9,6 +9,7 @@ import pytest
 from celery import Celery
 from celery.app.defaults import NAMESPACES, flatten
 from celery.schedules import crontab
+from django.db import connection, transaction
 from django.utils import timezone
 from kombu.transport.redis import Channel
 
@@ -110,6 +111,23 @@ def test_heartbeat__broker_that_takes_nothing_does_not_end_the_worker(
     broker.Heartbeat(parent).start(parent)
     assert "could not wake the sweeper" in caplog.text
     assert WorkerHeartbeat.objects.alive().get().name == "w@host"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_heartbeat__without_its_table_says_so_in_one_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def write() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM no_such_table")
+
+    broker.Heartbeat._beat(write)
+    (record,) = caplog.records
+    assert record.exc_info is None
+    assert record.getMessage() == (
+        "no sign of life (is the database there, and migrated?): "
+        'relation "no_such_table" does not exist'
+    )
 
 
 @pytest.mark.django_db
