@@ -29,6 +29,8 @@ def _file_routes() -> list[URLPattern]:
     ]
 
 
+handler403, handler404 = "demoshop.views.forbidden", "demoshop.views.missing"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.ProductList.as_view(), name="product_list"),
     path("category/<slug:category>/", views.ProductList.as_view(), name="category"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib import messages
@@ -96,3 +97,13 @@ def cart_change(request: HttpRequest, slug: str) -> HttpResponse:
     if _QUANTITY.fullmatch(quantity):
         Cart(request.session).change(product, int(quantity))
     return redirect("cart")
+
+
+def missing(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer for a page that does not exist, with a way on."""
+    return render(request, "demoshop/404.html", status=HTTPStatus.NOT_FOUND)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer for a page that an account may not see, with a way back."""
+    return render(request, "demoshop/403.html", status=HTTPStatus.FORBIDDEN)

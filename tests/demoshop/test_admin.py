@@ -31,3 +31,10 @@ def test_product_page__leads_from_each_photo_to_its_review_and_jobs(
     review = reverse("admin:shopimg_enhancedvariant_review", args=[variant.pk])
     assert client.get(review).status_code == 200
     assert f'href="{review}"' in html
+
+
+def test_page__that_an_account_may_not_see_leads_back(client: Client, db: None) -> None:
+    client.force_login(User.objects.create_user("rosa", is_staff=True))
+    refused = client.get("/admin/shopimg/workerheartbeat/")
+    assert refused.status_code == 403
+    assert 'href="/admin/">Back to the staff pages</a>' in refused.content.decode()
