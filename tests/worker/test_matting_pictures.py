@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.engine import Engine
-from enhancer_worker.matting.cut import cut_out
+from enhancer_worker.matting.cut import DOUBTFUL, cut_out
 from enhancer_worker.matting.mount import picture_box
 from enhancer_worker.matting.pieces import without_strays
 from enhancer_worker.matting.prints import without_lit_holes
@@ -26,7 +26,9 @@ Pixels = NDArray[np.uint8]
 @pytest.fixture(scope="module")
 def shipped_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     cache = tmp_path_factory.mktemp("cache")
-    return Engine(WorkerConfig(device="cpu", threads=1, cache_dir=cache))
+    engine = Engine(WorkerConfig(device="cpu", threads=1, cache_dir=cache))
+    yield engine
+    engine.close()
 
 
 def photograph(size: tuple[int, int] = (300, 240)) -> Image.Image:
@@ -42,7 +44,7 @@ def bordered(picture: Image.Image, colour: str, *sides: int) -> Pixels:
 
 
 @pytest.mark.parametrize("colour", ["white", "black", "#336699"])
-@pytest.mark.parametrize("sides", [(8, 8, 8, 8), (3, 5, 20, 9), (0, 12, 0, 12), (6, 0, 9, 0)])
+@pytest.mark.parametrize("sides", [(8, 8, 8, 8), (3, 9, 5, 10), (0, 12, 0, 12), (6, 0, 7, 0)])
 def test_border__is_told_from_the_picture(colour: str, sides: tuple[int, int, int, int]) -> None:
     picture = photograph()
     found = picture_box(bordered(picture, colour, *sides))
@@ -70,12 +72,25 @@ def too_wide() -> Image.Image:
     return ImageOps.expand(photograph(), 50, "white")
 
 
+def uneven() -> Image.Image:
+    return ImageOps.expand(photograph(), (4, 4, 14, 14), "white")
+
+
+def book() -> Image.Image:
+    """Return a cover as shops show it: its margins are as even, and wider than a border."""
+    return ImageOps.expand(photograph((500, 760)), (150, 70, 150, 70), "white")
+
+
 def on_one_side() -> Image.Image:
     return ImageOps.expand(photograph(), (0, 0, 0, 12), "white")
 
 
 @pytest.mark.parametrize(
-    "picture", [photograph(), on_white(), too_wide(), on_one_side(), Image.new("RGB", (1, 1))]
+    "picture",
+    [
+        *(photograph(), on_white(), too_wide(), on_one_side(), uneven(), book()),
+        *(Image.new("RGB", size) for size in ((1, 1), (60, 6000), (6000, 20))),
+    ],
 )
 def test_border__is_none_where_the_picture_goes_to_its_edge(picture: Image.Image) -> None:
     assert picture_box(np.asarray(picture)) is None
@@ -89,7 +104,10 @@ def test_cut_out__finds_the_product_within_a_border(
         picture = image.convert("RGB")
     run = shipped_engine.net("cutout", 1).session
     plain = cut_out(run, np.asarray(picture)).alpha >= 128
-    around = cut_out(run, bordered(picture, colour, *[pixels] * 4)).alpha >= 128
+    found = cut_out(run, bordered(picture, colour, *[pixels] * 4))
+    around = found.alpha >= 128
+    assert found.confidence is not None
+    assert found.confidence < DOUBTFUL, "a print on a box would look like that: somebody looks"
     within = around[pixels:-pixels, pixels:-pixels]
     assert around.sum() == within.sum(), "the border is no product"
     assert (plain & within).sum() / (plain | within).sum() > 0.95
@@ -132,6 +150,16 @@ def test_hole__through_which_the_background_is_seen_stays_open(
     net, doubt, weighed = planes(doubt_of_hole)
     result = without_lit_holes(blocks(label), net, doubt, weighed)
     np.testing.assert_array_equal(result, weighed)
+
+
+@pytest.mark.parametrize("size", [(60, 6000), (6000, 20)])
+def test_cut_out__takes_the_narrowest_pictures(
+    shipped_engine: Engine, size: tuple[int, int]
+) -> None:
+    halves = Image.new("RGB", size, "white")
+    halves.paste("black", (0, 0, max(1, size[0] // 2), size[1]))
+    found = cut_out(shipped_engine.net("cutout", 1).session, np.asarray(halves))
+    assert found.alpha.shape == size[::-1]
 
 
 def test_cut_out__keeps_the_label_of_the_shoe_box_and_the_loop_of_the_flask_open(
