@@ -84,7 +84,7 @@ class Footing:
             width = float(standing[-1] - standing[0] + 1)
         # Seen from above, a body shows at least its own depth: a pencil is not a board.
         rows = np.flatnonzero(solid.any(axis=1))
-        tall = float(rows[-1] - rows[0] + 1)
+        tall = float(rows[-1] - rows[0] + 1) if len(rows) else 0.0
         return cls(lowest, max(2.0, min(_ROUNDNESS * tilt * width, tall)))
 
     def standing(self, behind: float) -> NDArray[np.bool_]:

@@ -24,9 +24,13 @@ def product_part(
     Returns:
         None where the picture is not white along all four of its edges, or nothing else.
     """
-    shown = pixels.min(axis=2) < WHITE_LEVEL
-    if any(rim.mean() > _SHOWN_SHARE for rim in (shown[0], shown[-1], shown[:, 0], shown[:, -1])):
+    # Most pictures are told by their edges, and a minimum over an axis of three takes ten times as
+    # long as two minima.
+    rims = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
+    if any((rim.min(axis=1) < WHITE_LEVEL).mean() > _SHOWN_SHARE for rim in rims):
         return None
+    red, green, blue = (pixels[..., channel] for channel in range(3))
+    shown = np.minimum(np.minimum(red, green), blue) < WHITE_LEVEL
     spans = [_span(shown.mean(axis=axis), least, multiple) for axis in (1, 0)]
     rows, columns = spans
     return None if rows is None or columns is None else (rows, columns)

@@ -120,15 +120,15 @@ def _what_shoppers_see(variant: EnhancedVariant) -> str:
 
 
 def is_further_view(variant: EnhancedVariant) -> bool:
-    """Tell whether shoppers see the role of a variant beside the main picture of its photo."""
+    """Tell whether shoppers see something else of the photo first, with or without a variant."""
     photo = variant.source
     try:
         source = sources.source_for(type(photo)) if isinstance(photo, Model) else None
     except LookupError:  # its model is not watched any more
         source = None
-    if source is None:
+    if source is None or variant.role == recipes.main_role(source.recipe):
         return False
-    return variant.role != recipes.main_role(source.recipe)
+    return publishing.shown_of(variant) not in (None, variant)
 
 
 def title_of(variant: EnhancedVariant) -> str:

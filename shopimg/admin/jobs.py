@@ -104,8 +104,7 @@ class EnhancementJobAdmin(SearchesPhotos[EnhancementJob]):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """Return every field: nothing is edited by hand."""
-        outcome: Any = JobColumns(request, self.admin_site).outcome
-        return [*_OVERVIEW, outcome, *_ERROR, *_TECHNICAL]
+        return [*_OVERVIEW, *_ERROR, *_TECHNICAL]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EnhancementJob]:
         """Return what the user may see, with photos and variants."""

@@ -156,10 +156,10 @@ class EnhancedVariantAdmin(SearchesPhotos[EnhancedVariant]):
         progress = line.progress()
         tabs = self._tabs(request, progress.waiting)
         empty = any(tab["chosen"] and not tab["count"] for tab in tabs)
-        waiting = chosen_state(request.GET) == ReviewState.AWAITING_REVIEW
+        one_state = chosen_state(request.GET) not in (ReviewState.AWAITING_REVIEW, ALL)
         return {
             "tabs": tabs,
-            "state_is_empty": empty and not waiting and not kept(request.GET),
+            "state_is_empty": empty and one_state and not kept(request.GET),
             "is_narrower": _is_narrower(request),
             "progress": progress,
             "first_url": first and review_url(first, line.query, site=self.admin_site.name),
@@ -219,4 +219,5 @@ class EnhancedVariantAdmin(SearchesPhotos[EnhancedVariant]):
 
 def _is_narrower(request: HttpRequest) -> bool:
     """Tell whether the list is narrowed by what the review pages do not keep."""
-    return any(name == SEARCH_VAR or name.startswith("created_at") for name in request.GET)
+    by_date = any(name.startswith("created_at") for name in request.GET)
+    return by_date or bool(request.GET.get(SEARCH_VAR))

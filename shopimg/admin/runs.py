@@ -87,10 +87,6 @@ class BulkRunAdmin(ReadOnlyAdmin[BulkRun]):
         technical = {"fields": _RUN_TECHNICAL, "classes": ["collapse"]}
         return [(None, {"fields": overview}), (_("Technical"), technical)]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        """Return every field: nothing is edited by hand."""
-        return [*_RUN, JobsOver(request, self.admin_site), *_RUN_TECHNICAL]
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[BulkRun]:
         """Count the jobs of each run that the user may see in the same query."""
         runs = runs_visible_to(request.user, super().get_queryset(request))

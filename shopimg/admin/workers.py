@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from django.contrib import admin
 from django.utils import timezone
@@ -15,9 +15,6 @@ from shopimg.admin.columns import age, badge
 from shopimg.admin.readonly import ReadOnlyAdmin
 from shopimg.conf import settings
 from shopimg.models import WorkerHeartbeat
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,8 +60,7 @@ def taken_message(variant: EnhancedVariant, looked_at: int) -> str:
     gave_way = variant.state == ReviewState.SUPERSEDED
     in_its_place = EnhancedVariant.objects.same_slot(variant).filter(state__in=LIVE_VARIANTS)
     if last is None and gave_way and in_its_place.exists():
-        when = _minute(variant.updated_at)
-        return _("A newer result has taken its place on %(when)s.") % {"when": when}
+        return _("A newer result has taken its place.")
     if last is None or (gave_way and last.decision != Decision.WITHDRAW):
         return _("The state of this draft since %(when)s is: %(state)s.") % {
             "state": variant.get_state_display(),

@@ -26,7 +26,7 @@ def persist(write: Callable[[], T]) -> T:
         InterfaceError: the same, of some drivers.
     """
     for wait in WAITS_SECONDS:
-        _drop_lost_connections()
+        drop_lost_connections()
         try:
             return write()
         except (OperationalError, InterfaceError):
@@ -34,12 +34,12 @@ def persist(write: Callable[[], T]) -> T:
                 raise
             logger.warning("the database refuses a write; again in %d s", wait, exc_info=True)
             time.sleep(wait)
-    _drop_lost_connections()
+    drop_lost_connections()
     return write()
 
 
-def _drop_lost_connections() -> None:
-    """Close what did not outlive the computing, so that the next query opens another one."""
+def drop_lost_connections() -> None:
+    """Close connections that the server has ended, so that the next query opens another one."""
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block and not connection.is_usable():
             connection.close()

@@ -38,7 +38,7 @@ def picture(size: tuple[int, int], ground: tuple[int, int, int], box: tuple[int,
     return encoded(image)
 
 
-def framed(whole: list[float] | None = WHOLE) -> list[EnhancedVariant]:
+def framed(whole: list[float] | None = WHOLE, *, is_cut_out: bool = True) -> list[EnhancedVariant]:
     """Return three scenes of a product that was moved in its frame, and not changed."""
     photo = builders.photo(picture(SIZE, (200, 190, 180), PRODUCT), "mug.png")
     mask = Image.new("L", SIZE)
@@ -56,7 +56,7 @@ def framed(whole: list[float] | None = WHOLE) -> list[EnhancedVariant]:
             steps=(StepReport("frame", 0.1, details),),
             digital_source_type="",
             weights={},
-            mask=encoded(mask),
+            mask=encoded(mask) if is_cut_out else b"",
         )
         for number in range(3)
     ]
@@ -70,6 +70,22 @@ def box_of(page: Page, selector: str) -> dict[str, float]:
     return dict(box)
 
 
+def painted(page: Page, *places: tuple[int, int]) -> list[int]:
+    """Return how opaque the heat map is at some places."""
+    # From a copy: reading a canvas itself over and over makes browsers complain.
+    found: list[int] = page.locator("#stage .heat").evaluate(
+        """(heat, places) => {
+            const context = new OffscreenCanvas(600, 600).getContext("2d", {
+                willReadFrequently: true,
+            });
+            context.drawImage(heat, 0, 0);
+            return places.map((at) => context.getImageData(...at, 1, 1).data[3]);
+        }""",
+        [list(place) for place in places],
+    )
+    return found
+
+
 def test_upload__lies_where_its_product_stands_in_the_scene(site: ReviewSite) -> None:
     page = site.open_review(framed()[0])
     pair, upload = box_of(page, "#stage .pair"), box_of(page, "#stage .before img")
@@ -81,21 +97,29 @@ def test_upload__lies_where_its_product_stands_in_the_scene(site: ReviewSite) ->
     # The product has not changed; all around it is new, and is not compared.
     legend = page.locator("#stage .legend")
     expect(legend).to_contain_text("in the product: mean 0.0, 95 % under 0 of 255")
-    # From a copy: reading a canvas itself over and over makes browsers complain.
-    painted = page.locator("#stage .heat").evaluate(
-        """heat => {
-            const context = new OffscreenCanvas(600, 600).getContext("2d", {
-                willReadFrequently: true,
-            });
-            context.drawImage(heat, 0, 0);
-            return [[160, 375], [30, 30]].map((at) => context.getImageData(...at, 1, 1).data[3]);
-        }"""
-    )
-    assert painted == [255, 0]
+    assert painted(page, (160, 375), (30, 400), (30, 30)) == [255, 0, 0]
     page.keyboard.press("m")
     expect(page.locator("#stage .cover")).to_be_visible()
     upload = box_of(page, "#stage .before img")
     assert upload["width"] == pytest.approx(pair["width"], abs=0.5), "the mask is of the whole"
+
+
+def test_difference__without_a_cut_out_is_of_what_the_upload_covers(site: ReviewSite) -> None:
+    page = site.open_review(framed(is_cut_out=False)[0])
+    page.keyboard.press("d")
+    expect(page.locator("#stage .legend")).to_contain_text("95 % of the picture under")
+    assert painted(page, (160, 375), (30, 400), (30, 30)) == [255, 255, 0]
+
+
+def test_difference__is_measured_again_where_the_mask_was_not_to_be_had(site: ReviewSite) -> None:
+    site.page.route("**/pictures/mask/", lambda route: route.fulfill(status=404))
+    page = site.open_review(framed()[0])
+    page.keyboard.press("d")
+    expect(page.locator("#stage .failure")).to_be_visible()
+    page.keyboard.press("d")
+    page.unroute("**/pictures/mask/")
+    page.keyboard.press("d")
+    expect(page.locator("#stage .legend")).to_contain_text("in the product: mean 0.0")
 
 
 def test_difference__of_a_product_that_was_moved_from_nobody_knows_where_is_none(

@@ -216,6 +216,18 @@ def test_page__further_view_is_not_said_to_go_back_to_the_original() -> None:
     assert "another picture" not in page
 
 
+def test_page__role_that_is_all_that_shoppers_see_goes_back_to_the_original() -> None:
+    scene, *_others = builders.scenes()
+    rosa = builders.reviewer("rosa", *PERMISSIONS)
+    client = builders.client_of(rosa)
+    reviews.approve(scene, by=rosa)
+    assert "Back to the original</button>" in page_of(client, scene)
+    scene.refresh_from_db()
+    address = reverse("admin:shopimg_enhancedvariant_rollback", args=[scene.pk])
+    said = client.post(address, {"version": scene.version}, follow=True).content.decode()
+    assert "Shoppers see the original again." in said
+
+
 def test_page__published_variant_says_that_its_photo_was_replaced(settings: Settings) -> None:
     rosa, photo = builders.reviewer(), builders.photo()
     variant = reviews.approve(builders.draft(photo), by=rosa)

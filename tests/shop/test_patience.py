@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from typing import Any
@@ -12,10 +11,11 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection, transaction
 
 from shopimg.models import BulkRun, EnhancementJob
-from shopimg.services import bulk, patience
+from shopimg.services import bulk, patience, queueing
 from shopimg.services.bulk import Selection
 from shopimg.states import JobState, RunState
 from tests import builders
+from tests.servers.stack import eventually
 from tests.shop.bulk_runs import catalogue
 
 
@@ -81,13 +81,33 @@ def test_advance__loses_a_deadlock_against_the_shop_and_goes_on() -> None:
             cursor.execute("SET LOCAL deadlock_timeout = '60s'")
         EnhancementJob.objects.select_for_update().get(pk=jobs[1])
         done = pool.submit(advance)
-        while not _waits_for_a_lock():
-            time.sleep(0.02)
+        eventually(lambda: done.done() or _waits_for_a_lock(), seconds=10)
+        assert not done.done()
         EnhancementJob.objects.filter(pk=jobs[0]).update(error_detail="the shop was here")
     done.result()
     stored = BulkRun.objects.get()
     assert (stored.state, stored.examined, stored.queued) == (RunState.QUEUED, 2, 2)
     assert set(EnhancementJob.objects.values_list("state", flat=True)) == {JobState.QUEUED}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_command__whose_database_restarts_between_batches_is_resumed_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    catalogue(3, known=False)
+
+    def end_the_connection(*args: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    monkeypatch.setattr(queueing, "renew", end_the_connection)
+    with pytest.raises(CommandError, match="Resume with --resume"):
+        call_command("shopimg_reprocess", batch_size=2, stdout=StringIO(), stderr=StringIO())
+    monkeypatch.undo()
+    run = BulkRun.objects.get()
+    assert (run.state, run.examined) == (RunState.INTERRUPTED, 2)
+    call_command("shopimg_reprocess", resume=str(run.pk), stdout=StringIO(), stderr=StringIO())
+    assert EnhancementJob.objects.count() == 3
 
 
 @pytest.mark.django_db(transaction=True)

@@ -134,6 +134,10 @@ def test_footing__of_something_flat_is_no_deeper_than_what_is_seen_of_it() -> No
     assert Footing.of(alpha, 0.4).depth == 6
 
 
+def test_footing__of_what_is_nowhere_solid_has_hardly_any_depth() -> None:
+    assert Footing.of(np.full((40, 50), 110, np.uint8), 0.4).depth == 2
+
+
 def test_ground__has_no_wall_below_its_own_line() -> None:
     assert ground_of(100, 50, 200, Backdrop(horizon=0.6), seamless=False).wall is None
     assert ground_of(180, 50, 200, Backdrop(horizon=0.6), seamless=False).wall == 120

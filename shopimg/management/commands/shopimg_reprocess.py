@@ -12,7 +12,7 @@ from typing import Any
 import click
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from shopimg import keys, sources
@@ -22,7 +22,7 @@ from shopimg.management.moments import moment
 from shopimg.management.numbers import positive
 from shopimg.management.reporting import ReportingCommand
 from shopimg.models import BulkRun
-from shopimg.services import bulk, forecasts, queueing
+from shopimg.services import bulk, forecasts, patience, queueing
 from shopimg.states import FAILED_JOBS, OPEN_JOBS, JobState
 
 POLL_SECONDS = 1.0
@@ -98,9 +98,8 @@ class Command(ReportingCommand):
                 self._summarise(run, waited=False)
                 reason = f"{err.public_message} ({err.detail})"
                 raise CommandError(f"{reason} {_how_to_go_on(run)}") from err
-            except DatabaseError as err:
-                with suppress(DatabaseError):
-                    bulk.interrupt(run)
+            except (DatabaseError, InterfaceError) as err:
+                _give_back(run)
                 reason = str(err).partition("\n")[0]
                 raise CommandError(f"Database: {reason}. {_how_to_go_on(run)}") from err
         self._summarise(run, waited=options["wait"])
@@ -225,6 +224,14 @@ class Command(ReportingCommand):
             self.stdout.write(f"  {number} x {reason}")
         if waited and problems:
             raise CommandError(f"{problems}. See them in the admin, or run --only-failed.")
+
+
+def _give_back(run: BulkRun) -> None:
+    """Let a run be resumed at once, if the database has come back; else after its lease."""
+    with suppress(DatabaseError, InterfaceError):
+        patience.drop_lost_connections()
+        queueing.release(run)
+        bulk.interrupt(run)
 
 
 def _sentence(text: str) -> str:

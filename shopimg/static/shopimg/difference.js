@@ -9,20 +9,20 @@ const STOPS = ["000004", "420a68", "932667", "dd513a", "fca50a", "fcffa4"];
 const COLOURS = ramp(STOPS.map((stop) => [0, 2, 4].map((at) => parseInt(stop.slice(at, at + 2), 16))));
 
 // Paints the map and returns the mean and the 95th percentile, in levels of 255; null where nothing
-// was compared. The box is where the upload lies in the result. With a mask, which lies as the
-// upload does, the product alone is compared: all around it is new.
+// was compared. The box is where the upload lies in the result: what is around it is new, and not
+// compared. With a mask, which lies as the upload does, the product alone is.
 export function paintDifference({ before, after, box, mask = null }, canvas) {
   const factor = Math.min(1, LONGEST_PIXELS / Math.max(after.naturalWidth, after.naturalHeight));
   canvas.width = Math.round(after.naturalWidth * factor);
   canvas.height = Math.round(after.naturalHeight * factor);
   const old = pixelsOf(before, canvas, "#fff", box);
   const produced = pixelsOf(after, canvas, "#fff", null);
-  const product = mask && pixelsOf(mask, canvas, "#000", box);
+  const compared = compare(canvas, mask, box);
   const context = canvas.getContext("2d");
   const picture = context.createImageData(canvas.width, canvas.height);
   const counts = new Uint32Array(256);
   for (let at = 0; at < old.length; at += 4) {
-    if (product && product[at] < PRODUCT) continue;
+    if (compared && compared[at] < PRODUCT) continue;
     const level = Math.max(
       Math.abs(old[at] - produced[at]),
       Math.abs(old[at + 1] - produced[at + 1]),
@@ -37,6 +37,16 @@ export function paintDifference({ before, after, box, mask = null }, canvas) {
   }
   context.putImageData(picture, 0, 0);
   return summarise(counts);
+}
+
+// Returns what is compared, white: the product, or where there is no mask what the upload covers.
+function compare({ width, height }, mask, box) {
+  if (mask) return pixelsOf(mask, { width, height }, "#000", box);
+  if (!box) return null;
+  const white = new OffscreenCanvas(1, 1);
+  white.getContext("2d").fillStyle = "#fff";
+  white.getContext("2d").fillRect(0, 0, 1, 1);
+  return pixelsOf(white, { width, height }, "#000", box);
 }
 
 function pixelsOf(image, { width, height }, ground, box) {

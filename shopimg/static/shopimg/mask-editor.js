@@ -29,7 +29,10 @@ addEventListener("beforeunload", (event) => {
 
 // Asks somebody who has painted and not saved, and is about to leave the page.
 export function mayLosePainting() {
-  return !editor?.isUnsaved || confirm(editor.dialog.dataset.unsaved);
+  if (!editor?.isUnsaved) return true;
+  const gives = confirm(editor.dialog.dataset.unsaved);
+  if (gives) editor.giveUp();
+  return gives;
 }
 
 class MaskEditor {
@@ -176,6 +179,11 @@ class MaskEditor {
 
   get isUnsaved() {
     return this.strokes.length > 0 && this.changes !== this.saved;
+  }
+
+  // Whoever is asked and leaves all the same is not asked once more.
+  giveUp() {
+    this.saved = this.changes;
   }
 
   press(event) {

@@ -137,20 +137,28 @@ export class Stage {
     });
   }
 
-  async toggleDifference() {
+  toggleDifference() {
     if (this.root.querySelector("#tool-difference").disabled) return; // a picture is missing
     if (this.root.dataset.mask !== undefined) this.toggleMask();
     const on = this.root.toggleAttribute("data-heat");
     this.setPressed("#tool-difference", on);
     const legend = this.root.querySelector(".legend");
     this.heat.hidden = legend.hidden = !on;
-    if (!on || this.measured) return;
-    this.measured = true;
-    const after = this.pair.querySelector(".after img");
-    const mask = this.cover && (await loaded(this.cover.dataset.mask));
-    const figures = paintDifference({ before: this.upload, after, box: this.box, mask }, this.heat);
-    const { text, product } = legend.querySelector("output").dataset;
-    legend.querySelector("output").textContent = (mask ? product : text)
+    if (!on) return;
+    this.measured ??= this.measure(legend.querySelector("output")).catch(() => {
+      this.measured = null; // again with the next press
+      this.root.querySelector(".failure").hidden = false;
+    });
+  }
+
+  // Paints the map and says its figures, once all pictures are there.
+  async measure(output) {
+    const [before, after] = [this.upload, this.pair.querySelector(".after img")];
+    const mask = this.cover && new Image();
+    if (mask) mask.src = this.cover.dataset.mask;
+    await Promise.all([before, after, mask].map((picture) => picture?.decode()));
+    const figures = paintDifference({ before, after, box: this.box, mask }, this.heat);
+    output.textContent = (mask ? output.dataset.product : output.dataset.text)
       .replace("{mean}", figures?.mean.toFixed(1) ?? "?")
       .replace("{p95}", figures?.p95 ?? "?");
   }
@@ -237,10 +245,4 @@ export class Stage {
   setPressed(selector, on) {
     this.root.querySelector(selector).setAttribute("aria-pressed", String(on));
   }
-}
-
-async function loaded(url) {
-  const image = new Image();
-  image.src = url;
-  return image.decode().then(() => image, () => null);
 }
