@@ -120,7 +120,7 @@ def _what_shoppers_see(variant: EnhancedVariant) -> str:
 
 
 def is_further_view(variant: EnhancedVariant) -> bool:
-    """Tell whether shoppers see something else of the photo first, with or without a variant."""
+    """Tell whether a variant is no main picture, and shoppers see another one of its photo."""
     photo = variant.source
     try:
         source = sources.source_for(type(photo)) if isinstance(photo, Model) else None
