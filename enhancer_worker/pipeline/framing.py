@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from enhancer_worker.matting.pieces import SPECK_SHARE
 from enhancer_worker.pipeline.boxes import Box
 from shopimg.contract import Frame
 
 PRODUCT_LEVEL = 26
 """Alpha, of 255, from which a pixel counts as the product: fainter ones are its soft edge."""
 _COARSE_SIDE = 512
-_SPECK_SHARE = 0.002
 _TOUCHES = np.ones((3, 3), bool)
 
 
@@ -79,7 +79,7 @@ def product_box(alpha: NDArray[np.uint8]) -> Box | None:
     if not count:
         return None
     sizes = np.bincount(labels.ravel())[1:]
-    kept = np.flatnonzero(sizes >= _SPECK_SHARE * sizes.max())
+    kept = np.flatnonzero(sizes >= SPECK_SHARE * sizes.max())
     boxes = [ndimage.find_objects(labels)[number] for number in kept]
     rows, columns = (
         slice(min(b[axis].start for b in boxes) * cell, max(b[axis].stop for b in boxes) * cell)
