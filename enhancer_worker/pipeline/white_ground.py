@@ -31,8 +31,7 @@ def product_part(
         return None
     red, green, blue = (pixels[..., channel] for channel in range(3))
     shown = np.minimum(np.minimum(red, green), blue) < WHITE_LEVEL
-    spans = [_span(shown.mean(axis=axis), least, multiple) for axis in (1, 0)]
-    rows, columns = spans
+    rows, columns = (_span(shown.mean(axis=axis), least, multiple) for axis in (1, 0))
     return None if rows is None or columns is None else (rows, columns)
 
 
