@@ -24,16 +24,17 @@ SOURCES = (
     "enhancer_worker/pipeline/colour.py",
     "enhancer_worker/pipeline/crops.py",
     "enhancer_worker/pipeline/deconvolution.py",
+    "enhancer_worker/pipeline/drawn.py",
     "enhancer_worker/pipeline/steps/kept_text.py",
     "enhancer_worker/pipeline/steps/restore.py",
     "enhancer_worker/pipeline/steps/upscale.py",
     "enhancer_worker/pipeline/steps/verdict.py",
     "enhancer_worker/pipeline/text_guard.py",
     "enhancer_worker/pipeline/text_regions.py",
+    "enhancer_worker/pipeline/white_ground.py",
     "enhancer_worker/research/deep_image_prior.py",
     "enhancer_worker/training/metrics.py",
     "enhancer_worker/training/protocols.py",
-    "enhancer_worker/pipeline/white_ground.py",
     "shopimg/contract",
 )
 """Files and folders of code that figures depend on; a change in any forgets them all."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from enhancer_worker.engine.session import LoadedNet
 from enhancer_worker.pipeline.crops import choose_crops
+from enhancer_worker.pipeline.drawn import is_drawn
 
 _UNITS = (25.0, 50.0, 1.0)
 _CLEAN_NOISE = 2.5
@@ -74,7 +75,7 @@ class Assessment:
 
 
 NOTHING_TO_SEE = Assessment(noise=0.0, jpeg_quality=100.0, blur=0.0)
-"""Of a picture without any detail to judge by."""
+"""Of a picture without any detail to judge by, or drawn and kept without loss."""
 
 
 def assess(net: LoadedNet, pixels: NDArray[np.uint8]) -> Assessment:
@@ -92,7 +93,7 @@ def assess(net: LoadedNet, pixels: NDArray[np.uint8]) -> Assessment:
         pixels: (H, W, 3), uint8, RGB.
     """
     crops = choose_crops(pixels)
-    if not crops.detailed:
+    if not crops.detailed or is_drawn([*crops.detailed, *crops.edges]):
         return NOTHING_TO_SEE
     detailed, quiet, edges = (
         judge_crops(net, np.array(some)) * _UNITS if some else np.empty((0, 3))
