@@ -9,17 +9,19 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 import django
 from celery import Celery
 from celery.signals import task_postrun, task_prerun, worker_init
 from django.db import close_old_connections
+from django.utils.module_loading import import_string
 
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.device import choose_placement, has_nvidia_driver
 from enhancer_worker.errors import device_is_lost
-from enhancer_worker.nets.manifest import read_manifest
+from enhancer_worker.nets.manifest import WeightsRecord, read_manifest, verified_file
 from shopimg import broker, enhancers
 from shopimg.conf import settings as shop
 from shopimg.contract import WorkerError
@@ -41,9 +43,16 @@ class WorkerApp(Celery):
         return "app"
 
 
+def _config() -> WorkerConfig:
+    try:
+        return WorkerConfig.from_environment()
+    except WorkerError as err:
+        raise SystemExit(err.detail) from err
+
+
 def _pool_defaults() -> dict[str, Any]:
     """Start the processes of a GPU worker afresh: CUDA does not survive a fork."""
-    device = WorkerConfig.from_environment().device
+    device = _config().device
     on_cuda = device.startswith("cuda") or (device == "auto" and has_nvidia_driver())
     return {"worker_pool_start_method": "spawn" if on_cuda else "fork"}
 
@@ -66,7 +75,7 @@ def end_process_without_device(**_: Any) -> None:
 
 @worker_init.connect
 def refuse_unfit_worker(**_: Any) -> None:
-    """End a worker before it takes jobs where its device or the shop's networks are missing.
+    """End a worker before it takes jobs where its device, enhancer or networks are missing.
 
     It would fail each job in no time, and so get most of those that healthy workers could do.
 
@@ -74,14 +83,32 @@ def refuse_unfit_worker(**_: Any) -> None:
         SystemExit: says what is missing.
     """
     if not shop.ENHANCER.startswith("enhancer_worker."):
+        _require_foreign()
         return
+    config = _config()
     try:
-        config = WorkerConfig.from_environment()
         choose_placement(config.device, config.precision)
         records = read_manifest(config.weights_dir)
         enhancers.check_digests({name: record.sha256 for name, record in records.items()})
+        _check_files(config, records.values())
     except WorkerError as err:
         raise SystemExit(err.detail) from err
+
+
+def _require_foreign() -> None:
+    try:
+        import_string(shop.ENHANCER)
+    except ImportError as err:
+        raise SystemExit(f"SHOPIMG['ENHANCER'] = {shop.ENHANCER!r}: {err}") from err
+
+
+def _check_files(config: WorkerConfig, records: Iterable[WeightsRecord]) -> None:
+    """Raise where a file of the weights is missing, and is not to be downloaded, or damaged."""
+    for record in records:
+        for name, digest in record.files.items():
+            path = config.weights_dir / name
+            if path.exists() or not config.weights_url:
+                verified_file(path, digest)
 
 
 # Celery connects these in forked processes only.

@@ -104,6 +104,16 @@ def check_times(**_: Any) -> Messages:
     return [checks.Error(message, hint=hint, id="shopimg.E009")]
 
 
+def check_queues(**_: Any) -> Messages:
+    """E018: uploads, bulk runs and upkeep have a queue each."""
+    names = (settings.QUEUE, settings.BULK_QUEUE, settings.UPKEEP_QUEUE)
+    if len(set(names)) == len(names):
+        return []
+    message = f"QUEUE, BULK_QUEUE and UPKEEP_QUEUE are not three queues: {', '.join(names)}."
+    hint = "Name each otherwise: an upload would wait behind a catalogue, and repairs behind both."
+    return [checks.Error(message, hint=hint, id="shopimg.E018")]
+
+
 def check_visibility_timeout(**_: Any) -> Messages:
     """E010: Redis does not hand out a message again while its job still runs."""
     if not str(current_app.conf.broker_url or "").startswith(("redis", "sentinel", "valkey")):
@@ -235,6 +245,7 @@ _CHECKS: Sequence[Check] = (
     check_published_address,
     check_scope,
     check_times,
+    check_queues,
     check_visibility_timeout,
     check_broker_timeouts,
     check_broker,

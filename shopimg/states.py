@@ -60,10 +60,14 @@ class RunState(models.TextChoices):
     QUEUED = "queued", _("All queued")
     FINISHED = "finished", _("Finished")
     INTERRUPTED = "interrupted", _("Interrupted")
+    CANCELLED = "cancelled", _("Cancelled")
 
 
 OPEN_JOBS = frozenset({JobState.QUEUED, JobState.RUNNING})
 """Jobs that still have something to do."""
+
+OPEN_RUNS = frozenset({RunState.QUEUEING, RunState.QUEUED, RunState.INTERRUPTED})
+"""Bulk runs that still have something to do."""
 
 FAILED_JOBS = (JobState.FAILED, JobState.QUARANTINED)
 """Jobs that somebody has to look at."""

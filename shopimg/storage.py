@@ -8,7 +8,7 @@ import logging
 import mimetypes
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -34,6 +34,7 @@ _STEMS = (
 )
 # With what a storage adds where a name is taken, and what marks a file that is being written.
 _OWN_NAME = re.compile(rf"(?:{'|'.join(_STEMS)})(_\w{{7}})?(\.\w+)+", re.ASCII)
+_PART_LETTERS = 7
 _PUBLIC_FOLDER = re.compile(r"published/[0-9a-f]{2}")
 
 
@@ -269,16 +270,27 @@ def _holds(storage: Storage, name: str, digest: str) -> bool:
 
 def _write(storage: Storage, name: str, content: bytes) -> str:
     """Write a file that appears whole or not at all, and return its name."""
-    local = isinstance(storage, FileSystemStorage)
+    if not isinstance(storage, FileSystemStorage):
+        return _saved(storage, name, content)
     # A folder shows a file while it is being written; an object storage does not.
-    saved = storage.save(f"{name}.part" if local else name, ContentFile(content))
+    part = f"{name}.{get_random_string(_PART_LETTERS).lower()}.part"
+    try:
+        _saved(storage, part, content)
+        Path(storage.path(part)).replace(storage.path(name))
+    except BaseException:
+        # What a full disk has taken of a file would keep it full.
+        with suppress(OSError):
+            storage.delete(part)
+        raise
+    return name
+
+
+def _saved(storage: Storage, name: str, content: bytes) -> str:
+    saved = storage.save(name, ContentFile(content))
     if not _holds(storage, saved, hashlib.sha256(content).hexdigest()):
         storage.delete(saved)
         raise StorageVerificationError(f"{name} was not written whole.")
-    if not local:
-        return saved
-    Path(storage.path(saved)).replace(storage.path(name))
-    return name
+    return saved
 
 
 def _seekable(file: File[bytes]) -> IO[bytes]:

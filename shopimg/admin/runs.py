@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -14,14 +15,16 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from shopimg import permissions
 from shopimg.admin.readonly import ReadOnlyAdmin
+from shopimg.contract import InvalidTransitionError
 from shopimg.models import BulkRun, EnhancementJob
 from shopimg.scope import runs_visible_to, visible_to
-from shopimg.states import FAILED_JOBS, OPEN_JOBS, JobState
+from shopimg.services import cancellation
+from shopimg.states import FAILED_JOBS, OPEN_JOBS, OPEN_RUNS, JobState
 
 if TYPE_CHECKING:
     from shopimg.scope import User
@@ -74,6 +77,7 @@ class BulkRunAdmin(ReadOnlyAdmin[BulkRun]):
     """Runs of ``shopimg_reprocess`` and the API; under a scope, as the API shows them."""
 
     list_filter = ("state",)
+    actions = ("cancel_selected",)
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Return the columns, which know whose permissions count."""
@@ -91,6 +95,27 @@ class BulkRunAdmin(ReadOnlyAdmin[BulkRun]):
         """Count the jobs of each run that the user may see in the same query."""
         runs = runs_visible_to(request.user, super().get_queryset(request))
         return runs.annotate(**dict(_counts(request.user)))
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Tell whether the user may stop runs, which end for everybody whose images they hold."""
+        jobs = EnhancementJob.objects.all()
+        user = request.user
+        return permissions.allows(user, "cancel") and visible_to(user, jobs) is jobs
+
+    @admin.action(description=_("Cancel"), permissions=["operate"])
+    def cancel_selected(self, request: HttpRequest, selected: QuerySet[BulkRun]) -> None:
+        """Queue nothing more for runs, and let their jobs end at the next sweep."""
+        done = 0
+        for run in selected.filter(state__in=OPEN_RUNS):
+            with suppress(InvalidTransitionError):
+                cancellation.cancel(run)
+                done += 1
+        text = ngettext(
+            "%(count)d run is cancelled; its jobs end within a minute.",
+            "%(count)d runs are cancelled; their jobs end within a minute.",
+            done,
+        )
+        self.message_user(request, text % {"count": done})
 
 
 def _counts(user: User) -> Iterator[tuple[str, Count]]:

@@ -15,6 +15,7 @@ from shopimg.admin.columns import age, badge
 from shopimg.admin.readonly import ReadOnlyAdmin
 from shopimg.conf import settings
 from shopimg.models import WorkerHeartbeat
+from shopimg.services import workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,7 @@ class WorkerNotice:
 
 def worker_notice() -> WorkerNotice:
     """Look whether anybody works, on every queue."""
-    alive = list(WorkerHeartbeat.objects.alive().values_list("queues", flat=True))
-    served = {name for queues in alive for name in queues.split(",")}
-    needed = dict.fromkeys((settings.UPKEEP_QUEUE, settings.QUEUE, settings.BULK_QUEUE))
-    return WorkerNotice(len(alive), tuple(name for name in needed if name not in served))
+    return WorkerNotice(WorkerHeartbeat.objects.alive().count(), workers.unserved())
 
 
 @admin.register(WorkerHeartbeat)

@@ -26,7 +26,7 @@ replaces one of their photos waits as long."""
 
 
 class RunTakenOverError(Exception):
-    """Somebody else has gone on with a run in the meantime."""
+    """Somebody else has gone on with a run in the meantime, or cancelled it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,8 @@ def advance(run: BulkRun, batch_size: int = BATCH) -> Iterator[int]:
         CapacityError: the storage is down; the run stands before the batch it was in. A single file
             that cannot be read is counted as refused.
         RecipeError: the recipe is unknown by now.
-        RunTakenOverError: somebody else has queued a batch since the last one; this one is dropped.
+        RunTakenOverError: somebody else has queued a batch since the last one, or cancelled the
+            run; this batch is dropped.
     """
     selection = Selection.from_json(run.filters)
     order = Order(recipe=selection.recipe, bulk_run=run, force=selection.force)
@@ -161,7 +162,8 @@ def advance(run: BulkRun, batch_size: int = BATCH) -> Iterator[int]:
         while batch := _next_batch(run, source, selection, batch_size):
             _queue(run, source, batch, batches.describe(batch, order, outage))
             yield len(batch)
-    BulkRun.objects.filter(pk=run.pk).update(state=RunState.QUEUED, queued_at=timezone.now())
+    queued = BulkRun.objects.filter(pk=run.pk).exclude(state=RunState.CANCELLED)
+    queued.update(state=RunState.QUEUED, queued_at=timezone.now())
     finish_runs()
     run.refresh_from_db()
 
@@ -325,6 +327,7 @@ def _write(
             "state": RunState.QUEUEING,
         }
         unchanged = BulkRun.objects.filter(pk=run.pk, examined=run.examined)
+        unchanged = unchanged.exclude(state=RunState.CANCELLED)
         if not unchanged.update(**changes):
             raise RunTakenOverError
     for column, value in changes.items():

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import random
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -167,6 +167,8 @@ def fail(claim: Claim, error: EnhancementError) -> bool:
     except JobSupersededError:
         logger.info("job %s was taken over; its error is dropped: %s", claim.job.pk, error)
         return False
+    if claim.job.state == JobState.QUARANTINED:
+        _log_given_up(claim.job)
     return True
 
 
@@ -194,23 +196,26 @@ def cancel(job: EnhancementJob) -> None:
 
 
 def cancel_superseded(rows: EnhancementJobQuerySet) -> None:
-    """Stop the open ones among jobs that give way to others; call it in a transaction.
+    """Stop the open ones among jobs that give way to others; call it in a transaction."""
+    _cancel_open(rows, None, error_columns(JobSupersededError()))
 
-    They are locked in one order, so that no two callers block each other.
-    """
-    changes: dict[str, Any] = {
-        "state": JobState.CANCELLED,
-        "finished_at": timezone.now(),
-        **error_columns(JobSupersededError()),
-        **_NO_LEASE,
-    }
-    still_open = rows.unfinished()
-    locked = list(still_open.select_for_update().order_by("pk"))
-    still_open.filter(pk__in=[job.pk for job in locked]).update(**changes)
+
+def cancel_some(rows: EnhancementJobQuerySet, most: int) -> int:
+    """Stop so many of the open ones among jobs, and return how many there were."""
+    with transaction.atomic():
+        return _cancel_open(rows, most, {})
+
+
+def _cancel_open(rows: EnhancementJobQuerySet, most: int | None, why: Mapping[str, str]) -> int:
+    """Stop jobs, locked in one order, so that no two callers block each other."""
+    changes = {"state": JobState.CANCELLED, "finished_at": timezone.now(), **why, **_NO_LEASE}
+    locked = list(rows.unfinished().select_for_update().order_by("pk")[:most])
+    EnhancementJob.objects.filter(pk__in=[job.pk for job in locked]).update(**changes)
     for job in locked:
         for column, value in changes.items():
             setattr(job, column, value)
         signals.send_after_commit(signals.job_finished, job=job)
+    return len(locked)
 
 
 def retry(job: EnhancementJob, by: models.Model | None = None) -> None:
@@ -250,8 +255,12 @@ def take_back_expired() -> int:
     expired = EnhancementJob.objects.expired(now)
     spent = expired.filter(attempts__gte=settings.MAX_ATTEMPTS)
     quarantined = sum(_quarantine(job, now) for job in spent)
-    alive = expired.filter(attempts__lt=settings.MAX_ATTEMPTS)
-    return quarantined + alive.update(
+    left = expired.filter(attempts__lt=settings.MAX_ATTEMPTS)
+    for job in left.only("attempts"):
+        logger.warning(
+            "job %s, attempt %d: its worker died or hung; it is queued again", job.pk, job.attempts
+        )
+    return quarantined + left.update(
         state=JobState.QUEUED, run_after=now, sent_at=None, **_NO_LEASE
     )
 
@@ -293,8 +302,16 @@ def _quarantine(job: EnhancementJob, now: datetime) -> int:
         )
         if updated:
             job.refresh_from_db()
+            _log_given_up(job)
             signals.send_after_commit(signals.job_finished, job=job)
     return updated
+
+
+def _log_given_up(job: EnhancementJob) -> None:
+    logger.error(
+        "job %s is quarantined after %d attempts, %s: %s",
+        *(job.pk, job.attempts, job.source_name, job.error_detail),
+    )
 
 
 def _end(claim: Claim, **changes: Any) -> None:

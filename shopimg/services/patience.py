@@ -29,10 +29,11 @@ def persist(write: Callable[[], T]) -> T:
         drop_lost_connections()
         try:
             return write()
-        except (OperationalError, InterfaceError):
+        except (OperationalError, InterfaceError) as err:
             if transaction.get_connection().in_atomic_block:
                 raise
-            logger.warning("the database refuses a write; again in %d s", wait, exc_info=True)
+            reason = str(err).partition("\n")[0]
+            logger.warning("the database refuses a write, again in %d s: %s", wait, reason)
             time.sleep(wait)
     drop_lost_connections()
     return write()

@@ -81,8 +81,8 @@ def advance(run_id: uuid.UUID) -> int:
         _rows(run_id).update(queue_after=timezone.now())
         return images
     except bulk.RunTakenOverError:
-        # The batch took longer than the lease; the run is somebody else's now.
-        logger.warning("bulk run %s was taken over", run_id)
+        # The batch took longer than the lease, and the run is somebody else's now; or it is over.
+        logger.warning("bulk run %s was taken over or cancelled", run_id)
         return images
     except (EnhancementError, LookupError, ValueError):
         # The settings have changed: a model or recipe is gone. Only an operator can help.

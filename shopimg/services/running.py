@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,21 +37,25 @@ def run(job_id: uuid.UUID | str) -> JobState | None:
     claim = jobs.claim(job_id)
     if claim is None:
         return None
+    job, attempt, started = claim.job, claim.job.attempts, time.monotonic()
+    logger.info("job %s, attempt %d: %s of %s", job_id, attempt, job.recipe, job.source_name)
     try:
         _enhance(claim)
     except EnhancementError as err:
-        logger.warning("job %s, attempt %d: %s", job_id, claim.job.attempts, err)
+        logger.warning("job %s, attempt %d: %s", job_id, attempt, err)
         if _failed(claim, err) and isinstance(err, JobSupersededError):
             _ask_for_current_upload(claim)
     except Exception as err:
         # Whatever a third-party enhancer raises must end on the row, or the job would be taken
         # for a crashed one and its cause would be lost.
-        logger.exception("job %s, attempt %d", job_id, claim.job.attempts)
+        logger.exception("job %s, attempt %d", job_id, attempt)
         _failed(claim, WorkerError(detail=f"{type(err).__name__}: {err}"))
-    if claim.job.bulk:
+    if job.bulk:
         sending.send_next_bulk()
-    claim.job.refresh_from_db()
-    return JobState(claim.job.state)
+    job.refresh_from_db()
+    took = time.monotonic() - started
+    logger.info("job %s, attempt %d: now %s, after %.1f s", job_id, attempt, job.state, took)
+    return JobState(job.state)
 
 
 def _enhance(claim: jobs.Claim) -> None:

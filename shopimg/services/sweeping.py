@@ -19,7 +19,7 @@ from shopimg.conf import settings
 from shopimg.contract import CapacityError
 from shopimg.models import EnhancementJob
 from shopimg.querysets import key_as_text
-from shopimg.services import bulk, jobs, publishing, queueing, requests, sending
+from shopimg.services import bulk, cancellation, jobs, publishing, queueing, requests, sending
 from shopimg.services.batches import Outage
 from shopimg.services.requests import Order
 
@@ -40,6 +40,8 @@ class Swept:
 
     taken_back: int
     """Jobs of dead workers, put back or quarantined."""
+    cancelled: int
+    """Jobs of cancelled runs that ended."""
     reconciled: int
     """Images without a job that got one."""
     sent: int
@@ -57,6 +59,7 @@ def sweep() -> Swept:
     """
     before = timezone.now() - timedelta(seconds=settings.RESEND_SECONDS)
     taken_back = jobs.take_back_expired()
+    cancelled = sum(cancellation.cancel_jobs())
     bulk.finish_runs()
     renditions = _ask_for_renditions(before)
     sent = sending.send_due() + queueing.send_due()
@@ -64,7 +67,7 @@ def sweep() -> Swept:
     reconciled = _reconcile_in_turn()
     if reconciled:
         sent += sending.top_up_bulk()
-    return Swept(taken_back, reconciled, sent, renditions, deletions)
+    return Swept(taken_back, cancelled, reconciled, sent, renditions, deletions)
 
 
 def _ask_for_renditions(before: datetime) -> int:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
+from shopimg.conf import settings
 from shopimg.models import WorkerHeartbeat
 from shopimg.querysets import WorkerHeartbeatQuerySet
 
@@ -27,6 +28,14 @@ def beat(name: str, queues: str, *, processes: int = 1, starting: bool = False) 
 def stopped(name: str) -> None:
     """Forget a worker that stopped as it was told to."""
     WorkerHeartbeat.objects.filter(name=name).delete()
+
+
+def unserved() -> tuple[str, ...]:
+    """Return the queues that no worker looks into which has given a sign of life just now."""
+    alive = WorkerHeartbeat.objects.alive().values_list("queues", flat=True)
+    served = {name for queues in alive for name in queues.split(",")}
+    needed = (settings.UPKEEP_QUEUE, settings.QUEUE, settings.BULK_QUEUE)
+    return tuple(name for name in needed if name not in served)
 
 
 def silent() -> WorkerHeartbeatQuerySet:

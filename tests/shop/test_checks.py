@@ -246,6 +246,11 @@ def test_check__database(
     assert [message.id for message in checks.check_database()] == found
 
 
+def test_check__queues_are_three(settings) -> None:
+    settings.SHOPIMG = {**settings.SHOPIMG, "BULK_QUEUE": "shopimg"}
+    assert complaints() == ["shopimg.E018"]
+
+
 class _Router:
     """Reads from a replica, as Django's documentation shows."""
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from django.core.management import call_command
 from pytest_django import Settings
 
-from shopimg.services import sweeping
+from shopimg.models import BulkRun, EnhancementJob
+from shopimg.services import running, sweeping, workers
 from tests import builders
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,6 +21,7 @@ SILENT = [
     ["shopimg_sweep"],
     ["shopimg_cleanup"],
     ["shopimg_reprocess", "--force"],
+    ["shopimg_cancel", "RUN"],
     ["shopimg_audit", "--preset", "google", "--fail-on", "never", "--fix"],
 ]
 
@@ -27,6 +30,7 @@ SILENT = [
 @pytest.mark.parametrize("command", SILENT, ids=lambda command: command[0])
 def test_verbosity_0__says_nothing(command: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     builders.photo()
+    command = [part if part != "RUN" else str(BulkRun.objects.create().pk) for part in command]
     call_command(*command)
     assert "".join(capfd.readouterr())
     call_command(*command, verbosity=0)
@@ -79,3 +83,22 @@ def test_reader_that_ends_first__ends_the_command_in_one_line() -> None:
     assert ended.stderr.strip().splitlines()[-1] == "CommandError: Nobody reads the output."
     assert "Traceback" not in ended.stderr
     assert "Exception ignored" not in ended.stderr
+
+
+@pytest.mark.django_db
+def test_reprocess__that_waits_says_that_no_worker_will_do_anything(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    running.run(builders.job_of(builders.photo()).pk)
+
+    def work(_: float) -> None:
+        for job in EnhancementJob.objects.unfinished():
+            running.run(job.pk)
+
+    monkeypatch.setattr(time, "sleep", work)
+    missing = "No worker looks into the queue shopimg-bulk: nothing is done until one does."
+    call_command("shopimg_reprocess", "--force", "--wait")
+    assert missing in capfd.readouterr().err
+    workers.beat("bulk@here", "shopimg-bulk")
+    call_command("shopimg_reprocess", "--force", "--wait")
+    assert missing not in capfd.readouterr().err

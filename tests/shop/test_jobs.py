@@ -275,7 +275,7 @@ def test_fail__of_a_lost_claim_changes_nothing() -> None:
 
 
 def test_take_back__queues_again_and_quarantines_the_third(
-    finished_jobs, django_capture_on_commit_callbacks
+    finished_jobs, django_capture_on_commit_callbacks, caplog
 ) -> None:
     second, third, alive = (_claim().job for _ in range(3))
     _expire(second, attempts=2)
@@ -287,6 +287,11 @@ def test_take_back__queues_again_and_quarantines_the_third(
     assert [second.state, third.state, alive.state] == ["queued", "quarantined", "running"]
     assert third.error_detail == "The worker died or hung in every attempt."
     assert finished_jobs == [(third.pk, "quarantined")]
+    assert sorted(caplog.messages) == sorted([
+        f"job {second.pk}, attempt 2: its worker died or hung; it is queued again",
+        f"job {third.pk} is quarantined after 3 attempts, {third.source_name}: "
+        "The worker died or hung in every attempt.",
+    ])  # fmt: skip
     assert jobs.take_back_expired() == 0
 
 

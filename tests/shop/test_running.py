@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -31,9 +32,13 @@ def _use(settings, enhancer: str, **more: object) -> None:
 
 
 @pytest.mark.django_db
-def test_run__succeeds_and_a_second_message_does_nothing() -> None:
+def test_run__succeeds_and_a_second_message_does_nothing(caplog) -> None:
+    caplog.set_level("INFO", "shopimg")
     job = builders.job_of(builders.photo())
     assert running.run(job.pk) == JobState.SUCCEEDED
+    begun, over = caplog.messages
+    assert begun == f"job {job.pk}, attempt 1: clean of {job.source_name}"
+    assert re.fullmatch(rf"job {job.pk}, attempt 1: now succeeded, after \d+\.\d s", over)
     assert [running.run(str(job.pk)) for _ in range(5)] == [None] * 5
     assert EnhancedVariant.objects.get().job == job
 
@@ -80,7 +85,9 @@ def test_run__photo_exchanged_meanwhile_keeps_nothing_of_a_failed_job(settings) 
 
 
 @pytest.mark.django_db
-def test_run__unexpected_error_is_kept_and_quarantined_at_the_third_attempt(settings) -> None:
+def test_run__unexpected_error_is_kept_and_quarantined_at_the_third_attempt(
+    settings, caplog
+) -> None:
     _use(settings, "RaisingEnhancer", RETRY_SECONDS=0)
     job = builders.job_of(builders.photo())
     states = [running.run(job.pk) for _ in range(4)]
@@ -88,6 +95,8 @@ def test_run__unexpected_error_is_kept_and_quarantined_at_the_third_attempt(sett
     job.refresh_from_db()
     assert job.error_detail == "ZeroDivisionError: header  damaged"
     assert job.error_message.startswith("The worker failed in every attempt. An operator")
+    said = f"job {job.pk} is quarantined after 3 attempts, {job.source_name}: ZeroDivisionError"
+    assert [message.startswith(said) for message in caplog.messages].count(True) == 1
     assert job.attempts == 3
 
 

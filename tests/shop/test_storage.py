@@ -56,6 +56,16 @@ def test_save_draft__truncated_file_is_an_error_and_is_removed(
     assert files_below(folder) == []
 
 
+def test_save_draft__that_fails_half_way_leaves_nothing_on_the_disk(
+    settings, storage_folders: dict[str, Path]
+) -> None:
+    folder = storage_folders["shopimg_drafts"]
+    use_storage(settings, "shopimg_drafts", "FullStorage", location=folder)
+    with pytest.raises(OSError, match="No space left on device"):
+        storage.save_draft(CONTENT, "image/jpeg")
+    assert files_below(folder) == []
+
+
 @pytest.mark.usefixtures("any_storage")
 def test_publish_copy__name_is_the_content() -> None:
     draft = storage.save_draft(CONTENT, "image/jpeg")

@@ -25,7 +25,7 @@ from tests.testapp.models import OwnedPhoto, Photo
 
 pytestmark = pytest.mark.django_db
 
-NOTHING = Swept(taken_back=0, reconciled=0, sent=0, renditions=0, deletions=0)
+NOTHING = Swept(taken_back=0, cancelled=0, reconciled=0, sent=0, renditions=0, deletions=0)
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +56,7 @@ def _stored(name: str = "stored.jpg", **picture: object) -> str:
 
 def test_sweep__sends_once_what_was_never_sent() -> None:
     job = builders.job_of(builders.photo())
-    assert sweeping.sweep() == Swept(0, 0, 1, 0, 0)
+    assert sweeping.sweep() == Swept(0, 0, 0, 1, 0, 0)
     assert _messages() == [str(job.pk)]
     assert sweeping.sweep() == NOTHING
 
@@ -108,7 +108,7 @@ def test_sweep__broker_that_is_down_loses_nothing() -> None:
 def test_sweep__takes_back_and_sends_the_job_of_a_dead_worker() -> None:
     claim = jobs.claim(builders.job_of(builders.photo()).pk)
     EnhancementJob.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    assert sweeping.sweep() == Swept(1, 0, 1, 0, 0)
+    assert sweeping.sweep() == Swept(1, 0, 0, 1, 0, 0)
     assert _messages() == [str(claim.job.pk)]
     assert sweeping.sweep() == NOTHING
 
@@ -156,7 +156,7 @@ def _written_behind_the_hook(number: int) -> list[Photo]:
 def test_sweep__catalogue_that_was_there_before_trickles_through_the_bulk_queue(settings) -> None:
     settings.SHOPIMG = {**settings.SHOPIMG, "BULK_DEPTH": 2}
     photos = _written_behind_the_hook(4)
-    assert sweeping.sweep() == Swept(0, 4, 2, 0, 0)
+    assert sweeping.sweep() == Swept(0, 0, 4, 2, 0, 0)
     newest = [str(builders.job_of(photo).pk) for photo in photos[:1:-1]]
     assert (_messages("shopimg-bulk"), _messages("shopimg")) == (newest, [])
     upload = builders.job_of(builders.photo())
@@ -297,7 +297,7 @@ def test_sweep__asks_again_for_sizes_and_deletions() -> None:
     gone = publishing.withdraw(reviews.approve(builders.draft(colour=(1, 1, 1)), by=rosa), by=rosa)
     assert sweeping.sweep() == NOTHING  # they have just been asked for
     EnhancedVariant.objects.update(updated_at=timezone.now() - timedelta(seconds=61))
-    assert sweeping.sweep() == Swept(0, 0, 0, 1, 1)
+    assert sweeping.sweep() == Swept(0, 0, 0, 0, 1, 1)
     assert (_messages(), _messages("shopimg-upkeep")) == ([str(shown.pk)], [str(gone.pk)])
     publishing.make_renditions(shown)
     publishing.delete_public_files(gone)
@@ -335,7 +335,14 @@ def test_sweep_command__says_what_it_did(capsys) -> None:
     builders.photo()
     call_command("shopimg_sweep")
     said = capsys.readouterr().out.splitlines()
-    assert said == ["taken back: 0", "reconciled: 0", "sent: 1", "renditions: 0", "deletions: 0"]
+    assert said == [
+        "taken back: 0",
+        "cancelled: 0",
+        "reconciled: 0",
+        "sent: 1",
+        "renditions: 0",
+        "deletions: 0",
+    ]
 
 
 def test_send_due__never_sends_more_again_than_may_wait(settings) -> None:

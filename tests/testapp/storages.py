@@ -51,6 +51,16 @@ class TruncatingStorage(FileSystemStorage):
         return saved
 
 
+class FullStorage(FileSystemStorage):
+    """Writes the beginning of a file; then the disk is full."""
+
+    def _save(self, name: str, content: Any) -> str:
+        path = Path(self.path(name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.read()[:3])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
 class MemoryStorage(InMemoryStorage):
     """A storage without folders on this machine, such as an object storage."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -46,6 +47,7 @@ print(WorkerConfig.from_environment().weights_dir)
 worker_init.send(sender=None)
 print("takes jobs")
 """
+TUNED = b"taught on a catalogue"
 NEURAL = "enhancer_worker.backend.NeuralEnhancer"
 
 
@@ -81,10 +83,17 @@ def test_celery__process_without_its_device_ends_after_the_task() -> None:
 
 @pytest.fixture
 def tuned(tmp_path: Path) -> str:
-    """Write a list of weights in which a network is another one."""
+    """Make a folder of weights in which a network is another one."""
     manifest = json.loads((SHIPPED_WEIGHTS / "weights.json").read_text())
-    manifest["weights"]["restore_s"]["sha256"] = "3" * 64
-    (tmp_path / "weights.json").write_text(json.dumps(manifest))
+    manifest["weights"]["restore_s"]["sha256"] = hashlib.sha256(TUNED).hexdigest()
+    for path in SHIPPED_WEIGHTS.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    for name, content in (
+        ("weights.json", json.dumps(manifest).encode()),
+        ("restore_s.safetensors", TUNED),
+    ):
+        (tmp_path / name).unlink()
+        (tmp_path / name).write_bytes(content)
     return str(tmp_path)
 
 
@@ -105,8 +114,46 @@ def test_celery__worker_with_other_weights_takes_no_jobs(
     result = in_worker(WITH_THE_SHOPS_WEIGHTS, **variables)
     assert result.returncode == (0 if starts else 1)
     assert result.stdout == f"{ours}\n" + ("takes jobs\n" if starts else "")
-    said = f"restore_s: the shop expects the weights 333333333333 of {tuned}, this worker runs "
+    digest = hashlib.sha256(TUNED).hexdigest()[:12]
+    said = f"restore_s: the shop expects the weights {digest} of {tuned}, this worker runs "
     assert (said in result.stderr) is not starts
+
+
+@pytest.mark.parametrize("damage", ["missing", "altered"])
+def test_celery__worker_without_all_files_takes_no_jobs(tuned: str, damage: str) -> None:
+    path = Path(tuned) / "cutout_s.bin"
+    path.unlink()
+    if damage == "altered":
+        path.write_bytes(b"half a file")
+    variables = {"SHOP_WEIGHTS_DIR": tuned, "ENHANCER_WEIGHTS_DIR": tuned, "ENHANCER": NEURAL}
+    result = in_worker(WITH_THE_SHOPS_WEIGHTS, **variables)
+    assert (result.returncode, result.stdout) == (1, f"{tuned}\n")
+    assert {"missing": f"cannot read {path}", "altered": f"{path} has sha256"}[damage] in (
+        result.stderr
+    )
+
+
+def test_celery__worker_that_may_download_files_takes_jobs_without_them(tuned: str) -> None:
+    (Path(tuned) / "cutout_s.bin").unlink()
+    variables = {"SHOP_WEIGHTS_DIR": tuned, "ENHANCER_WEIGHTS_DIR": tuned, "ENHANCER": NEURAL}
+    address = {"ENHANCER_WEIGHTS_URL": "https://weights.example/"}
+    assert in_worker(WITH_THE_SHOPS_WEIGHTS, **variables, **address).returncode == 0
+
+
+def test_celery__worker_without_its_enhancer_takes_no_jobs() -> None:
+    variables = {"SHOP_WEIGHTS_DIR": "", "ENHANCER": "shopimg.backends.echo.EkoEnhancer"}
+    result = in_worker(WITH_THE_SHOPS_WEIGHTS, **variables)
+    assert (result.returncode, result.stdout) == (1, f"{SHIPPED_WEIGHTS}\n")
+    assert "SHOPIMG['ENHANCER'] = 'shopimg.backends.echo.EkoEnhancer'" in result.stderr
+
+
+def test_celery__worker_with_a_wrong_setting_says_which_and_no_more() -> None:
+    variables = {"SHOP_WEIGHTS_DIR": "", "ENHANCER": NEURAL, "ENHANCER_PRECISION": "fp12"}
+    code = "from enhancer_worker.celery import app; app.conf.worker_pool_start_method"
+    result = in_worker(code, **variables)
+    assert result.returncode == 1
+    assert result.stderr.strip().startswith("ENHANCER_PRECISION='fp12': use ")
+    assert "Traceback" not in result.stderr
 
 
 def test_celery__worker_without_a_list_of_weights_takes_no_jobs(tmp_path: Path) -> None:

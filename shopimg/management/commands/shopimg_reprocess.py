@@ -16,14 +16,15 @@ from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from shopimg import keys, sources
+from shopimg.conf import settings
 from shopimg.contract import EnhancementError, RecipeError
 from shopimg.management.interruption import Interruption, interruptible
 from shopimg.management.moments import moment
 from shopimg.management.numbers import positive
 from shopimg.management.reporting import ReportingCommand
 from shopimg.models import BulkRun
-from shopimg.services import bulk, forecasts, patience, queueing
-from shopimg.states import FAILED_JOBS, OPEN_JOBS, JobState
+from shopimg.services import bulk, forecasts, patience, queueing, workers
+from shopimg.states import FAILED_JOBS, OPEN_JOBS, JobState, RunState
 
 POLL_SECONDS = 1.0
 
@@ -191,6 +192,11 @@ class Command(ReportingCommand):
 
     def _wait(self, run: BulkRun, interruption: Interruption) -> None:
         total = run.jobs.count()
+        if total and settings.BULK_QUEUE in workers.unserved():
+            self.stderr.write(
+                f"No worker looks into the queue {settings.BULK_QUEUE}: nothing is done until one "
+                f"does. Start it with: celery -A enhancer_worker worker -Q {settings.BULK_QUEUE}"
+            )
         with self._bar(total, "Working", done=0) as bar:
             over = 0
             while over < total:
@@ -277,6 +283,8 @@ def _how_to_go_on(run: BulkRun) -> str:
 
 
 def _taken_message(run: BulkRun) -> str:
+    if run.state == RunState.CANCELLED:
+        return f"Run {run.pk} is cancelled."
     lease = timezone.localtime(run.queue_after or timezone.now())
     hint = f"If that one was killed, try again after {lease:%Y-%m-%d %H:%M:%S}."
     return f"Another process queues the images of run {run.pk}. {hint}"
@@ -303,6 +311,8 @@ def _resumed(options: dict[str, Any]) -> BulkRun | None:
         raise CommandError(f"{key!r} is not the id of a run.") from err
     if run is None:
         raise CommandError(f"There is no run {key}.")
+    if run.state == RunState.CANCELLED:
+        raise CommandError(_taken_message(run))
     if run.queued_at is not None and not options["wait"]:
         raise CommandError(f"All jobs of run {key} are queued. Wait for them with --wait.")
     return run
