@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections, models
 from django.db.models import Exists, F, Model, OuterRef, Q, Value
-from django.db.models.functions import Cast, Concat, Substr
+from django.db.models.functions import Cast, Concat, Now, Substr
 from django.utils import timezone
 
 from shopimg import keys, sources
@@ -80,9 +80,9 @@ class EnhancementJobQuerySet(models.QuerySet["EnhancementJob"]):
         """Jobs that still have something to do."""
         return self.filter(state__in=OPEN_JOBS)
 
-    def claimable(self, now: datetime | None = None) -> Self:
-        """Jobs that a worker may start now."""
-        return self.filter(state=JobState.QUEUED, run_after__lte=now or timezone.now())
+    def claimable(self, tolerance: timedelta = timedelta(0)) -> Self:
+        """Jobs that a worker may start now, by the clock of the database."""
+        return self.filter(state=JobState.QUEUED, run_after__lte=Now() + tolerance)
 
     def never_sent(self) -> Self:
         """Jobs without a message, those that have been due longest first."""
@@ -93,9 +93,9 @@ class EnhancementJobQuerySet(models.QuerySet["EnhancementJob"]):
         before = timezone.now() - timedelta(seconds=settings.RESEND_SECONDS)
         return self.filter(sent_at__lt=before).order_by("sent_at")
 
-    def expired(self, now: datetime) -> Self:
-        """Running jobs whose worker has given no sign of life."""
-        return self.filter(state=JobState.RUNNING, lease_until__lt=now)
+    def expired(self) -> Self:
+        """Running jobs whose worker has given no sign of life, by the clock of the database."""
+        return self.filter(state=JobState.RUNNING, lease_until__lt=Now())
 
     def held_by(self, owner: str) -> Self:
         """Running jobs whose lease belongs to ``owner``."""

@@ -39,7 +39,7 @@ class Health:
 def look() -> Health:
     """Ask the database; nothing is asked of the broker, which may be what has failed."""
     now = timezone.now()
-    due = EnhancementJob.objects.claimable(now)
+    due = EnhancementJob.objects.claimable()
     interactive = due.filter(bulk=False)
     oldest = interactive.order_by("run_after").values_list("run_after", flat=True).first()
     given_up = EnhancementJob.objects.filter(state=JobState.QUARANTINED)

@@ -8,11 +8,13 @@ import random
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
 from django.db.models import Case, F, When
+from django.db.models.expressions import CombinedExpression
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -66,19 +68,18 @@ def claim(job_id: uuid.UUID | str) -> Claim | None:
     Returns:
         None where somebody else has it or there is nothing to do.
     """
-    now = timezone.now()
     owner = uuid.uuid4().hex
     claimed = (
         # The moment was written by the clock of another machine, and its message comes once.
-        EnhancementJob.objects.claimable(now + _CLOCKS_APART)
+        EnhancementJob.objects.claimable(_CLOCKS_APART)
         .filter(pk=job_id)
         .update(
             state=JobState.RUNNING,
             attempts=F("attempts") + 1,
-            started_at=now,
+            started_at=timezone.now(),
             finished_at=None,
             lease_owner=owner,
-            lease_until=_lease_end(now),
+            lease_until=_lease_end(),
         )
     )
     return Claim(EnhancementJob.objects.get(pk=job_id), owner) if claimed else None
@@ -91,7 +92,7 @@ def keep_alive(claim: Claim) -> None:
         JobSupersededError: the job belongs to somebody else now.
     """
     held = EnhancementJob.objects.held_by(claim.owner).filter(pk=claim.job.pk)
-    if not held.update(lease_until=_lease_end(timezone.now())):
+    if not held.update(lease_until=_lease_end()):
         raise JobSupersededError
 
 
@@ -251,17 +252,16 @@ def take_back_expired() -> int:
     Returns:
         How many jobs were taken back.
     """
-    now = timezone.now()
-    expired = EnhancementJob.objects.expired(now)
+    expired = EnhancementJob.objects.expired()
     spent = expired.filter(attempts__gte=settings.MAX_ATTEMPTS)
-    quarantined = sum(_quarantine(job, now) for job in spent)
+    quarantined = sum(map(_quarantine, spent))
     left = expired.filter(attempts__lt=settings.MAX_ATTEMPTS)
     for job in left.only("attempts"):
         logger.warning(
             "job %s, attempt %d: its worker died or hung; it is queued again", job.pk, job.attempts
         )
     return quarantined + left.update(
-        state=JobState.QUEUED, run_after=now, sent_at=None, **_NO_LEASE
+        state=JobState.QUEUED, run_after=Now(), sent_at=None, **_NO_LEASE
     )
 
 
@@ -289,14 +289,14 @@ def backoff(attempts: int) -> timedelta:
     return timedelta(seconds=random.uniform(0, longest))  # noqa: S311  # not a secret
 
 
-def _quarantine(job: EnhancementJob, now: datetime) -> int:
+def _quarantine(job: EnhancementJob) -> int:
     """Give up on a job whose worker died in every attempt, unless it shows a sign of life."""
     error = WorkerError(detail="The worker died or hung in every attempt.")
     with transaction.atomic():
-        held = EnhancementJob.objects.expired(now).filter(pk=job.pk, attempts=job.attempts)
+        held = EnhancementJob.objects.expired().filter(pk=job.pk, attempts=job.attempts)
         updated = held.update(
             state=JobState.QUARANTINED,
-            finished_at=now,
+            finished_at=timezone.now(),
             **{**error_columns(error), "error_message": _GIVEN_UP},
             **_NO_LEASE,
         )
@@ -331,8 +331,9 @@ def _check_source_unchanged(job: EnhancementJob) -> None:
         raise JobSupersededError
 
 
-def _lease_end(now: datetime) -> datetime:
-    return now + timedelta(seconds=settings.LEASE_SECONDS)
+def _lease_end() -> CombinedExpression:
+    """By the clock of the database, the only one that workers and sweepers share."""
+    return Now() + timedelta(seconds=settings.LEASE_SECONDS)
 
 
 def _require(updated: int, job: EnhancementJob) -> None:

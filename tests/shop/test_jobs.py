@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -94,8 +94,34 @@ def test_claim__counts_the_attempt_and_takes_a_lease(settings) -> None:
     assert (job.state, job.attempts, len(job.lease_owner)) == (JobState.RUNNING, 1, 32)
     assert job.started_at
     assert job.lease_until
-    assert job.lease_until - job.started_at == timedelta(seconds=45)
+    assert (job.lease_until - job.started_at).total_seconds() == pytest.approx(45, abs=2)
     assert job.started_at >= before
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_lease__does_not_depend_on_the_clocks_of_machines(
+    monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    job = builders.job_of(builders.photo())
+    true_now = timezone.now
+
+    def wrong_now() -> datetime:
+        return true_now() + timedelta(minutes=minutes)
+
+    monkeypatch.setattr(timezone, "now", wrong_now)
+    claim = jobs.claim(job.pk)
+    assert claim is not None
+    jobs.keep_alive(claim)
+    monkeypatch.setattr(timezone, "now", true_now)
+    assert jobs.take_back_expired() == 0
+    monkeypatch.setattr(timezone, "now", wrong_now)
+    assert jobs.take_back_expired() == 0
+    monkeypatch.setattr(timezone, "now", true_now)
+    _expire(claim.job)
+    monkeypatch.setattr(timezone, "now", wrong_now)
+    assert jobs.take_back_expired() == 1
+    monkeypatch.setattr(timezone, "now", true_now)
+    assert jobs.claim(job.pk) is not None
 
 
 @pytest.mark.parametrize("state", sorted(set(JobState) - {JobState.QUEUED}))
