@@ -33,6 +33,7 @@ _GROUPS: Mapping[str, tuple[JobState, ...]] = {
     "succeeded": (JobState.SUCCEEDED,),
     "failed": FAILED_JOBS,
     "open": tuple(sorted(OPEN_JOBS)),
+    "cancelled": (JobState.CANCELLED,),
 }
 """What people ask of the jobs of a run -> states."""
 
@@ -59,6 +60,8 @@ class JobsOver:
             "failed": gettext("%(number)d failed"),
             "open": gettext("%(number)d to do"),
         }
+        if run.cancelled:
+            texts["cancelled"] = gettext("%(number)d cancelled")
         parts = ((self._part(run, name, text),) for name, text in texts.items())
         return format_html_join(", ", "{}", parts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -148,3 +149,8 @@ def test_admin__cancels_runs_for_operators_who_see_all(client: Client, settings)
     page = client.post(reverse(RUNS), press, follow=True).content.decode()
     assert "1 run is cancelled; its jobs end within a minute." in page
     assert BulkRun.objects.get().state == RunState.CANCELLED
+    assert "2 to do" in page.replace("</a>", "")
+    assert "2 cancelled" not in page
+    sweeping.sweep()
+    page = client.get(reverse(RUNS)).content.decode()
+    assert re.search(r"0 succeeded, 0 failed, 0 to do, <a [^>]+>2 cancelled</a>", page)
