@@ -60,6 +60,17 @@ def runs_visible_to(user: User, runs: QuerySet[BulkRun]) -> QuerySet[BulkRun]:
     return runs.filter(Exists(of_run) | Q(requested_by=user.pk))
 
 
+def runs_of(user: User, runs: QuerySet[BulkRun]) -> QuerySet[BulkRun]:
+    """Narrow bulk runs to a user's own, as others may hold images that the user may not see.
+
+    Returns:
+        ``runs`` itself where the scope hides no image of any watched model.
+    """
+    watched = [source.model._default_manager.all() for source in sources.all_sources()]
+    sees_all = all(images_visible_to(user, images) is images for images in watched)
+    return runs if sees_all else runs.filter(requested_by=user.pk)
+
+
 def images_visible_to(user: User, images: QuerySet[Any]) -> QuerySet[Any]:
     """Narrow the images of a watched model to those that a user may see."""
     if settings.SCOPE is None:

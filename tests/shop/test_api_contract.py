@@ -142,6 +142,8 @@ def test_bulk_runs__are_as_described(api: APIClient, document: dict[str, Any]) -
     ):
         answer = api.post(f"{ROOT}bulk-runs/", body, format="json")
         assert described(document, "/bulk-runs/", "post", answer) == status
-    assert (
-        described(document, "/bulk-runs/{id}/", "get", api.get(f"{ROOT}bulk-runs/{run.pk}/")) == 200
-    )
+    address = f"{ROOT}bulk-runs/{run.pk}/"
+    assert described(document, "/bulk-runs/{id}/", "get", api.get(address)) == 200
+    for status in (200, 409):
+        answer = api.post(f"{address}cancel/")
+        assert described(document, "/bulk-runs/{id}/cancel/", "post", answer) == status

@@ -94,6 +94,7 @@ def test_document__lists_every_operation(document: dict[str, Any]) -> None:
         ("get", "/bulk-runs/"),
         ("post", "/bulk-runs/"),
         ("get", "/bulk-runs/{id}/"),
+        ("post", "/bulk-runs/{id}/cancel/"),
     }
 
 
@@ -247,7 +248,7 @@ def test_schema_view__needs_no_settings_of_the_host() -> None:
     # A process of its own: Django REST framework reads its settings when it is imported.
     command = [sys.executable, "-W", "error", "-c", HOST_WITHOUT_API_SETTINGS]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (0, "19", "")
+    assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (0, "20", "")
 
 
 def test_documentation__is_served_from_this_host_alone() -> None:
@@ -281,5 +282,5 @@ def test_documentation__shows_every_operation_in_a_browser_without_the_internet(
     )
     browser_page.on("pageerror", lambda error: errors.append(str(error)))
     browser_page.goto(f"{live_server.url}{ROOT}docs/")
-    expect(browser_page.locator(".opblock")).to_have_count(22, timeout=20_000)
+    expect(browser_page.locator(".opblock")).to_have_count(23, timeout=20_000)
     assert (foreign, errors) == ([], [])

@@ -21,12 +21,17 @@ from shopimg.services import bulk, cancellation, jobs, queueing, running, sweepi
 from shopimg.services.bulk import Selection
 from shopimg.states import JobState, RunState
 from tests import builders
+from tests.shop.api_client import RUNS as API_RUNS
+from tests.shop.api_client import assert_problem
+from tests.shop.api_client import client as api_of
 from tests.shop.bulk_runs import catalogue, run_to_end
 from tests.testapp.brokers import using_broker
+from tests.testapp.models import OwnedPhoto
 
 pytestmark = pytest.mark.django_db
 
 RUNS = "admin:shopimg_bulkrun_changelist"
+MAY_CANCEL = ("view_bulkrun", "change_enhancementjob")
 
 
 @pytest.fixture(autouse=True)
@@ -135,13 +140,12 @@ def test_admin__cancels_runs_for_operators_who_see_all(client: Client, settings)
     catalogue(2, known=False)
     run = run_to_end(Selection())
     BulkRun.objects.update(created_at=F("created_at") - timedelta(days=1))
-    may = ("view_bulkrun", "view_enhancementjob", "change_enhancementjob")
     press = {"action": "cancel_selected", "_selected_action": [str(run.pk)]}
     client.force_login(builders.reviewer("viewer", "view_bulkrun"))
     client.post(reverse(RUNS), press)
     assert BulkRun.objects.get().state == RunState.QUEUED
 
-    client.force_login(builders.reviewer("olga", *may))
+    client.force_login(builders.reviewer("olga", *MAY_CANCEL, "view_enhancementjob"))
     settings.SHOPIMG = {**settings.SHOPIMG, "SCOPE": "tests.testapp.scope.own_photos"}
     client.post(reverse(RUNS), press)
     assert BulkRun.objects.get().state == RunState.QUEUED
@@ -154,3 +158,29 @@ def test_admin__cancels_runs_for_operators_who_see_all(client: Client, settings)
     sweeping.sweep()
     page = client.get(reverse(RUNS)).content.decode()
     assert re.search(r"0 succeeded, 0 failed, 0 to do, <a [^>]+>2 cancelled</a>", page)
+
+
+def test_api__cancels_a_run_once() -> None:
+    catalogue(2, known=False)
+    run = run_to_end(Selection())
+    operator = api_of(builders.reviewer("olga", *MAY_CANCEL))
+    response = operator.post(f"{API_RUNS}{run.pk}/cancel/")
+    assert response.status_code == 200
+    assert response.json()["status"] == "cancelled"
+    assert response.json()["progress"]["queued"] == 2
+    sweeping.sweep()
+    assert operator.get(f"{API_RUNS}{run.pk}/").json()["progress"]["cancelled"] == 2
+    assert_problem(operator.post(f"{API_RUNS}{run.pk}/cancel/"), 409, "invalid_transition")
+    viewer = api_of(builders.reviewer("vera", "view_bulkrun"))
+    assert_problem(viewer.post(f"{API_RUNS}{run.pk}/cancel/"), 403, "permission_denied")
+
+
+def test_api__under_a_scope_cancels_ones_own_runs_only(settings) -> None:
+    settings.SHOPIMG = {**settings.SHOPIMG, "SCOPE": "tests.testapp.scope.own_photos"}
+    olga, rosa = (builders.reviewer(name, *MAY_CANCEL) for name in ("olga", "rosa"))
+    photo = OwnedPhoto.objects.create(owner=rosa, file=builders.upload())
+    run = BulkRun.objects.create(requested_by=olga)
+    EnhancementJob.objects.filter(pk=builders.job_of(photo).pk).update(bulk_run=run)
+    answer = api_of(rosa).post(f"{API_RUNS}{run.pk}/cancel/")
+    assert_problem(answer, 403, "permission_denied")
+    assert api_of(olga).post(f"{API_RUNS}{run.pk}/cancel/").status_code == 200

@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 
 from django.db.models import Count, QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import ValidationError
+from rest_framework.decorators import action
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from shopimg.api import replay
 from shopimg.api.pagination import NewestFirst, Ordering
-from shopimg.api.permissions import Rule, permitted
+from shopimg.api.permissions import Rule, as_in_admin, permitted
 from shopimg.api.schema import IDEMPOTENCY_KEY, operation, private_problems, write_problems
 from shopimg.api.selections import scoped
 from shopimg.api.serializers.bulk_runs import (
@@ -25,8 +26,8 @@ from shopimg.api.serializers.bulk_runs import (
 from shopimg.api.throttling import JOBS
 from shopimg.api.views.base import ShopimgViewSet
 from shopimg.models import BulkRun, EnhancementJob
-from shopimg.scope import runs_visible_to, visible_to
-from shopimg.services import bulk, queueing, quotas
+from shopimg.scope import runs_of, runs_visible_to, visible_to
+from shopimg.services import bulk, cancellation, queueing, quotas
 from shopimg.states import JobState
 
 _VIEW = permitted("shopimg.view_bulkrun")
@@ -46,6 +47,7 @@ class BulkRunViewSet(ShopimgViewSet):
         "list": _VIEW,
         "retrieve": _VIEW,
         "create": permitted("shopimg.add_bulkrun"),
+        **as_in_admin("shopimg.view_bulkrun", "cancel"),
     }
 
     def get_queryset(self) -> QuerySet[BulkRun]:
@@ -87,6 +89,20 @@ class BulkRunViewSet(ShopimgViewSet):
         self._count([run])
         data = self.get_serializer(run).data
         return Response(data, 202, headers={"Location": str(data["url"]), **headers})
+
+    @operation(request=None, responses={200: BulkRunSerializer, **private_problems(409)})
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """Queue nothing more, and end the run's jobs within a minute.
+
+        Under a scope one's own runs only: others hold images that are somebody else's.
+        """
+        run = self.get_object()
+        if not runs_of(self.user, BulkRun.objects.filter(pk=run.pk)).exists():
+            raise PermissionDenied
+        cancellation.cancel(run)
+        self._count([run])
+        return Response(self.get_serializer(run).data)
 
     def _narrowed(self, selection: bulk.Selection) -> bulk.Selection:
         """Check what was asked for, and leave only images that the user may see.
