@@ -42,7 +42,17 @@ def _repeated(crop: NDArray[np.uint8]) -> NDArray[np.float64]:
     contrast = np.ptp(blocks, axis=1).max(axis=1)
     coloured = blocks.min(axis=2) < WHITE_LEVEL
     told = (contrast > _LEAST_CONTRAST) & (coloured.sum(axis=1) >= _LEAST_COLOURED)
-    return np.array([
-        np.unique(block[shown] @ _CODES, return_counts=True)[1].max() / shown.sum()
-        for block, shown in zip(blocks[told], coloured[told], strict=True)
-    ])  # fmt: skip
+    # White pixels get a code each, so that they repeat nothing.
+    codes = np.where(coloured[told], blocks[told] @ _CODES, -1 - np.arange(_BLOCK_PIXELS**2))
+    repeated = _longest_runs(np.sort(codes, axis=1))
+    shares: NDArray[np.float64] = repeated / coloured[told].sum(axis=1)
+    return shares
+
+
+def _longest_runs(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Length of the longest run of equal numbers in each row."""
+    places = np.arange(rows.shape[1])
+    begins = np.diff(rows, axis=1, prepend=rows[:, :1] - 1) != 0
+    starts = np.maximum.accumulate(np.where(begins, places, 0), axis=1)
+    longest: NDArray[np.int64] = (places - starts + 1).max(axis=1)
+    return longest
