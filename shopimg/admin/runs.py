@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin import AdminSite
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
@@ -106,17 +106,25 @@ class BulkRunAdmin(ReadOnlyAdmin[BulkRun]):
     @admin.action(description=_("Cancel"), permissions=["operate"])
     def cancel_selected(self, request: HttpRequest, selected: QuerySet[BulkRun]) -> None:
         """Queue nothing more for runs, and let their jobs end at the next sweep."""
-        done = 0
+        done, asked = 0, selected.count()
         for run in runs_of(request.user, selected.filter(state__in=OPEN_RUNS)):
             with suppress(InvalidTransitionError):
                 cancellation.cancel(run)
                 done += 1
-        text = ngettext(
-            "%(count)d run is cancelled; its jobs end within a minute.",
-            "%(count)d runs are cancelled; their jobs end within a minute.",
-            done,
-        )
-        self.message_user(request, text % {"count": done})
+        if done:
+            text = ngettext(
+                "%(count)d run is cancelled; its jobs end within a minute.",
+                "%(count)d runs are cancelled; their jobs end within a minute.",
+                done,
+            )
+            messages.success(request, text % {"count": done})
+        if refused := asked - done:
+            text = ngettext(
+                "%(count)d run is over already, or is not yours to cancel.",
+                "%(count)d runs are over already, or are not yours to cancel.",
+                refused,
+            )
+            messages.warning(request, text % {"count": refused})
 
 
 def _counts(user: User) -> Iterator[tuple[str, Count]]:

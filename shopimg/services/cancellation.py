@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from django.db import transaction
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -30,22 +32,30 @@ def cancel(run: BulkRun) -> None:
     Raises:
         InvalidTransitionError: it is over.
     """
-    open_runs = BulkRun.objects.filter(pk=run.pk, state__in=OPEN_RUNS)
-    cancelled = open_runs.update(
-        state=RunState.CANCELLED, finished_at=timezone.now(), queue_after=None
-    )
+    with transaction.atomic():
+        # Locked first: the moment has to lie behind the batch that somebody is just queueing.
+        state = RunState(BulkRun.objects.select_for_update().get(pk=run.pk).state)
+        if state in OPEN_RUNS:
+            BulkRun.objects.filter(pk=run.pk).update(
+                state=RunState.CANCELLED, finished_at=timezone.now(), queue_after=None
+            )
     run.refresh_from_db()
-    if not cancelled:
-        state = run.get_state_display()
-        raise InvalidTransitionError(_("The state of the run is: %(state)s.") % {"state": state})
+    if state not in OPEN_RUNS:
+        said = _("The state of the run is: %(state)s.") % {"state": state.label}
+        raise InvalidTransitionError(said)
 
 
 def open_jobs() -> EnhancementJobQuerySet:
-    """Return the jobs of runs that were cancelled lately which are not over yet."""
-    runs = BulkRun.objects.filter(
+    """Return the jobs of runs that were cancelled lately which are not over yet.
+
+    Not those that somebody has run again since then.
+    """
+    cancelled = BulkRun.objects.filter(
         state=RunState.CANCELLED, finished_at__gte=timezone.now() - _LATELY
     )
-    return EnhancementJob.objects.unfinished().filter(bulk_run__in=runs)
+    moments = cancelled.filter(pk=OuterRef("bulk_run")).values("finished_at")
+    still_open = EnhancementJob.objects.unfinished().filter(bulk_run__in=cancelled)
+    return still_open.filter(requested_at__lte=Subquery(moments))
 
 
 def cancel_jobs() -> Iterator[int]:

@@ -113,6 +113,18 @@ def test_sweep__ends_the_jobs_of_cancelled_runs() -> None:
     assert states() == ["cancelled"] * 3
 
 
+def test_sweep__leaves_a_job_alone_that_somebody_has_run_again_since() -> None:
+    catalogue(2, known=False)
+    run = run_to_end(Selection())
+    cancellation.cancel(run)
+    sweeping.sweep()
+    again = run.jobs.first()
+    assert again is not None
+    jobs.retry(again)
+    assert sweeping.sweep().cancelled == 0
+    assert states() == ["cancelled", "queued"]
+
+
 def test_command__cancels_the_run_and_goes_on_where_it_was_interrupted(capsys) -> None:
     catalogue(3, known=False)
     run = run_to_end(Selection())
@@ -147,7 +159,8 @@ def test_admin__cancels_runs_for_operators_who_see_all(client: Client, settings)
 
     client.force_login(builders.reviewer("olga", *MAY_CANCEL, "view_enhancementjob"))
     settings.SHOPIMG = {**settings.SHOPIMG, "SCOPE": "tests.testapp.scope.own_photos"}
-    client.post(reverse(RUNS), press)
+    page = client.post(reverse(RUNS), press, follow=True).content.decode()
+    assert "1 run is over already, or is not yours to cancel." in page
     assert BulkRun.objects.get().state == RunState.QUEUED
     settings.SHOPIMG = {**settings.SHOPIMG, "SCOPE": None}
     page = client.post(reverse(RUNS), press, follow=True).content.decode()
@@ -157,6 +170,8 @@ def test_admin__cancels_runs_for_operators_who_see_all(client: Client, settings)
     assert "2 cancelled" not in page
     sweeping.sweep()
     page = client.get(reverse(RUNS)).content.decode()
+    again = client.post(reverse(RUNS), press, follow=True).content.decode()
+    assert "1 run is over already, or is not yours to cancel." in again
     assert re.search(r"0 succeeded, 0 failed, 0 to do, <a [^>]+>2 cancelled</a>", page)
 
 
