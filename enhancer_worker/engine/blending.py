@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from enhancer_worker.engine.runner import Finish, TiledRun
 from enhancer_worker.engine.session import LoadedNet
-from enhancer_worker.engine.sizing import read_batch
+from enhancer_worker.engine.sizing import read_batch, require_numbers
 from enhancer_worker.engine.tiling import Span, Tile
 from shopimg.contract import CapacityError, Deadline
 
@@ -97,6 +97,7 @@ def run_faded(
         CapacityError: not even a small tile fits into memory, or the picture, where it must not
             be cut.
         DeadlineExceededError: the time is over.
+        WorkerError: a result has values that are no numbers.
     """
     size, shortages = tile_size if overlap else max(pixels.shape[:2]), list[str]()
     while True:
@@ -138,6 +139,7 @@ def _run(
             result = net.session(batch)
             if finish is not None:
                 result = finish(batch, result)
+            require_numbers(result)
             across = weights_along(columns, position, scale)
             part = band[:, column.start * scale : column.stop * scale]
             part += result[0].transpose(1, 2, 0) * across[:, None]

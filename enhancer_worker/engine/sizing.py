@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_worker.engine.tiling import Tile
+from shopimg.contract import WorkerError
 
 
 def read_tile(pixels: NDArray[np.uint8], tile: Tile) -> NDArray[np.uint8]:
@@ -56,8 +57,12 @@ def write_tile(out: NDArray[np.uint8], tile: Tile, result: NDArray[np.float32], 
         tile: where the result belongs, in source pixels.
         result: (3, scale * rows, scale * columns), float32, about [0, 1].
         scale: output pixels per source pixel.
+
+    Raises:
+        WorkerError: a value is no number.
     """
     place, (rows, columns) = _kept(out, tile, scale)
+    require_numbers(result)
     levels = np.clip(result[:, rows, columns].transpose(1, 2, 0), 0.0, 1.0)
     levels *= 255.0
     out[place] = np.rint(levels, out=levels)
@@ -74,6 +79,19 @@ def write_levels(out: NDArray[np.uint8], tile: Tile, result: NDArray[np.uint8], 
     """
     place, kept = _kept(out, tile, scale)
     out[place] = result[kept]
+
+
+def require_numbers(result: NDArray[np.float32]) -> None:
+    """Refuse what a network gives whose half precision overflows, or whose weights are damaged.
+
+    Rounded to bytes it would be black, and nobody would be told.
+
+    Raises:
+        WorkerError: a value is NaN or infinite.
+    """
+    # A sum is of finite values only if all are, and needs no mask as large as the result.
+    if not np.isfinite(result.sum(dtype=np.float64)):
+        raise WorkerError(detail="the network's result has values that are no numbers")
 
 
 def _kept(

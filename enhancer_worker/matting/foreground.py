@@ -83,7 +83,7 @@ def _solved(pixels: Pixels, alpha: Pixels) -> tuple[Colours, Colours]:
     height, width = alpha.shape
     front = behind = np.zeros((1, 1, 3), np.float32)
     shrinkage = max(1.0, max(height, width) / LARGEST_SIDE)
-    for size in _sizes(round(height / shrinkage), round(width / shrinkage)):
+    for size in _sizes(*(max(1, round(side / shrinkage)) for side in (height, width))):
         level = _resized(pixels, alpha, size)
         front, behind = (_enlarged(colours, level.alpha.shape) for colours in (front, behind))
         rounds = COARSE_ROUNDS if max(size) <= COARSE_SIDE else FINE_ROUNDS

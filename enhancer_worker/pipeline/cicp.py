@@ -15,7 +15,9 @@ _PRIMARIES: dict[int, Primaries] = {
     12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),  # Display P3
 }
 """Others than those of sRGB, with its white; table 2."""
-_SRGB_CURVES = frozenset({1, 2, 6, 13, 14, 15})
+_SRGB = 1
+_NOT_STATED = 2
+_SRGB_CURVES = frozenset({1, _NOT_STATED, 6, 13, 14, 15})
 """That of sRGB, those of television, which browsers show by it too, and none stated; table 3."""
 _HDR_CURVES = {16: "PQ", 18: "HLG"}
 _PNG_SIGNATURE_BYTES = 8
@@ -29,6 +31,14 @@ class CodePoints:
     """Colour of red, green, blue and white; 2 where that is not stated."""
     transfer: int
     """Curve from light to levels; likewise."""
+
+    @property
+    def are_known(self) -> bool:
+        """Whether they say what the colours are; where not, a profile may."""
+        if self.transfer in _HDR_CURVES:
+            return True
+        named = self.primaries == _SRGB or self.primaries in _PRIMARIES
+        return named and self.transfer in _SRGB_CURVES - {_NOT_STATED}
 
     def profile(self) -> bytes | None:
         """Return a profile to convert from; None for sRGB and for what is not known.

@@ -138,7 +138,7 @@ def _profile(content: bytes, image: Image.Image, kind: str) -> bytes | None:
         return own
     # In a PNG code points count more than a profile, which is there for older readers.
     points = read_code_points(content, kind)
-    return points.profile() if points else own
+    return own if points is None or (own and not points.are_known) else points.profile()
 
 
 def _read_orientation(content: bytes, image: Image.Image) -> int:
@@ -156,7 +156,9 @@ def _read_orientation(content: bytes, image: Image.Image) -> int:
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """Return the colours as L, RGB or CMYK, and the transparency as L."""
     if image.mode.startswith("I"):
-        return _from_16_bits(image), None
+        return _from_16_bits(image)
+    if image.mode == "L" and "transparency" in image.info:
+        image = image.convert("LA")  # so that a profile for grey still fits
     if image.mode in ("LA", "RGBA"):
         return image.convert(image.mode[:-1]), image.getchannel("A")
     if image.has_transparency_data:
@@ -169,10 +171,13 @@ def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     return image.convert("RGB"), None
 
 
-def _from_16_bits(image: Image.Image) -> Image.Image:
+def _from_16_bits(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     levels = np.asarray(image).astype(np.uint32)
     scaled = (np.minimum(levels, 65_535) * 255 + 32_767) // 65_535
-    return Image.fromarray(scaled.astype(np.uint8))
+    grey = Image.fromarray(scaled.astype(np.uint8))
+    # One level of the file's is clear, which a reduced picture no longer tells from its neighbours.
+    clear = image.info.get("transparency")
+    return grey, None if clear is None else Image.fromarray(levels != clear).convert("L")
 
 
 def _to_picture(

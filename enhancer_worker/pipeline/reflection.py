@@ -84,7 +84,8 @@ def _blurred(
     mirrored: NDArray[np.uint8], distance: NDArray[np.float32], radius: float
 ) -> NDArray[np.uint8]:
     """Mix a picture with a blurred one, the more of it, the further a pixel is away."""
+    # Premultiplied throughout: what is not seen has a colour too, mostly black.
     image = Image.fromarray(mirrored).convert("RGBa")
-    blurred = image.filter(ImageFilter.GaussianBlur(radius)).convert("RGBA")
+    blurred = image.filter(ImageFilter.GaussianBlur(radius))
     share = Image.fromarray(np.rint(255 * distance).astype(np.uint8))
-    return np.asarray(Image.composite(blurred, Image.fromarray(mirrored), share))
+    return np.asarray(Image.composite(blurred, image, share).convert("RGBA"))

@@ -129,6 +129,17 @@ def test_decode__believes_the_code_points_of_a_png_first() -> None:
     assert np.array_equal(read(content).pixels, np.asarray(noise()))
 
 
+@pytest.mark.parametrize(
+    ("primaries", "transfer"), [(2, 2), (22, 13), (DISPLAY_P3, 2), (DISPLAY_P3, 8)]
+)
+def test_decode__believes_the_profile_where_code_points_say_nothing(
+    primaries: int, transfer: int
+) -> None:
+    profile = linear_rgb_profile()
+    content = png(noise(), primaries, transfer, icc_profile=profile)
+    assert np.array_equal(read(content).pixels, read(encoded(noise(), icc_profile=profile)).pixels)
+
+
 def test_profile_of__the_primaries_of_srgb_changes_nothing() -> None:
     srgb = profile_of(((0.64, 0.33), (0.30, 0.60), (0.15, 0.06)))
     assert to_srgb(noise(), srgb)[1] == "srgb"

@@ -125,6 +125,14 @@ def test_decode__scales_16_bit_grey() -> None:
     assert picture.grey
 
 
+def test_decode__clears_one_level_of_16_bit_grey() -> None:
+    levels = np.array([[0, 128, 129, 257, 32_768, 65_535]] * 16, np.uint16).repeat(4, axis=1)
+    picture = read(encoded(Image.fromarray(levels), transparency=129))
+    assert picture.alpha is not None
+    assert picture.alpha[0, ::4].tolist() == [255, 255, 0, 255, 255, 255]
+    assert picture.pixels[0, ::4, 0].tolist() == [0, 0, 1, 1, 128, 255]
+
+
 def test_decode__reads_16_bit_colour() -> None:
     rows = b"".join(b"\x00" + b"\xff\xff\x80\x00\x00\x00" * 16 for _ in range(16))
     picture = read(png_of(16, 16, depth=16, colour_type=2, rows=rows))

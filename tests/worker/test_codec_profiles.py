@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from tests.metadata import linear_rgb_profile
+from tests.metadata import linear_grey_profile, linear_rgb_profile
 from tests.worker.decoding import facts_of, noise, read
 from tests.worker.recipe_runs import encoded
 
@@ -47,3 +47,14 @@ def test_decode__ignores_a_profile_for_another_kind_of_picture() -> None:
     content = encoded(noise().convert("L"), icc_profile=linear_rgb_profile())
     assert facts_of(content)["icc"] == "ignored"
     assert read(content).grey
+
+
+@pytest.mark.parametrize("transparency", [{}, {"transparency": 9}], ids=["opaque", "transparent"])
+def test_decode__converts_a_profile_for_grey(transparency: dict[str, int]) -> None:
+    image = Image.new("L", (16, 16), 64)
+    content = encoded(image, icc_profile=linear_grey_profile(), **transparency)
+    picture = read(content)
+    # Linear 64 of 255 is 137 in sRGB.
+    assert np.abs(picture.pixels.astype(int) - 137).max() <= 1
+    assert picture.grey
+    assert facts_of(content)["icc"] == "converted"

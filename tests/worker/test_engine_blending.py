@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from enhancer_worker.engine.blending import plan_faded, run_faded, weights_along
 from enhancer_worker.engine.session import DeviceMemoryError, LoadedNet
 from enhancer_worker.engine.tiling import Geometry
-from shopimg.contract import CapacityError, Deadline, DeadlineExceededError
+from shopimg.contract import CapacityError, Deadline, DeadlineExceededError, WorkerError
 
 FOREVER = Deadline(math.inf)
 
@@ -161,3 +161,11 @@ def test_run_faded__takes_less_overlap_where_tiles_are_too_small_for_it() -> Non
     pixels = np.random.default_rng(2).integers(0, 256, (250, 40, 3), np.uint8)
     run = run_faded(net(NearestSession(1)), pixels, tile_size=120, overlap=60, deadline=FOREVER)
     np.testing.assert_array_equal(run.pixels, pixels)
+
+
+def test_run_faded__refuses_values_that_are_no_numbers() -> None:
+    session = NearestSession(1, offsets=(0.0, math.nan))
+    pixels = np.full((32, 150, 3), 99, np.uint8)
+    with pytest.raises(WorkerError, match="worker"):
+        run_faded(net(session), pixels, tile_size=64, overlap=16, deadline=FOREVER)
+    assert session.calls == 2

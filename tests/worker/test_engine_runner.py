@@ -18,7 +18,8 @@ from enhancer_worker.engine.runner import run_tiled
 from enhancer_worker.engine.session import DeviceMemoryError, LoadedNet
 from enhancer_worker.engine.sizing import read_tile
 from enhancer_worker.engine.tiling import Geometry, plan_tiles
-from shopimg.contract import CapacityError, Deadline, DeadlineExceededError
+from shopimg.contract import CapacityError, Deadline, DeadlineExceededError, WorkerError
+from tests.worker.fixed_session import judging
 from tests.worker.tiny_nets import loaded, restorer, upscaler
 
 NO_LIMIT = Deadline(math.inf)
@@ -205,3 +206,15 @@ def test_run_tiled__rounds_what_the_caller_has_finished() -> None:
 
     run = run_tiled(loaded(restorer()), pixels, tile_size=256, deadline=NO_LIMIT, finish=finish)
     np.testing.assert_array_equal(run.pixels, pixels + 1)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_run_tiled__refuses_values_that_are_no_numbers(value: float) -> None:
+    def answer(crop: NDArray[np.float32]) -> NDArray[np.float32]:
+        result = crop.copy()
+        result[1, 3, 5] = value
+        return result
+
+    with pytest.raises(WorkerError) as caught:
+        run_tiled(judging(answer), noise(16, 16), tile_size=64, deadline=NO_LIMIT)
+    assert "no numbers" in caught.value.detail

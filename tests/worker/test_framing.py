@@ -18,6 +18,7 @@ from enhancer_worker.pipeline.extension import extend
 from enhancer_worker.pipeline.framing import frame_figures, place, product_box
 from enhancer_worker.pipeline.steps.frame import frame
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools
+from enhancer_worker.pipeline.transparency import on_white
 from shopimg.contract import Cutout, Frame, ProductNotFoundError
 from tests.worker.products import block, rgba, texture
 from tests.worker.recipe_runs import NO_LIMIT, pixels_of, png, run_one
@@ -184,9 +185,22 @@ def test_frame__resamples_without_a_fringe(engine: Engine) -> None:
     opacity = outcome.picture.alpha
     assert opacity is not None
     assert 0 < opacity[opacity > 0].min() < 255
-    # Colours beneath what is transparent are filled in to within a level.
-    away = outcome.picture.pixels[opacity > 0].astype(int) - (250, 120, 40)
-    assert np.abs(away).max() <= 2
+    # By as much of a pixel as is seen.
+    away = np.abs(outcome.picture.pixels.astype(int) - (250, 120, 40)) * (opacity / 255)[..., None]
+    assert away.max() <= 1
+
+
+def test_frame__mixes_colours_by_how_much_of_them_is_seen(engine: Engine) -> None:
+    # A white product beside its own soft shadow.
+    pixels, alpha = np.zeros((100, 100, 3), np.uint8), np.zeros((100, 100), np.uint8)
+    alpha[20:80, 20:61], alpha[20:80, 61:80] = 255, 40
+    pixels[20:80, 20:61] = 255
+    result = framed(engine, Picture(pixels, alpha), width=333, height=333).picture
+    assert result.alpha is not None
+    # On white nothing is darker than the shadow itself, but for the filter's overshoot.
+    seen = on_white(result.pixels, result.alpha)[333 // 2]
+    assert seen.min() >= 255 - 40 - 5
+    assert seen.min() <= 255 - 40
 
 
 def test_frame__cuts_off_what_leaves_it(engine: Engine) -> None:

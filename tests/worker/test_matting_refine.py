@@ -58,7 +58,7 @@ def test_foreground__leaves_pictures_without_an_edge() -> None:
         assert foreground(pixels, np.full((8, 8), level, np.uint8)) is pixels
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 2), (33, 65)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 2), (33, 65), (1, 1400), (3000, 2)])
 def test_foreground__takes_any_size(shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(1)
     pixels = rng.integers(0, 256, (*shape, 3), np.uint8)

@@ -135,6 +135,17 @@ def test_reflection__is_seen_on_white(engine: Engine) -> None:
     assert (mirrored[:20] == 255).all()
 
 
+def test_reflection__of_a_white_product_is_white() -> None:
+    product = block(120, 120, (40, 20, 80, 80))
+    assert product.alpha is not None
+    product.pixels[:] = np.where(product.alpha[..., None] > 0, 255, 0)
+    found = reflect(product, Backdrop(reflection=0.5))
+    assert found is not None
+    seen = found.pixels[found.share > 0.02]
+    assert len(seen) > 500
+    assert seen.min() >= 253
+
+
 def test_reflection__needs_room_and_a_product() -> None:
     step = Backdrop(reflection=0.4)
     assert reflect(block(60, 60, (20, 20, 40, 60)), step) is None
