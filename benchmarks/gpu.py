@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import io
+import itertools
 import math
 import multiprocessing
 import statistics
@@ -29,7 +30,7 @@ from PIL import Image
 
 from benchmarks import engines, page
 from benchmarks.engine import find_photos
-from benchmarks.kernel import measure_kernel, peak_of, repeat, roofline
+from benchmarks.kernel import measure_kernel, peak_of, roofline, timed, warm_up
 from enhancer_worker.backend import NeuralEnhancer
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.engine import Engine
@@ -112,12 +113,12 @@ def together(count: int, device: str, content: bytes, seconds: float) -> dict[st
     processes = [context.Process(target=_work, args=arguments) for _ in range(count)]
     for process in processes:
         process.start()
-    found = [lap for _ in processes for lap in laps.get(timeout=300 + 2 * seconds)]
+    found: list[list[float]] = [laps.get(timeout=300 + 2 * seconds) for _ in processes]
     for process in processes:
         process.join()
     return {
-        "images_per_second": len(found) / seconds,
-        "median_milliseconds": 1000 * statistics.median(found),
+        "images_per_second": sum(len(one) / sum(one) for one in found),
+        "median_milliseconds": 1000 * statistics.median(itertools.chain.from_iterable(found)),
     }
 
 
@@ -125,9 +126,9 @@ def _work(
     config: WorkerConfig, content: bytes, seconds: float, barrier: Barrier, laps: Any
 ) -> None:
     run = job(config, content)
-    run()
+    warm_up(run)
     barrier.wait(300)
-    laps.put(repeat(run, seconds))
+    laps.put(timed(run, seconds))
 
 
 def half_load(device: str, content: bytes, rate: float, seconds: float) -> dict[str, float]:
@@ -140,7 +141,7 @@ def half_load(device: str, content: bytes, rate: float, seconds: float) -> dict[
         seconds: how long.
     """
     run = job(configured(device), content)
-    run()
+    warm_up(run)
     count = max(1, int(HALF * rate * seconds))
     arrivals = np.random.default_rng(0).exponential(1 / (HALF * rate), count)
     started = time.perf_counter()

@@ -27,8 +27,16 @@ from shopimg.contract import Deadline
 
 NET = "upscale_x4_m"
 """Tier M: 512 pixels to 2048."""
-PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0, "L40": 181.0, "L4": 121.0}
-"""Dense bf16 peaks of the makers' data sheets, by a part of the device's name."""
+PEAK_TFLOPS = {
+    "H100 PCIe": 756.0,
+    "H100": 989.0,
+    "H200": 989.0,
+    "A100": 312.0,
+    "L40S": 362.0,
+    "L40": 181.0,
+    "L4": 121.0,
+}
+"""Dense bf16 peaks of the makers' data sheets, by words of the device's name; first come first."""
 
 
 def measure_kernel(
@@ -106,16 +114,27 @@ def roofline(kernel: Mapping[str, Any], peak_tflops: float) -> dict[str, float]:
 def peak_of(name: str) -> float:
     """Peak of a GPU, or 0 where it is not in the table.
 
-    >>> peak_of("NVIDIA H100 80GB HBM3"), peak_of("NVIDIA GeForce RTX 4090")
-    (989.0, 0.0)
+    >>> peak_of("NVIDIA H100 80GB HBM3"), peak_of("NVIDIA L40"), peak_of("NVIDIA GeForce RTX 4090")
+    (989.0, 181.0, 0.0)
     """
-    return next((peak for part, peak in PEAK_TFLOPS.items() if part in name), 0.0)
+    words = f" {name.replace('-', ' ')} "
+    return next((peak for part, peak in PEAK_TFLOPS.items() if f" {part} " in words), 0.0)
 
 
 def repeat(run: Callable[[], Any], seconds: float) -> list[float]:
-    """Run again and again after three times to warm up; seconds of each."""
+    """Warm up, then run again and again; seconds of each."""
+    warm_up(run)
+    return timed(run, seconds)
+
+
+def warm_up(run: Callable[[], Any]) -> None:
+    """Run as often as graphs and clocks need to settle."""
     for _ in range(3):
         run()
+
+
+def timed(run: Callable[[], Any], seconds: float) -> list[float]:
+    """Run again and again; seconds of each."""
     laps: list[float] = []
     end = time.perf_counter() + seconds
     while not laps or time.perf_counter() < end:

@@ -32,6 +32,12 @@ def pyramid() -> tuple[Floats, ...]:
     return tuple(level.astype(np.float32) for level in levels)
 
 
+@functools.cache
+def mean_tone(kind: str) -> float:
+    """Mean of a channel over the whole tile, [0, 1]."""
+    return float(pyramid()[0][..., KINDS.index(kind)].mean())
+
+
 def sample(
     across: Floats, along: Floats, footprint: Floats, kinds: Sequence[str] = KINDS
 ) -> Floats:

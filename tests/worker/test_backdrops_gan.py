@@ -17,6 +17,7 @@ from enhancer_worker.nets import zoo
 from enhancer_worker.nets.backdrop_conditions import RANGES, STYLES
 from enhancer_worker.nets.backdrop_generator import BackdropGenerator, BackdropGeneratorConfig
 from enhancer_worker.nets.zoo import ZooEntry
+from enhancer_worker.pipeline.backdrops import grain
 from enhancer_worker.pipeline.backdrops.gan import conditions_of
 from enhancer_worker.pipeline.backdrops.grain import AMOUNTS, add_grain
 from enhancer_worker.pipeline.backdrops.palettes import PALETTES, complete_palette
@@ -212,3 +213,12 @@ def test_add_grain__touches_the_surface_and_leaves_studios_smooth() -> None:
 
     assert spread("wood_table")[1] > 3 * spread("wood_table")[0]
     assert max(spread("cove")) < 1
+
+
+def test_add_grain__draws_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:
+    flat = np.full((600, 300, 3), 128, np.uint8)
+    window = choose_window(0.4, 300, 600)
+    conditions = conditions_of(Backdrop(style="wood_table"), window.horizon, PALETTES["wood_table"])
+    at_once = add_grain(flat, conditions, window)
+    monkeypatch.setattr(grain, "_BAND_ROWS", 7)
+    assert np.array_equal(add_grain(flat, conditions, window), at_once)

@@ -37,6 +37,20 @@ def test_roofline__is_the_share_of_a_known_peak() -> None:
     assert kernel.roofline(figures, kernel.peak_of("unheard of")) == {"tflops": pytest.approx(98.9)}
 
 
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [
+        ("NVIDIA H100 PCIe", 756),
+        ("NVIDIA A100-SXM4-80GB", 312),
+        ("NVIDIA L40S", 362),
+        ("NVIDIA L40", 181),
+        ("NVIDIA L400", 0),
+    ],
+)
+def test_peak_of__tells_names_apart_that_begin_alike(name: str, peak: float) -> None:
+    assert kernel.peak_of(name) == peak
+
+
 def test_kernel__can_be_rehearsed_on_a_cpu(tmp_path: Path) -> None:
     config = WorkerConfig(device="torch-cpu", threads=1, cache_dir=tmp_path)
     found = kernel.measure_kernel(config, side=16, seconds=0, buckets=(1, 2))

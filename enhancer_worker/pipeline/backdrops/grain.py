@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from enhancer_worker.nets.backdrop_conditions import BackdropConditions
 from enhancer_worker.nets.backdrop_maps import FOCAL, VANISHING, placing
-from enhancer_worker.nets.backdrop_noise import sample
+from enhancer_worker.nets.backdrop_noise import mean_tone, sample
 from enhancer_worker.pipeline.backdrops.window import Window
 
 Floats = NDArray[np.float32]
@@ -77,7 +77,6 @@ def _texture(
     covered = np.broadcast_to(covered[:, None], across.shape)
     places = (u.astype(np.float32), v.astype(np.float32), covered.astype(np.float32))
     noise = sample(*places, kinds=(kind,))[..., 0]
-    # The tile is wider than the texture's own mean tone needs; planks are the network's affair.
-    centred = noise - noise.mean()
-    result: Floats = (centred * share).astype(np.float32)
+    # The tile's own mean: that of the rows at hand would draw a seam between these and the next.
+    result: Floats = ((noise - mean_tone(kind)) * share).astype(np.float32)
     return result
