@@ -30,6 +30,7 @@ _EXTRAS = (
         f"{_TRAINING}:compare_main",
         "Show and measure two networks, or resamplings, side by side.",
     ),
+    ("average", f"{_TRAINING}:average_main", "Average weights of one network."),
     ("export", f"{_TRAINING}:export_main", "Export trained weights for the CPU engine."),
     ("cards", f"{_TRAINING}:cards_main", "Write a model card per network from weights.json."),
     ("research", "research.commands:research", "Run methods of the literature, for comparison."),

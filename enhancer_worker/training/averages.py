@@ -10,6 +10,7 @@ import lightning
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from enhancer_worker.nets.manifest import file_digest
 from enhancer_worker.training.adapters import plain_state
 from enhancer_worker.training.args import TrainingArgs
 from enhancer_worker.training.config_file import config_header
@@ -52,6 +53,8 @@ class AverageWriter(lightning.Callback):
         self.path = path
         self.args = args
         self.also_write = also_write
+        # Of what lies there now: a later run may replace the file.
+        self.ancestor = file_digest(args.init_from) if args.init_from else ""
         self.best = -math.inf
         self.misses = 0
 
@@ -63,7 +66,7 @@ class AverageWriter(lightning.Callback):
             return
         if self._gains(trainer.callback_metrics):
             if trainer.is_global_zero:
-                write_average(pl_module, self.path)
+                write_average(pl_module, self.path, self.ancestor)
                 if self.also_write:
                     self.also_write(pl_module.average.module)
         elif 0 < self.args.patience <= self.misses:
@@ -91,13 +94,20 @@ class AverageWriter(lightning.Callback):
         return False
 
 
-def write_average(module: TrainingModule, path: Path) -> None:
+def write_average(module: TrainingModule, path: Path, ancestor: str = "") -> None:
     """Save the averaged weights in the layout of the net, adapters folded in.
 
-    The header of the file holds the run's config.
+    The header of the file holds the run's config, how many steps it has done, and of what it began.
+
+    Args:
+        module: the run.
+        path: the `.safetensors` file.
+        ancestor: SHA-256 of the file that it was started from; empty where from scratch.
     """
-    state = plain_state(module.average.module)
-    write_weights(state, path, config_header(module.args))
+    facts: dict[str, object] = {"steps_done": module.clock.step}
+    if ancestor:
+        facts["init_from_sha256"] = ancestor
+    write_weights(plain_state(module.average.module), path, config_header(module.args, **facts))
 
 
 def write_weights(state: Mapping[str, Tensor], path: Path, header: dict[str, str]) -> None:

@@ -16,6 +16,7 @@ from enhancer_worker.training import (
     fit_matting,
     fit_restorer,
     fit_upscaler,
+    mean_weights,
 )
 from enhancer_worker.training.args import (
     FinetuneArgs,
@@ -98,6 +99,11 @@ def export_main(argv: Sequence[str]) -> int:
 def compare_main(argv: Sequence[str]) -> int:
     """`compare A B ...`: see `compare.main`."""
     return told(lambda: compare.main(argv))
+
+
+def average_main(argv: Sequence[str]) -> int:
+    """`average A B --out FILE ...`: see `mean_weights.main`."""
+    return told(lambda: mean_weights.main(argv))
 
 
 def cards_main(argv: Sequence[str]) -> int:

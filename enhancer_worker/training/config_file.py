@@ -87,9 +87,15 @@ def public_config(args: "DataclassInstance") -> dict[str, Any]:
     }
 
 
-def config_header(args: "DataclassInstance") -> dict[str, str]:
-    """Header of a `.safetensors` file that tells how its weights came to be."""
-    return {"format": "pt", CONFIG_KEY: json.dumps(public_config(args), sort_keys=True)}
+def config_header(args: "DataclassInstance", **facts: object) -> dict[str, str]:
+    """Header of a `.safetensors` file that tells how its weights came to be.
+
+    Args:
+        args: the run's arguments.
+        facts: what they do not tell, such as how many steps were done.
+    """
+    told = public_config(args) | facts
+    return {"format": "pt", CONFIG_KEY: json.dumps(told, sort_keys=True)}
 
 
 def recorded_config(weights: Path) -> Mapping[str, Any]:

@@ -106,6 +106,8 @@ class TrainingModule(lightning.LightningModule):
         self.clock = clock
         self.broken_steps = 0
         self.progress = 0.0
+        self._random = torch.get_rng_state()
+        self._resumed_random: Tensor | None = None
         self._figures: dict[str, list[float]] = {}
         self._shown: list[Tensor] = []
 
@@ -119,6 +121,10 @@ class TrainingModule(lightning.LightningModule):
 
     def on_train_batch_start(self, batch: Pair, batch_idx: int) -> None:
         """Set the step size of this moment."""
+        if self._resumed_random is not None:
+            # Not before: loaders draw their own seed as they start.
+            torch.set_rng_state(self._resumed_random.cpu())
+            self._resumed_random = None
         self.progress = shared_by_all(self.clock.progress())
         rate = scheduled_rate(self.progress, self.global_step, self.args)
         for group in self.optimizers(use_pl_optimizer=False).param_groups:  # type: ignore[union-attr]
@@ -162,6 +168,8 @@ class TrainingModule(lightning.LightningModule):
         """Let the average follow, before anything is written of the step."""
         self.average.update_parameters(self.net)
         self.clock.step = self.global_step
+        # Before a validation draws numbers that a resumed run would not draw.
+        self._random = torch.get_rng_state()
 
     @torch.no_grad()
     def figures(self, pairs: Sequence[HeldOut]) -> set[str]:
@@ -205,13 +213,15 @@ class TrainingModule(lightning.LightningModule):
             self.logger.experiment.add_image("val/lq_result_gt", grid, self.global_step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the time spent, which the schedule depends on."""
+        """Keep the time spent, which the schedule depends on, and where random numbers stand."""
         checkpoint["elapsed_seconds"] = self.clock.elapsed_seconds()
+        checkpoint["random"] = self._random
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the schedule where the run stopped."""
         self.clock.start(float(checkpoint["elapsed_seconds"]))
         self.clock.step = int(checkpoint["global_step"])
+        self._resumed_random = checkpoint.get("random")
 
 
 def copy_matching(net: nn.Module, state: dict[str, Tensor]) -> list[str]:

@@ -102,7 +102,8 @@ def run(
             resume from is damaged or of another network or optimizer.
     """
     torch.set_num_threads(args.threads)
-    most_steps = math.ceil(args.max_steps * part)
+    # A tenth of ten steps may be a little more than one by floating point.
+    most_steps = math.ceil(round(args.max_steps * part, 6))
     clock = RunClock(args.hours * 3600 * part, most_steps)
     module = build_module(clock)
     checkpoint = args.out / CHECKPOINT_NAME

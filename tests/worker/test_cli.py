@@ -18,6 +18,7 @@ def test_main__lists_all_commands() -> None:
     result = CliRunner().invoke(main, ["--help"])
     commands, _, _ = result.output.partition("Commands:\n")[2].partition("\n\n")
     assert [line.split()[0] for line in commands.splitlines()] == [
+        "average",
         "backdrop-sheets",
         "cards",
         "compare",

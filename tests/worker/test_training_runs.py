@@ -1,5 +1,6 @@
 """Training runs: reproducible, configurable, stopped early, shared by several processes."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -28,8 +29,11 @@ from enhancer_worker.training.config_file import (
     recorded_config,
     write_config,
 )
+from enhancer_worker.training.data import RunClock, find_photos, read_tiles
+from enhancer_worker.training.fit_upscaler import UpscalerPairs, build_net
 from enhancer_worker.training.loop import TrainingModule
 from enhancer_worker.training.optimizers import build_optimizer
+from enhancer_worker.training.runs import run
 from tests.worker.training_data import tiny_run, write_data
 
 # Lightning warns about its own dependencies and about this machine's cores.
@@ -71,6 +75,27 @@ def test_fit__records_its_config_beside_and_inside_the_weights(tmp_path: Path) -
     recorded = recorded_config(tmp_path / WEIGHTS)
     assert (recorded["weight_decay"], recorded["max_steps"]) == (0.01, 1)
     assert (recorded["data"], recorded["out"]) == (tmp_path.name, "out")
+    assert "init_from_sha256" not in recorded
+
+
+def test_fit__records_what_it_began_from_and_how_far_it_came(tmp_path: Path) -> None:
+    fit_upscaler.fit(tiny_run(write_data(tmp_path), max_steps=1))
+    begin = tmp_path / WEIGHTS
+    digest = hashlib.sha256(begin.read_bytes()).hexdigest()
+    fit_upscaler.fit(tiny_run(tmp_path, max_steps=3, init_from=begin))
+    recorded = recorded_config(begin)
+    assert (recorded["steps_done"], recorded["init_from_sha256"]) == (3, digest)
+
+
+def test_run__shares_its_steps_without_a_rounding_step(tmp_path: Path) -> None:
+    args = tiny_run(write_data(tmp_path), max_steps=10)
+    pairs = UpscalerPairs(read_tiles(find_photos(args.data)), 2, args.batch)
+
+    def build(clock: RunClock) -> TrainingModule:
+        return TrainingModule(build_net(args), lambda result, gt: {}, args, clock)
+
+    module = run("own", build, pairs, [], args, part=1 - 0.7)
+    assert module.global_step == 3  # of 10 * (1 - 0.7), which is a little more
 
 
 def trained(tmp_path: Path, scores: list[float], **options: object) -> TrainingModule:
