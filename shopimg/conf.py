@@ -67,6 +67,9 @@ class Settings:
     """Attempts before a job is quarantined."""
     RETRY_SECONDS: int = 20
     """Longest wait before the second attempt; doubles for each further one."""
+    WITHDRAWN_SECONDS: int = 120
+    """How long the public files of what was withdrawn stay: answers of the API that name them are
+    fresh for 60 seconds, cached pages of the shop maybe longer."""
     ORPHAN_HOURS: int = 24
     """Files of shopimg's that no row refers to are deleted when older than this; at least 1."""
     DRAFT_DAYS: int = 90

@@ -20,6 +20,8 @@ FORMATS = ("AVIF", "WEBP", "JPEG")
 _WIDTHS = (320, 640, 960, 1280, 1600, 1920, 2560, 3200)
 """Pixels: one to five columns of 320, on screens with one and with two pixels for each. Not those
 of the host's ``PICTURES``: files would be missing as soon as it changed them."""
+_NEAR = 0.9
+"""A width that is this share of the picture's own is left out: nobody would see the difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,19 @@ def sources(variant: EnhancedVariant) -> dict[str, list[Rendition]]:
         for name, sizes in by_format.items()
         if sizes and not (name == "JPEG" and variant.mime_type == "image/webp")
     }
+
+
+def widths(width: int) -> tuple[int, ...]:
+    """Return how wide the files of a picture are, pixels, ascending.
+
+    Its own width is one of them, up to the largest of all: browsers take one of these files where
+    there are any, so that without it they would show less than there is.
+
+    >>> widths(2000), widths(400), widths(100)
+    ((320, 640, 960, 1280, 1600, 2000), (320, 400), (100,))
+    """
+    largest = min(width, _WIDTHS[-1])
+    return (*(usual for usual in _WIDTHS if usual < _NEAR * largest), largest)
 
 
 def names(variant: EnhancedVariant) -> Iterator[str]:
@@ -87,8 +102,7 @@ def _pictures(variant: EnhancedVariant) -> Mapping[str, Mapping[int, PillowPictu
     return {
         name: {
             width: PillowPicture(variant.published_name, name, None, public, width)
-            for width in _WIDTHS
-            if width <= variant.width
+            for width in widths(variant.width)
         }
         for name in FORMATS
     }

@@ -17,6 +17,9 @@ variant_ready = Signal()
 variant_published = Signal()
 """A variant is what shoppers see now. Arguments: ``variant``."""
 
+renditions_ready = Signal()
+"""The responsive sizes of what shoppers see are there now. Arguments: ``variant``."""
+
 variant_withdrawn = Signal()
 """A variant was taken out, and no newer one took its place. Arguments: ``variant``."""
 

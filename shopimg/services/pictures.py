@@ -63,6 +63,8 @@ class Picture:
     shows_current_upload: bool = True
     """False where the photo has been replaced since: shoppers see what was made of the one before,
     until somebody approves a result of the new one. Told by the names of the files."""
+    original_size: _Size | None = None
+    """Pixels of the uploaded file as people see it, where they were asked for and are known."""
     roles: tuple[Picture, ...] = ()
     """All that is published for the image, the recipe's first role first, then the newest."""
 
@@ -71,31 +73,53 @@ class Picture:
         """Role of the published variant; empty for the original."""
         return self.variant.role if self.variant else ""
 
+    def in_role(self, role: str | None) -> Picture:
+        """Return the picture of the same image in another role, else the original.
 
-def pictures_of(instances: Iterable[Model], role: str | None = None) -> list[Picture]:
+        Args:
+            role: role of the recipe; None for what is shown by default.
+        """
+        found = (one for one in self.roles if role in (None, one.role))
+        return dataclasses.replace(next(found, self.original), roles=self.roles)
+
+    @property
+    def original(self) -> Picture:
+        """The uploaded file, in the place of what was made of it."""
+        width, height = self.original_size or (None, None)
+        return dataclasses.replace(
+            self,
+            variant=None,
+            url=self.original_url,
+            width=width,
+            height=height,
+            sources=(),
+            shows_current_upload=True,
+        )
+
+
+def pictures_of(
+    instances: Iterable[Model], role: str | None = None, *, measured: bool = False
+) -> list[Picture]:
     """Describe what a storefront shows for several images, in their order.
 
-    One query, and a second one for the sizes of the originals where nothing is published.
+    One query, and a second one for sizes of originals where any are asked for.
 
     Args:
         instances: rows of watched models.
         role: role of the recipe; see ``images_to_show``.
+        measured: ask for the size of every original, not only where it is what is shown.
     """
     instances = list(instances)
     shown = publishing.images_to_show(instances, role)
-    unpublished = [
-        instance
-        for instance, what in zip(instances, shown, strict=True)
-        if what.variant is None and what.original_url
-    ]
-    sizes = sizes_of_originals(unpublished)
+    sizes = sizes_of_originals(
+        [
+            instance
+            for instance, what in zip(instances, shown, strict=True)
+            if what.original_url and (measured or what.variant is None)
+        ]
+    )
     return [
-        dataclasses.replace(
-            _published(what, what.variant)
-            if what.variant
-            else _original(what, sizes.get(id(instance))),
-            roles=tuple(_published(what, variant) for variant in what.roles),
-        )
+        _described(what, sizes.get(id(instance)))
         for instance, what in zip(instances, shown, strict=True)
     ]
 
@@ -119,21 +143,21 @@ def check_role(role: str | None) -> None:
         raise LookupError(f"Nothing makes the role {role!r}. Known: {', '.join(sorted(made))}.")
 
 
-def prefetch(instances: Iterable[Model | None], role: str | None = None) -> None:
-    """Describe many images at once and keep the descriptions on the instances.
+def prefetch(instances: Iterable[Model | None]) -> None:
+    """Describe many images at once and keep the descriptions on the instances: two queries.
 
-    ``picture_of`` and ``{% product_picture %}`` then need no query for them. Missing images are
-    passed over, so that ``[product.main_image for product in products]`` may be given.
+    ``picture_of`` and ``{% product_picture %}`` then need none for them, in whatever role. Missing
+    images are passed over, so that ``[product.main_image for product in products]`` may be given.
     """
     existing = [instance for instance in instances if instance is not None]
-    for instance, picture in zip(existing, pictures_of(existing, role), strict=True):
-        instance.__dict__.setdefault(_ATTRIBUTE, {})[role] = picture
+    for instance, picture in zip(existing, pictures_of(existing, measured=True), strict=True):
+        instance.__dict__[_ATTRIBUTE] = picture
 
 
 def picture_of(instance: Model, role: str | None = None) -> Picture:
     """Describe what a storefront shows for one image, without a query after ``prefetch``."""
-    known: dict[str | None, Picture] = instance.__dict__.get(_ATTRIBUTE, {})
-    return known[role] if role in known else pictures_of([instance], role)[0]
+    known: Picture | None = instance.__dict__.get(_ATTRIBUTE)
+    return pictures_of([instance], role)[0] if known is None else known.in_role(role)
 
 
 def roles_of(instance: Model) -> tuple[Picture, ...]:
@@ -141,14 +165,23 @@ def roles_of(instance: Model) -> tuple[Picture, ...]:
 
     ``picture_of`` and ``{% product_picture %}`` then need no query for any of the roles.
     """
-    picture = picture_of(instance)
-    known = instance.__dict__.setdefault(_ATTRIBUTE, {})
-    known[None] = picture
-    known |= {one.role: one for one in picture.roles}
-    return picture.roles
+    if _ATTRIBUTE not in instance.__dict__:
+        prefetch([instance])
+    return picture_of(instance).roles
 
 
-def _published(shown: publishing.Shown, variant: EnhancedVariant) -> Picture:
+def _described(shown: publishing.Shown, original_size: _Size | None) -> Picture:
+    if shown.variant is None:
+        picture = _original(shown, original_size)
+    else:
+        picture = _published(shown, shown.variant, original_size)
+    roles = tuple(_published(shown, variant, original_size) for variant in shown.roles)
+    return dataclasses.replace(picture, roles=roles)
+
+
+def _published(
+    shown: publishing.Shown, variant: EnhancedVariant, original_size: _Size | None
+) -> Picture:
     return Picture(
         original_url=shown.original_url,
         alt=shown.alt,
@@ -158,12 +191,14 @@ def _published(shown: publishing.Shown, variant: EnhancedVariant) -> Picture:
         height=variant.height,
         sources=_responsive(variant),
         shows_current_upload=shown.file_name in ("", variant.job.source_name),
+        original_size=original_size,
     )
 
 
 def _original(shown: publishing.Shown, size: _Size | None) -> Picture:
     width, height = size or (None, None)
-    return Picture(shown.original_url, shown.alt, None, shown.original_url, width, height)
+    url = shown.original_url
+    return Picture(url, shown.alt, None, url, width, height, original_size=size)
 
 
 def _responsive(variant: EnhancedVariant) -> tuple[PictureSource, ...]:

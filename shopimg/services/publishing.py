@@ -91,6 +91,9 @@ def withdraw(
 ) -> EnhancedVariant:
     """Take a variant out of the storefront, which shows the original again.
 
+    The sweeper deletes its public files after ``WITHDRAWN_SECONDS``: pages that were made a moment
+    ago still name them, and a browser shows nothing in the place of a file that is gone.
+
     Args:
         variant: a published variant.
         by: who withdraws; None for the system, when the image was deleted.
@@ -103,7 +106,6 @@ def withdraw(
     with transaction.atomic():
         _hide(variant, looked_at)
         decisions.record(variant, Decision.WITHDRAW, by)
-        transaction.on_commit(partial(wakeup.send_delete_files, variant.pk), robust=True)
     return variant
 
 
@@ -230,7 +232,7 @@ def images_to_show(instances: Iterable[models.Model], role: str | None = None) -
 
 
 def make_renditions(variant: EnhancedVariant) -> None:
-    """Write the responsive sizes of a published variant, and mark them as usable.
+    """Write the responsive sizes of a published variant, mark them as usable, and tell receivers.
 
     Writes the public file itself again where it is gone: a clean-up may have deleted it between
     the copy and the commit of its publisher.
@@ -241,8 +243,11 @@ def make_renditions(variant: EnhancedVariant) -> None:
     storage.publish_copy(variant.draft_name, variant.digest, variant.mime_type)
     renditions.write(variant)
     rows = EnhancedVariant.objects.filter(pk=variant.pk)
-    published = rows.published().update(renditions_at=timezone.now())
-    if not published and rows.filter(published_at=None).exists():
+    now = timezone.now()
+    if rows.published().update(renditions_at=now, updated_at=now):
+        variant.refresh_from_db()
+        signals.send_after_commit(signals.renditions_ready, variant=variant)
+    elif rows.filter(published_at=None).exists():
         # Withdrawn, and its files deleted, while these were being written.
         delete_public_files(variant)
 

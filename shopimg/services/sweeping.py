@@ -49,7 +49,7 @@ class Swept:
     renditions: int
     """Published variants whose responsive sizes were asked for again."""
     deletions: int
-    """Withdrawn variants whose public files were asked to be deleted again."""
+    """Withdrawn variants whose public files were asked to be deleted."""
 
 
 def sweep() -> Swept:
@@ -57,13 +57,16 @@ def sweep() -> Swept:
 
     What people wait for comes first, reading files last: a slow storage holds up nothing else.
     """
-    before = timezone.now() - timedelta(seconds=settings.RESEND_SECONDS)
+    now = timezone.now()
+    before = now - timedelta(seconds=settings.RESEND_SECONDS)
     taken_back = jobs.take_back_expired()
     cancelled = sum(cancellation.cancel_jobs())
     bulk.finish_runs()
     renditions = _ask_for_renditions(before)
     sent = sending.send_due() + queueing.send_due()
-    deletions = sum(map(wakeup.send_delete_files, publishing.withdrawn_with_files(before)))
+    withdrawn_before = now - timedelta(seconds=settings.WITHDRAWN_SECONDS)
+    withdrawn = publishing.withdrawn_with_files(withdrawn_before)
+    deletions = sum(map(wakeup.send_delete_files, withdrawn))
     reconciled = _reconcile_in_turn()
     if reconciled:
         sent += sending.top_up_bulk()

@@ -10,9 +10,13 @@ from django.conf import settings
 from django.db.models import Model
 from django.forms.utils import flatatt
 
+from shopimg import sources
 from shopimg.services import pictures
 
 register = template.Library()
+
+_OWN = frozenset({"src", "srcset", "width", "height"})
+"""Attributes of ``<img>`` that follow from the picture."""
 
 
 @register.inclusion_tag("shopimg/picture.html")
@@ -31,28 +35,37 @@ def product_picture(
             that was published last.
         sizes: how wide the picture is laid out, as in HTML.
         alt: text for people who cannot see the picture; the host's own by default.
-        attributes: further attributes of ``<img>``, such as ``class`` and ``loading``.
+        attributes: further attributes of ``<img>``, such as ``class`` and ``loading``; names have
+            ``_`` for ``-``, as in ``data_zoom``.
 
     Raises:
-        TemplateSyntaxError: it is given something else than a row, or, where ``DEBUG`` is on, a
-            role that does not exist.
+        TemplateSyntaxError: it is given something else than a row of a watched model, an attribute
+            that the picture itself has, or, where ``DEBUG`` is on, a role that does not exist.
     """
     if not image:
         return {"picture": None}
-    _refuse_mistakes(image, role)
+    _refuse_mistakes(image, role, attributes)
     picture = pictures.picture_of(image, role)
+    further = {name.replace("_", "-"): value for name, value in attributes.items()}
     return {
         "picture": picture,
         "sizes": sizes,
         "alt": picture.alt if alt is None else alt,
-        "attributes": flatatt({"loading": "lazy", "decoding": "async", **attributes}),
+        "attributes": flatatt({"loading": "lazy", "decoding": "async", **further}),
     }
 
 
-def _refuse_mistakes(image: object, role: str | None) -> None:
+def _refuse_mistakes(image: object, role: str | None, attributes: Iterable[str]) -> None:
     if not isinstance(image, Model):
         message = f"product_picture takes a row of a watched model, not {image!r}"
         raise template.TemplateSyntaxError(message)
+    if own := sorted(_OWN.intersection(attributes)):
+        message = f"product_picture sets {', '.join(own)} itself: style the picture by class"
+        raise template.TemplateSyntaxError(message)
+    try:
+        sources.source_for(type(image))
+    except LookupError as err:
+        raise template.TemplateSyntaxError(f"product_picture: {err}") from err
     if settings.DEBUG:  # shoppers get the original, and no query more
         try:
             pictures.check_role(role)
@@ -72,13 +85,23 @@ def product_roles(image: Model | None) -> tuple[pictures.Picture, ...]:
     return pictures.roles_of(image) if image else ()
 
 
+class _Images(list[Model | None]):
+    """A list of which a template shows nothing where a tag returns it without ``as``."""
+
+    def __str__(self) -> str:
+        return ""
+
+
 @register.simple_tag
-def prefetch_pictures(images: Iterable[Model], role: str | None = None) -> str:
+def prefetch_pictures(images: Iterable[Model | None] | None) -> _Images:
     """Look up all pictures of a list at once, so that showing each of them costs no query.
 
+    Returns them, for templates that loop over what each mention fetches anew:
+    ``{% prefetch_pictures product.images.all as images %}``.
+
     Args:
-        images: a list, or a queryset that the template goes on to loop over.
-        role: role of the recipe, as given to ``product_picture``.
+        images: a list, a queryset, or None.
     """
-    pictures.prefetch(images, role)
-    return ""
+    found = _Images(images or ())
+    pictures.prefetch(found)
+    return found

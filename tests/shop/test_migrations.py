@@ -1,4 +1,5 @@
-"""A shop that ran an earlier version keeps its jobs in the right queue, its runs their moments."""
+"""A shop that ran an earlier version keeps its jobs in the right queue, its runs their moments,
+and gets the responsive sizes that there were not before."""
 
 from __future__ import annotations
 
@@ -7,6 +8,10 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
+
+from shopimg.models import EnhancedVariant
+from shopimg.services import publishing, reviews
+from tests import builders
 
 
 @pytest.mark.django_db(transaction=True)
@@ -42,3 +47,21 @@ def test_mark_bulk_jobs__jobs_stay_in_their_queue_and_runs_keep_their_moments() 
         }
     finally:
         MigrationExecutor(connection).migrate(latest)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_own_width__sizes_of_what_is_published_are_asked_for_again() -> None:
+    rosa = builders.reviewer()
+    shown = reviews.approve(builders.draft(), by=rosa)
+    gone = reviews.approve(builders.draft(colour=(1, 2, 3)), by=rosa)
+    for variant in (shown, gone):
+        publishing.make_renditions(variant)
+    publishing.withdraw(gone, by=rosa)
+    latest = MigrationExecutor(connection).loader.graph.leaf_nodes("shopimg")
+    try:
+        MigrationExecutor(connection).migrate([("shopimg", "0010_cancelled_runs")])
+        MigrationExecutor(connection).migrate(latest)
+    finally:
+        MigrationExecutor(connection).migrate(latest)
+    assert publishing.without_renditions(timezone.now()) == [shown.pk]
+    assert EnhancedVariant.objects.get(pk=gone.pk).renditions_at is not None

@@ -237,19 +237,22 @@ def test_signals__say_what_happened_after_the_commit() -> None:
 
         return listen
 
-    names = ("variant_ready", "variant_published", "variant_withdrawn")
+    names = ("variant_ready", "variant_published", "renditions_ready", "variant_withdrawn")
     listeners = {name: listener(name) for name in names}
     for name, listen in listeners.items():
         getattr(signals, name).connect(listen)
     try:
         rosa = builders.reviewer()
         variant = reviews.approve(builders.draft(), by=rosa)
+        publishing.make_renditions(variant)
         publishing.withdraw(variant, by=rosa)
+        publishing.make_renditions(variant)  # too late: nobody is told
     finally:
         for name, listen in listeners.items():
             getattr(signals, name).disconnect(listen)
     assert said == [
         ("variant_ready", "awaiting_review"),
         ("variant_published", "published"),
+        ("renditions_ready", "published"),
         ("variant_withdrawn", "superseded"),
     ]

@@ -297,12 +297,22 @@ def test_sweep__asks_again_for_sizes_and_deletions() -> None:
     gone = publishing.withdraw(reviews.approve(builders.draft(colour=(1, 1, 1)), by=rosa), by=rosa)
     assert sweeping.sweep() == NOTHING  # they have just been asked for
     EnhancedVariant.objects.update(updated_at=timezone.now() - timedelta(seconds=61))
-    assert sweeping.sweep() == Swept(0, 0, 0, 0, 1, 1)
+    assert sweeping.sweep() == Swept(0, 0, 0, 0, 1, 0)
+    EnhancedVariant.objects.update(updated_at=timezone.now() - timedelta(seconds=121))
+    assert sweeping.sweep() == Swept(0, 0, 0, 0, 0, 1)  # the sizes were asked for just now
     assert (_messages(), _messages("shopimg-upkeep")) == ([str(shown.pk)], [str(gone.pk)])
     publishing.make_renditions(shown)
     publishing.delete_public_files(gone)
-    EnhancedVariant.objects.update(updated_at=timezone.now() - timedelta(seconds=61))
+    EnhancedVariant.objects.update(updated_at=timezone.now() - timedelta(seconds=121))
     assert sweeping.sweep() == NOTHING
+
+
+def test_sweep__deletes_what_was_withdrawn_when_the_setting_says(settings) -> None:
+    settings.SHOPIMG = {**settings.SHOPIMG, "WITHDRAWN_SECONDS": 0}
+    shown = reviews.approve(builders.draft(), by=builders.reviewer())
+    gone = publishing.withdraw(shown, by=builders.reviewer("editor"))
+    assert sweeping.sweep().deletions == 1
+    assert _messages("shopimg-upkeep") == [str(gone.pk)]
 
 
 def test_sweep__asks_for_no_sizes_while_messages_wait() -> None:

@@ -163,6 +163,33 @@ def test_picture__hostile_words_stay_words() -> None:
     assert html.count("&quot;&gt;&lt;script&gt;") == 2
 
 
+def test_picture__hostile_words_stay_words_where_nothing_is_escaped() -> None:
+    photo = builders.photo(name="mug.jpg")
+    Photo.objects.update(name="<b onclick=x>")
+    html = render(
+        "{% autoescape off %}{% product_picture image %}{% endautoescape %}",
+        image=Photo.objects.get(pk=photo.pk),
+    )
+    assert "<b" not in html
+    assert "&lt;b onclick=x&gt;" in html
+
+
+def test_picture__attributes_may_have_hyphens() -> None:
+    found = tags("{% product_picture image data_zoom=2 aria_hidden='true' %}", image=builders.photo())
+    assert (found[-1][1]["data-zoom"], found[-1][1]["aria-hidden"]) == ("2", "true")
+
+
+@pytest.mark.parametrize("attribute", ["src", "srcset", "width", "height"])
+def test_picture__its_own_attributes_cannot_be_written_twice(attribute: str) -> None:
+    with pytest.raises(TemplateSyntaxError, match=f"product_picture sets {attribute} itself"):
+        render(f"{{% product_picture image {attribute}=9 %}}", image=builders.photo())
+
+
+def test_picture__of_a_model_that_is_not_watched_is_told() -> None:
+    with pytest.raises(TemplateSyntaxError, match="product_picture: .*auth.User"):
+        render("{% product_picture image %}", image=builders.reviewer())
+
+
 def test_picture__one_query_for_a_published_image(django_assert_num_queries: Any) -> None:
     photo = published().source
     with django_assert_num_queries(1):
@@ -177,7 +204,7 @@ def test_roles__each_is_shown_without_another_query(django_assert_num_queries: A
         "{% product_roles image as roles %}{% for one in roles %}"
         "{{ one.role }}: {% product_picture image role=one.role %};{% endfor %}"
     )
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):  # with the size of the upload, as other roles may be shown
         first, second, _end = render(words, image=photo).split(";")
     assert first.startswith("main: <picture>")
     assert str(main.published_url) in first
@@ -187,14 +214,40 @@ def test_roles__each_is_shown_without_another_query(django_assert_num_queries: A
     assert render(words, image=builders.photo()) == ""
 
 
-def test_pictures__a_page_costs_one_query(django_assert_num_queries: Any) -> None:
+def test_pictures__a_page_costs_two_queries_in_whatever_roles(
+    django_assert_num_queries: Any,
+) -> None:
+    words = PAGE.replace(
+        "{% endfor %}",
+        '{% product_picture image role="main" %}{% product_picture image role="white" %}{% endfor %}',
+    )
     for more in (1, 2, 4):
         for _ in range(more):
             published()
         images = list(Photo.objects.all())
-        with django_assert_num_queries(1):
-            html = render(PAGE, images=images)
-        assert html.count("<img ") == len(images)
+        with django_assert_num_queries(2):
+            html = render(words, images=images)
+        assert html.count("<img ") == 3 * len(images)
+        assert html.count('src="/published/') == 2 * len(images)
+        assert html.count('src="/media/') == len(images)
+    original = html.rpartition("<picture>")[2]
+    assert 'width="64" height="48"' in original
+
+
+def test_pictures__are_given_back_for_lists_that_are_fetched_anew(
+    django_assert_num_queries: Any,
+) -> None:
+    for _ in range(3):
+        published()
+    words = (
+        "{% prefetch_pictures photos.all as images %}"
+        "{% for image in images %}{% product_picture image %}{% endfor %}"
+    )
+    with django_assert_num_queries(3):  # the photos, too
+        html = render(words, photos=Photo.objects)
+    assert html.startswith("<picture>")
+    assert html.count("<img ") == 3
+    assert render("{% prefetch_pictures images %}", images=None) == ""
 
 
 def test_pictures__queryset_is_evaluated_once(django_assert_num_queries: Any) -> None:

@@ -46,10 +46,10 @@ class OriginalSerializer(serializers.Serializer[Any]):
 
     url = serializers.CharField()
     width = serializers.IntegerField(
-        allow_null=True, help_text="Pixels; null where something is published or unknown."
+        allow_null=True, help_text="Pixels; null where nobody has measured the file yet."
     )
     height = serializers.IntegerField(
-        allow_null=True, help_text="Pixels; null where something is published or unknown."
+        allow_null=True, help_text="Pixels; null where nobody has measured the file yet."
     )
 
 
@@ -82,17 +82,25 @@ class ImageSerializer(serializers.Serializer[Any]):
     provenance = ProvenanceSerializer(allow_null=True)
     roles = RoleSerializer(
         many=True,
-        help_text="All that is published: the recipe's first role, then the newest.",
+        help_text="All that is published: the recipe's first role, then the newest; empty where "
+        "the request names a role.",
     )
 
 
-def represent(picture: Picture, request: Request) -> dict[str, Any]:
-    """Write a picture as ``ImageSerializer`` describes it, with absolute addresses."""
+def represent(picture: Picture, request: Request, *, roles: bool = True) -> dict[str, Any]:
+    """Write a picture as ``ImageSerializer`` describes it, with absolute addresses.
+
+    Args:
+        picture: of one image.
+        request: of the client.
+        roles: whether the other roles are described too.
+    """
     absolute = request.build_absolute_uri
+    width, height = picture.original_size or (None, None)
     original = picture.original_url and {
         "url": absolute(picture.original_url),
-        "width": picture.width if picture.variant is None else None,
-        "height": picture.height if picture.variant is None else None,
+        "width": width,
+        "height": height,
     }
     return {
         "alt": picture.alt,
@@ -101,7 +109,7 @@ def represent(picture: Picture, request: Request) -> dict[str, Any]:
         "provenance": _provenance(picture),
         "roles": [
             {**(_published(one, request) or {}), "provenance": _provenance(one)}
-            for one in picture.roles
+            for one in (picture.roles if roles else ())
         ],
     }
 

@@ -49,7 +49,7 @@ class ShopimgView(APIView):
 
     rules: ClassVar[Mapping[str, Rule]] = {}
     """Action -> who may."""
-    cache_control: ClassVar[str] = "private, no-cache"
+    cache_control: str = "private, no-cache"
     """How long others may keep an answer; by default they ask each time, which 304 makes cheap."""
     request_id: str = ""
     """The client's ``X-Request-ID``, or one of ours."""

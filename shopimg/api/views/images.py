@@ -34,7 +34,8 @@ _MODEL = OpenApiParameter(
 _ROLE = OpenApiParameter(
     "role",
     str,
-    description="Role of the recipe; by default its first, else the one that was published last.",
+    description="Role of the recipe; by default its first, else the one that was published last. "
+    "The answer describes no other role then.",
 )
 
 
@@ -99,13 +100,17 @@ class ImageViewSet(ShopimgViewSet):
             pictures.check_role(role)
         except LookupError as err:
             raise ValidationError({"role": str(err)}) from err
-        return pictures.pictures_of(instances, role)
+        found = pictures.pictures_of(instances, role, measured=True)
+        if any(one.variant and not one.sources for one in found):
+            self.cache_control = "public, max-age=5"  # the worker writes the sizes right now
+        return found
 
     def _represent(
         self, source: sources.Source, instance: Model, picture: Picture
     ) -> dict[str, Any]:
         key = {"model": source.label.lower(), "id": str(instance.pk)}
-        return key | represent(picture, self.request)
+        every_role = "role" not in self.request.query_params
+        return key | represent(picture, self.request, roles=every_role)
 
 
 def _source(label: str) -> sources.Source:
