@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from datetime import datetime
 from functools import partial
 
@@ -16,7 +15,6 @@ from rest_framework.response import Response
 
 from shopimg.api.exceptions import PROBLEM_TYPE, PreconditionFailed, describe
 
-_VERSION = re.compile(r"[0-9]{1,10}")
 _KEPT_HEADERS = ("X-Request-ID", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 
 
@@ -40,8 +38,8 @@ def add_validators(
     response.add_post_render_callback(partial(_validate, request, prefix, moment))
 
 
-def matching_version(request: Request) -> int | None:
-    """Return the version that ``If-Match`` insists on; -1 for one that was never given out.
+def matches(request: Request, version: int) -> bool | None:
+    """Tell whether ``If-Match`` names a version; None where it insists on none.
 
     Only the version counts, not the whole tag: a draft is the same draft when the worker has
     meanwhile written its smaller sizes. So a weak tag is as good as a strong one, and it is what
@@ -51,9 +49,7 @@ def matching_version(request: Request) -> int | None:
     if header in {"", "*"}:
         return None
     tags = parse_etags(header)
-    versions = [tag.removeprefix("W/").strip('"').partition("-")[0] for tag in tags]
-    numbers = [int(text) for text in versions if _VERSION.fullmatch(text)]
-    return max(numbers, default=-1)
+    return str(version) in {tag.removeprefix("W/").strip('"').partition("-")[0] for tag in tags}
 
 
 def _validate(

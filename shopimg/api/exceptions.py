@@ -64,10 +64,11 @@ class RefusedUpload(exceptions.APIException):
 
     status_code = 422
 
-    def __init__(self, job: EnhancementJob) -> None:
-        """Take the failed job."""
+    def __init__(self, job: EnhancementJob, headers: Mapping[str, str]) -> None:
+        """Take the failed job, and headers of the answer."""
         super().__init__(job.error_message, job.error_code)
         self.members = {"job": str(job.pk)}
+        self.headers = headers
 
 
 class KeyReused(exceptions.APIException):
@@ -112,7 +113,7 @@ def problem_response(exc: Exception, context: Mapping[str, Any]) -> Response:
     """Turn whatever a view raised into a problem; the exception handler of every view."""
     error = _as_api_exception(exc, context)
     set_rollback()  # of the host's other databases; what shopimg writes is not undone by an answer
-    headers = {}
+    headers = {**getattr(error, "headers", {})}
     if getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]
     if getattr(error, "wait", None) is not None:

@@ -22,19 +22,34 @@ class Pages(CursorPagination):
     page_size_query_param = "limit"
     max_page_size = 100
     cursor_query_param = "cursor"
+    request: Request
+    """Of the page at hand; Django REST framework sets it."""
+
+    def get_page_size(self, request: Request) -> int:
+        """Return how many rows a page has.
+
+        Raises:
+            ValidationError: what the request names is no number, or below 1.
+        """
+        asked = request.query_params.get(self.page_size_query_param)
+        if asked is None:
+            return self.page_size
+        if not (asked.isascii() and asked.isdecimal() and int(asked[:9])):
+            raise ValidationError({self.page_size_query_param: "A number from 1 on."})
+        return min(int(asked[:9]), self.max_page_size)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         """Read the position of a page; it is signed, as it goes into a query as it is.
 
         Raises:
-            BadSignature: this installation has not given it out.
+            BadSignature: this list has not given it out.
         """
         encoded = request.query_params.get(self.cursor_query_param)
-        return None if encoded is None else Cursor(*_signer().unsign_object(encoded))
+        return None if encoded is None else Cursor(*self._signer().unsign_object(encoded))
 
     def encode_cursor(self, cursor: Cursor) -> str:
         """Return the address of the page that starts at a position."""
-        encoded = _signer().sign_object(list(cursor))
+        encoded = self._signer().sign_object(list(cursor))
         return replace_query_param(self.base_url or "", self.cursor_query_param, encoded)
 
     def paginate_queryset(
@@ -48,8 +63,12 @@ class Pages(CursorPagination):
         try:
             return super().paginate_queryset(queryset, request, view)
         except (BadSignature, DjangoValidationError, ValueError, TypeError) as err:
-            # A position of another list may be one that the ordered column cannot hold.
+            # A host that changes a key's type leaves positions that its column cannot hold.
             raise ValidationError({"cursor": "Invalid cursor."}, "invalid_cursor") from err
+
+    def _signer(self) -> Signer:
+        """Sign for one list in one order: in another one, a position is somewhere else."""
+        return Signer(salt=f"shopimg.api.pagination {self.request.path} {self.ordering}")
 
 
 class ByKey(Pages):
@@ -84,7 +103,3 @@ class Ordering(OrderingFilter):
             message = f"{force_str(unknown[0])!r} is not one of: {known}."
             raise ValidationError({self.ordering_param: message})
         return (*terms, "id") if terms else NewestFirst.ordering
-
-
-def _signer() -> Signer:
-    return Signer(salt="shopimg.api.pagination")

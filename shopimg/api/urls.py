@@ -5,9 +5,10 @@ from __future__ import annotations
 from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
-from shopimg.api.views.base import NotFoundView
+from shopimg.api.views.base import NotFoundView, add_slash
 from shopimg.api.views.bulk_runs import BulkRunViewSet
 from shopimg.api.views.documents import DocumentationView, SchemaView
+from shopimg.api.views.health import HealthView
 from shopimg.api.views.images import ImageViewSet
 from shopimg.api.views.jobs import JobViewSet
 from shopimg.api.views.masks import MaskViewSet
@@ -34,7 +35,8 @@ urlpatterns = [
     ),
     *_router.urls,
     path("schema/", SchemaView.as_view(), name="schema"),
+    path("health/", HealthView.as_view(), name="health"),
     path("docs/", DocumentationView.as_view(), name="docs"),
-    # Only with a slash at the end, so that Django can still append a missing one.
-    re_path(r"^(.+/)?$", NotFoundView.as_view()),
+    re_path(r"^(?:.+/)?$", NotFoundView.as_view()),
+    re_path(r"^.*[^/]$", add_slash),
 ]

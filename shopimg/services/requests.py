@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from shopimg import inspection, signals, sources, wakeup
-from shopimg.contract import EnhancementError, Recipe
+from shopimg.contract import EnhancementError, InvalidTransitionError, Recipe
 from shopimg.models import BulkRun, EnhancedVariant, EnhancementJob
 from shopimg.querysets import source_key
 from shopimg.recipes import fingerprint, get_recipe, with_options
@@ -145,8 +146,11 @@ def run_again(job: EnhancementJob, by: models.Model | None = None) -> None:
         by: whose job it is from now on; by default whose it was.
 
     Raises:
-        InvalidTransitionError: it is not over yet.
+        InvalidTransitionError: it is not over yet, or its photo has been replaced: it would only be
+            cancelled again, and the record of what it has done lost.
     """
+    if _has_newer_upload(job):
+        raise InvalidTransitionError(_("The photo has been replaced since: run its own job."))
     with transaction.atomic():
         jobs.retry(job, by)
         transaction.on_commit(partial(wakeup.send, job.pk, bulk=job.bulk), robust=True)

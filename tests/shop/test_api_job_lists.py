@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from rest_framework.test import APIClient
@@ -11,7 +12,7 @@ from rest_framework.test import APIClient
 from shopimg.models import BulkRun, EnhancementJob
 from shopimg.states import JobState
 from tests import builders
-from tests.shop.api_client import JOBS, assert_problem, client, failed, user
+from tests.shop.api_client import JOBS, VARIANTS, assert_problem, client, failed, user
 from tests.testapp.models import OwnedPhoto
 
 pytestmark = pytest.mark.django_db
@@ -50,15 +51,22 @@ def test_list__filters(api: APIClient) -> None:
         ({"ordering": "-source__password"}, "ordering"),
         ({"cursor": "hostile"}, "cursor"),
         ({"state": "failed"}, "state"),
+        ({"limit": "0"}, "limit"),
+        ({"limit": "-1"}, "limit"),
+        ({"limit": "x"}, "limit"),
+        ({"limit": "\u0663"}, "limit"),
+        *[({name: ""}, name) for name in ("status", "recipe", "bulk_run", "source", "source_id")],
+        *[({name: ""}, name) for name in ("created_before", "ordering", "limit", "cursor")],
+        ({"source_id": ["1", "2"]}, "source_id"),
     ],
 )
-def test_list__invalid_query(api: APIClient, query: dict[str, str], field: str) -> None:
+def test_list__invalid_query(api: APIClient, query: dict[str, Any], field: str) -> None:
     builders.photo()
     problem = assert_problem(api.get(JOBS, query), 400, "invalid")
     assert [error["field"] for error in problem["errors"]] == [field]
 
 
-@pytest.mark.parametrize(("limit", "found"), [("1", 1), ("99999999999", 3), ("-1", 3), ("x", 3)])
+@pytest.mark.parametrize(("limit", "found"), [("1", 1), ("003", 3), ("99999999999", 3)])
 def test_list__limit_is_kept_within_bounds(api: APIClient, limit: str, found: int) -> None:
     for _ in range(3):
         builders.photo()
@@ -74,6 +82,19 @@ def test_list__pages_follow_each_other_while_jobs_are_added(api: APIClient) -> N
         page = api.get(page["next"]).json()
         seen += [job["id"] for job in page["results"]]
     assert seen == expected
+
+
+def test_list__takes_no_cursor_of_another_list_or_order(api: APIClient) -> None:
+    for _ in range(3):
+        builders.draft()
+    following = api.get(JOBS, {"limit": 1}).json()["next"]
+    (cursor,) = parse_qs(urlsplit(following).query)["cursor"]
+    for address, query in ((VARIANTS, {}), (JOBS, {"ordering": "created_at"})):
+        response = client("viewer" if query else "reviewer").get(
+            address, {**query, "cursor": cursor}
+        )
+        problem = assert_problem(response, 400, "invalid")
+        assert [error["field"] for error in problem["errors"]] == ["cursor"]
 
 
 def test_list__number_of_queries_does_not_grow(

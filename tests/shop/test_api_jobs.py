@@ -15,7 +15,7 @@ from shopimg.services import jobs
 from shopimg.states import JobState
 from tests import builders
 from tests.shop.api_client import JOBS, ROOT, assert_problem, client, failed, user
-from tests.testapp.models import UnwatchedPhoto
+from tests.testapp.models import OwnedPhoto, UnwatchedPhoto
 
 pytestmark = pytest.mark.django_db
 
@@ -108,6 +108,40 @@ def test_create__replay_after_a_new_upload_still_names_the_first_job(api: APICli
     assert again["status"] == "cancelled"
 
 
+def test_create__same_key_is_answered_after_the_image_is_gone(api: APIClient) -> None:
+    photo = photo_without_job()
+    body = {"source": "testapp.Photo", "id": str(photo.pk)}
+    headers = {"Idempotency-Key": "order-7"}
+    first = api.post(JOBS, body, format="json", headers=headers).json()
+    photo.delete()
+    again = api.post(JOBS, body, format="json", headers=headers)
+    assert (again.status_code, again.json()["id"]) == (202, first["id"])
+    assert_problem(api.post(JOBS, body, format="json"), 404, "not_found")
+
+
+def test_create__same_key_takes_the_same_request_in_other_words(api: APIClient) -> None:
+    photo = photo_without_job()
+    headers = {"Idempotency-Key": "order-7"}
+    bodies = [
+        {"source": "testapp.Photo", "id": str(photo.pk)},
+        {"source": "testapp.photo", "id": str(photo.pk), "options": {}},
+    ]
+    answers = [api.post(JOBS, body, format="json", headers=headers) for body in bodies]
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert answers[1]["Idempotency-Replayed"] == "true"
+
+
+def test_create__replay_shows_nothing_that_is_out_of_sight_by_now(settings: Any) -> None:
+    settings.SHOPIMG = {**settings.SHOPIMG, "SCOPE": "tests.testapp.scope.own_photos"}
+    me = user("integration", "me")
+    photo = OwnedPhoto.objects.create(owner=me, file=builders.upload())
+    api, headers = client(me), {"Idempotency-Key": "order-7"}
+    body = {"source": "testapp.OwnedPhoto", "id": str(photo.pk)}
+    assert api.post(JOBS, body, format="json", headers=headers).status_code == 202
+    OwnedPhoto.objects.update(owner=user("plain", "somebody else"))
+    assert_problem(api.post(JOBS, body, format="json", headers=headers), 404, "not_found")
+
+
 def test_create__same_key_with_another_body_is_refused(api: APIClient) -> None:
     photo, other = builders.photo(), builders.photo()
     EnhancementJob.objects.all().delete()
@@ -163,8 +197,9 @@ def test_create__refused_upload_says_why_and_names_its_job(
     photo = photo_without_job(content, name)
     headers = {"Idempotency-Key": "order-8"}
     body = {"source": "testapp.Photo", "id": str(photo.pk)}
-    for _ in range(2):
+    for replayed in (None, "true"):
         response = api.post(JOBS, body, format="json", headers=headers)
+        assert response.get("Idempotency-Replayed") == replayed
         problem = assert_problem(response, 422, code)
         job = EnhancementJob.objects.get()
         assert problem["job"] == str(job.pk)
@@ -304,6 +339,21 @@ def test_retry__job_of_a_bulk_run_goes_to_the_bulk_queue(
     with django_capture_on_commit_callbacks(execute=True):
         operator.post(f"{JOBS}{job.pk}/retry/")
     assert sent == [(job.pk, True)]
+
+
+def test_retry__job_of_a_replaced_photo_keeps_what_it_has_done(
+    operator: APIClient, sent: list[Any]
+) -> None:
+    photo = builders.photo()
+    job = builders.draft(photo).job
+    photo.file = builders.upload(builders.picture((100, 100)))
+    photo.save()
+    sent.clear()
+    problem = assert_problem(operator.post(f"{JOBS}{job.pk}/retry/"), 409, "invalid_transition")
+    assert problem["detail"] == "The photo has been replaced since: run its own job."
+    job.refresh_from_db()
+    assert job.state == JobState.SUCCEEDED
+    assert sent == []
 
 
 def test_retry__queued_job_is_a_conflict(operator: APIClient, sent: list[Any]) -> None:

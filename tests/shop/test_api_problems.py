@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.core.signals import got_request_exception
+from django.db import OperationalError, connection
 from rest_framework.settings import api_settings
 from rest_framework.test import APIClient
 
@@ -40,9 +41,32 @@ def test_unknown_address__is_a_problem(address: str, method: str) -> None:
     assert_problem(getattr(client(), method)(ROOT + address), 404, "not_found")
 
 
-def test_missing_slash__is_appended() -> None:
-    response = client().get(JOBS.rstrip("/"))
-    assert (response.status_code, response["Location"]) == (301, JOBS)
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("address", [JOBS, f"{ROOT}images/testapp.photo/1/", f"{JOBS}1/retry/"])
+def test_missing_slash__is_appended_without_a_change_of_the_method(
+    address: str, method: str
+) -> None:
+    response = getattr(client(), method)(f"{address.rstrip('/')}?a=%20b")
+    assert (response.status_code, response["Location"]) == (308, f"{address}?a=%20b")
+
+
+@pytest.mark.parametrize("address", ["nothing", "jobs/1/explode", "schema/x"])
+def test_missing_slash__of_an_unknown_address_is_a_problem(address: str) -> None:
+    assert_problem(client().post(ROOT + address), 404, "not_found")
+
+
+def test_health__asks_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    response = client().get(f"{ROOT}health/")
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+    assert response["Cache-Control"] == "no-store"
+
+    def away() -> None:
+        raise OperationalError("no route to host db-7")
+
+    monkeypatch.setattr(connection, "cursor", away)
+    response = client().get(f"{ROOT}health/")
+    assert_problem(response, 503, "unavailable")
+    assert "db-7" not in response.content.decode()
 
 
 @pytest.mark.parametrize("address", ["jobs/", "variants/", "bulk-runs/", "images/testapp.photo/"])
@@ -211,6 +235,17 @@ def test_limits__scopes_and_users_are_counted_apart(
     assert client("operator").get(JOBS).status_code == 200
     photo = builders.photo()
     assert api.get(f"{ROOT}images/testapp.photo/{photo.pk}/").status_code == 200
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_limits__count_what_is_refused(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    rates = {"shopimg-jobs": "2/min", "shopimg-review": None}
+    monkeypatch.setattr(api_settings, "DEFAULT_THROTTLE_RATES", rates, raising=False)
+    stranger, plain = client(), client("plain")
+    for api in (stranger, plain):
+        statuses = [getattr(api, method)(JOBS).status_code for _ in range(3)]
+        assert statuses == [403, 403, 429]
+    assert client("viewer").get(JOBS).status_code == 200
 
 
 def test_limits__host_may_lift_them(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:

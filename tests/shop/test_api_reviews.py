@@ -271,5 +271,5 @@ def test_storage_fault__503_with_retry_after_and_the_approval_stands(
 
 def test_if_match__takes_any_of_several_tags(editor: APIClient) -> None:
     variant = builders.draft()
-    tags = {"If-Match": f'"0-old", "{variant.version}-now"'}
+    tags = {"If-Match": f'"0-old", "{variant.version}-now", "9-never"'}
     assert editor.post(at(variant, "approve"), headers=tags).status_code == 200

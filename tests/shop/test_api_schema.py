@@ -171,6 +171,15 @@ def test_schema_view__is_in_english_whoever_asks_first(settings: Any) -> None:
 
 
 @pytest.mark.parametrize("accept", ["application/json", "application/yaml"])
+def test_schema_view__is_not_sent_twice(accept: str) -> None:
+    first = client().get(SCHEMA, headers={"Accept": accept})
+    again = client().get(SCHEMA, headers={"Accept": accept, "If-None-Match": first["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again["Cache-Control"] == first["Cache-Control"] == "public, max-age=60"
+    assert again["X-Request-ID"]
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/yaml"])
 def test_schema_view__is_limited(monkeypatch: pytest.MonkeyPatch, accept: str) -> None:
     monkeypatch.setattr(
         api_settings, "DEFAULT_THROTTLE_RATES", {"shopimg-storefront": "1/min"}, raising=False

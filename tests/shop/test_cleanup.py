@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import Manager, QuerySet
 from django.utils import timezone
 
-from shopimg import storage, tasks, wakeup
+from shopimg import storage, tasks
 from shopimg.models import EnhancedVariant, WorkerHeartbeat
 from shopimg.services import cleaning, publishing, retention, reviews
 from shopimg.services.requests import Order, request_enhancement
@@ -133,9 +133,7 @@ def test_cleanup__forgets_workers_that_were_silent_for_a_week(capsys) -> None:
 
 
 @pytest.mark.django_db
-def test_cleanup__withdraws_what_was_made_of_images_that_are_gone(
-    monkeypatch, capsys, django_capture_on_commit_callbacks
-) -> None:
+def test_cleanup__withdraws_what_was_made_of_images_that_are_gone(monkeypatch, capsys) -> None:
     monkeypatch.setattr(retention, "_BATCH", 2)
     rosa = builders.reviewer()
     photos = [builders.photo(builders.picture((40 + i, 40))) for i in range(5)]
@@ -151,15 +149,13 @@ def test_cleanup__withdraws_what_was_made_of_images_that_are_gone(
         capsys.readouterr().out
     )
     assert EnhancedVariant.objects.published().count() == 4
-    with django_capture_on_commit_callbacks() as callbacks:
-        call_command("shopimg_cleanup")
+    call_command("shopimg_cleanup")
     assert "3 images are gone: what was made of them was withdrawn.\n" in capsys.readouterr().out
     assert set(EnhancedVariant.objects.published()) == {shown[1], shown[2]}
     assert not EnhancedVariant.objects.awaiting_review().exists()
     waiting.refresh_from_db()
     assert waiting.state == ReviewState.SUPERSEDED
-    deletions = [c.args for c in callbacks if getattr(c, "func", None) is wakeup.send_delete_files]
-    assert sorted(deletions) == sorted([(shown[0].pk,), (shown[3].pk,)])
+    assert set(publishing.withdrawn_with_files(timezone.now())) == {shown[0].pk, shown[3].pk}
     assert list(retention.gone()) == []
 
 

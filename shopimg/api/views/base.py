@@ -9,9 +9,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase, HttpResponsePermanentRedirect, QueryDict
+from django.urls import Resolver404, resolve
 from django.utils.cache import patch_vary_headers
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import (
+    AuthenticationFailed,
+    NotAuthenticated,
+    NotFound,
+    PermissionDenied,
+    ValidationError,
+)
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -78,6 +85,19 @@ class ShopimgView(APIView):
         self.request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
         return super().initialize_request(request, *args, **kwargs)
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Count a request that is refused, too: whoever tries tokens is to be slowed down.
+
+        Raises:
+            Throttled: there were too many.
+        """
+        try:
+            super().initial(request, *args, **kwargs)
+        except (AuthenticationFailed, NotAuthenticated, PermissionDenied):
+            # Django REST framework counts last; by now an unknown client goes by its address.
+            self.check_throttles(request)
+            raise
+
     def get_exception_handler(self) -> Callable[[Exception, Mapping[str, Any]], Response]:
         """Answer every error with a problem."""
         return problem_response
@@ -115,18 +135,30 @@ class ShopimgViewSet(ShopimgView, GenericViewSet[Any]):
     filterset_class: Any = None
     list_parameters: ClassVar[tuple[str, ...]] = ()
     """What a list takes besides its filters, its order and its pages."""
+    repeatable_parameters: ClassVar[frozenset[str]] = frozenset({"status"})
+    """Those of which any value fits."""
 
     def paginate_queryset(self, queryset: Any) -> list[Any] | None:
         """Return one page of a list.
 
         Raises:
-            ValidationError: the list has no such parameter; without a misspelt filter it would
-                answer with everything.
+            ValidationError: the list has no such parameter, or it is empty, or there twice; without
+                a misspelt filter, or one whose value got lost, it would answer with everything.
         """
-        known = {*self.list_parameters, *self._common_parameters()}
-        if unknown := sorted(set(self.request.query_params) - known):
-            raise ValidationError(dict.fromkeys(unknown, "There is no such parameter."))
+        mistakes = dict(self._mistakes(self.request.query_params))
+        if mistakes:
+            raise ValidationError(mistakes)
         return super().paginate_queryset(queryset)
+
+    def _mistakes(self, given: QueryDict) -> Iterator[tuple[str, str]]:
+        known = {*self.list_parameters, *self._common_parameters()}
+        for name, values in sorted(given.lists()):
+            if name not in known:
+                yield name, "There is no such parameter."
+            elif "" in values:
+                yield name, "Give it a value, or leave it out."
+            elif len(values) > 1 and name not in self.repeatable_parameters:
+                yield name, "Give it once."
 
     def _common_parameters(self) -> Iterator[str | None]:
         yield from getattr(self.filterset_class, "base_filters", ())
@@ -152,3 +184,20 @@ class NotFoundView(ShopimgView):
         """
         super().initial(request, *args, **kwargs)
         raise NotFound
+
+
+def add_slash(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+    """Send a request for an address without its slash to the right one, method and body with it.
+
+    Django's own answer makes a read of a write: it would look as if something had been done.
+    """
+    try:
+        found = resolve(f"{request.path_info}/")
+    except Resolver404:
+        found = None
+    if found is None or getattr(found.func, "cls", None) is NotFoundView:
+        response: HttpResponseBase = NotFoundView.as_view()(request)
+        return response
+    return HttpResponsePermanentRedirect(
+        request.get_full_path(force_append_slash=True), preserve_request=True
+    )

@@ -81,11 +81,11 @@ class BulkRunViewSet(ShopimgViewSet):
         """
         wanted = NewBulkRunSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        selection = self._narrowed(wanted.selection())
+        selection = wanted.selection()
         if wanted.validated_data["dry_run"]:
-            return Response(EstimateSerializer(bulk.estimate(selection)).data)
+            return Response(EstimateSerializer(bulk.estimate(self._narrowed(selection))).data)
         make = partial(self._request, selection)
-        run, headers = replay.once(request, BulkRun, wanted.selection().to_json(), make)
+        run, headers = replay.once(request, BulkRun, selection.to_json(), make)
         self._count([run])
         data = self.get_serializer(run).data
         return Response(data, 202, headers={"Location": str(data["url"]), **headers})
@@ -121,8 +121,9 @@ class BulkRunViewSet(ShopimgViewSet):
         return scoped(self.user, selection)
 
     def _request(self, selection: bulk.Selection) -> BulkRun:
+        narrowed = self._narrowed(selection)
         quotas.check_runs(self.user)
-        return queueing.request(selection, by=self.user)
+        return queueing.request(narrowed, by=self.user)
 
     def _count(self, runs: Sequence[Any]) -> None:
         """Attach the progress of each run: one query for all of them."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+from typing import Any, cast
 
 from django.http import HttpResponse
+from django.utils.cache import get_conditional_response
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -32,11 +34,17 @@ class SchemaView(ShopimgView):
         renderer = request.accepted_renderer
         content = document.rendered(request.path.removesuffix("schema/"), renderer.format)
         charset = f"; charset={renderer.charset}" if renderer.charset else ""
-        return HttpResponse(
+        etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+        response = HttpResponse(
             content,
             content_type=renderer.media_type + charset,
-            headers={"Content-Disposition": f'inline; filename="shopimg.{renderer.format}"'},
+            headers={
+                "Content-Disposition": f'inline; filename="shopimg.{renderer.format}"',
+                "Cache-Control": self.cache_control,
+                "ETag": etag,
+            },
         )
+        return cast("HttpResponse", get_conditional_response(request, etag, None, response))
 
     def handle_exception(self, exc: Exception) -> Response:
         """Answer errors with JSON, also where the document would have been YAML."""

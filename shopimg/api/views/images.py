@@ -48,6 +48,7 @@ class ImageViewSet(ShopimgViewSet):
     pagination_class = ByKey
     serializer_class = ImageSerializer
     list_parameters = ("id", "role")
+    repeatable_parameters = frozenset({"id"})
     queryset = None
     # Long enough to spare the shop, short enough that a withdrawn picture is gone within a minute.
     cache_control = "public, max-age=60"

@@ -88,10 +88,11 @@ class JobViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
         wanted = NewJobSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         body: dict[str, Any] = wanted.validated_data
-        image = self._image(body)
-        make = partial(self._request, image, body)
-        job, headers = replay.once(request, EnhancementJob, body, make)
-        _refuse_if_refused(job)
+        make = partial(self._request, body)
+        job, headers = replay.once(request, EnhancementJob, _normal(body), make)
+        if headers and not self.get_queryset().filter(pk=job.pk).exists():
+            raise NotFound  # since the first answer the user has lost sight of the image
+        _refuse_if_refused(job, headers)
         return self._accepted(job, headers)
 
     @operation(request=None, responses={202: JobSerializer, **private_problems(409)})
@@ -132,7 +133,8 @@ class JobViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
             raise NotFound("There is no such image.")
         return image
 
-    def _request(self, image: Model, body: Mapping[str, Any]) -> EnhancementJob:
+    def _request(self, body: Mapping[str, Any]) -> EnhancementJob:
+        image = self._image(body)
         quotas.check_jobs(self.user)
         recipe = body.get("recipe") or sources.source_for(type(image)).recipe
         chosen = body.get("options", {})
@@ -159,7 +161,13 @@ def _changed_at(job: EnhancementJob) -> datetime:
     return max(moment for moment in moments if moment is not None)
 
 
-def _refuse_if_refused(job: EnhancementJob) -> None:
+def _normal(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a body asks for, written in one way: the same under one `Idempotency-Key`."""
+    given = {name: value for name, value in body.items() if value}
+    return {**given, "source": str(body["source"]).lower()}
+
+
+def _refuse_if_refused(job: EnhancementJob, headers: Mapping[str, str]) -> None:
     """Say so at once where the upload was refused before any worker saw it."""
     if job.state == JobState.FAILED and not job.attempts:
-        raise RefusedUpload(job)
+        raise RefusedUpload(job, headers)

@@ -170,11 +170,11 @@ class VariantViewSet(ListModelMixin, RetrieveModelMixin, ShopimgViewSet):
         """Let a service decide, about the version that the client has looked at."""
         body = serializer_class(data=self.request.data)
         body.is_valid(raise_exception=True)
-        version = conditional.matching_version(self.request)
-        if version is not None:
-            if version != variant.version:
-                raise PreconditionFailed(current=current_state(variant))
-            body.validated_data.setdefault("version", version)
+        matches = conditional.matches(self.request, variant.version)
+        if matches is False:
+            raise PreconditionFailed(current=current_state(variant))
+        if matches:
+            body.validated_data.setdefault("version", variant.version)
         try:
             return service(variant, by=self.user, **body.validated_data)
         except (InvalidTransitionError, CapacityError) as err:
