@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from django.contrib.staticfiles import finders
+from django.core.checks import run_checks
 from django.core.management import call_command
 from drf_spectacular import plumbing
 from drf_spectacular.drainage import reset_generator_stats
@@ -218,16 +219,21 @@ def test_schema_view__leaves_a_document_alone_that_the_host_builds_meanwhile(
 @pytest.mark.usefixtures("_fresh_process")
 def test_schema_view__names_its_choices_whichever_document_comes_first() -> None:
     hosts = SchemaGenerator(urlconf="shopimg.api.urls")
-    assert "JobStatus" not in hosts.get_schema(public=True)["components"]["schemas"]
+    assert "RejectReason" not in hosts.get_schema(public=True)["components"]["schemas"]
     ours = client().get(SCHEMA, headers=AS_JSON).json()
-    assert "JobStatus" in ours["components"]["schemas"]
+    assert "RejectReason" in ours["components"]["schemas"]
 
 
 @pytest.mark.usefixtures("_fresh_process")
 def test_schema_view__leaves_the_host_its_own_names_of_choices() -> None:
     client().get(SCHEMA)
     hosts = SchemaGenerator(urlconf="shopimg.api.urls")
-    assert "JobStatus" not in hosts.get_schema(public=True)["components"]["schemas"]
+    assert "RejectReason" not in hosts.get_schema(public=True)["components"]["schemas"]
+
+
+def test_check__warns_of_no_choices_in_the_document_of_a_host() -> None:
+    found = run_checks(include_deployment_checks=True)
+    assert [str(message) for message in found if "spectacular" in str(message.id)] == []
 
 
 def test_own_settings__are_seen_by_those_inside_alone() -> None:

@@ -20,6 +20,19 @@ class Moment(serializers.DateTimeField):
         super().__init__(format=ISO_8601, **kwargs)
 
 
+class Status(serializers.ChoiceField):
+    """The state of a row, by a name of its own in documents.
+
+    Args:
+        name: of the choices.
+        states: what there is.
+    """
+
+    def __init__(self, name: str, states: type[models.TextChoices], **kwargs: Any) -> None:
+        self.name, self.states = name, states
+        super().__init__(states.choices, **kwargs)
+
+
 class RowSerializer(serializers.ModelSerializer[_Row]):
     """A row of shopimg, read-only."""
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-from shopimg.api.serializers.base import RequestSerializer, RowSerializer
+from shopimg.api.serializers.base import RequestSerializer, RowSerializer, Status
 from shopimg.models import BulkRun
 from shopimg.services.bulk import Selection
 from shopimg.states import FAILED_JOBS, JobState, RunState
@@ -24,7 +24,7 @@ class ProgressSerializer(serializers.Serializer[Any]):
 class BulkRunSerializer(RowSerializer[BulkRun]):
     """One run over the catalogue."""
 
-    status = serializers.ChoiceField(RunState.choices, source="state")
+    status = Status("RunStatus", RunState, source="state")
     url = serializers.HyperlinkedIdentityField(view_name="shopimg_api:bulk-run-detail")
     progress = ProgressSerializer()
 
@@ -73,7 +73,7 @@ class NewBulkRunSerializer(RequestSerializer):
         help_text="Primary keys of images of `model`; all without.",
     )
     status = serializers.ListField(
-        child=serializers.ChoiceField(JobState.choices),
+        child=Status("JobStatus", JobState),
         required=False,
         min_length=1,
         max_length=len(JobState),

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from shopimg.api.serializers.base import RequestSerializer, RowSerializer, SourceReference
+from shopimg.api.serializers.base import RequestSerializer, RowSerializer, SourceReference, Status
 from shopimg.api.serializers.options import OptionsField
 from shopimg.models import EnhancedVariant, EnhancementJob
 from shopimg.states import JobState
@@ -45,7 +45,7 @@ class JobResultSerializer(RowSerializer[EnhancedVariant]):
 class JobSerializer(RowSerializer[EnhancementJob]):
     """One recipe to run on one uploaded file."""
 
-    status = serializers.ChoiceField(JobState.choices, source="state")
+    status = Status("JobStatus", JobState, source="state")
     source = SourceReference(source="*")  # type: ignore[assignment]  # a field
     upload = UploadSerializer(source="*")
     result_url = serializers.HyperlinkedIdentityField(

@@ -13,6 +13,7 @@ from shopimg.api.serializers.base import (
     RequestSerializer,
     RowSerializer,
     SourceReference,
+    Status,
 )
 from shopimg.models import EnhancedVariant, ReviewDecision
 from shopimg.reasons import ReviewReason, beyond
@@ -41,7 +42,7 @@ class ReviewDecisionSerializer(RowSerializer[ReviewDecision]):
 class VariantSerializer(RowSerializer[EnhancedVariant]):
     """One produced file."""
 
-    status = serializers.ChoiceField(ReviewState.choices, source="state")
+    status = Status("VariantStatus", ReviewState, source="state")
     url = serializers.HyperlinkedIdentityField(view_name="shopimg_api:variant-detail")
     before_url = serializers.HyperlinkedIdentityField(
         view_name="shopimg_api:variant-before", help_text="The upload; for reviewers."
@@ -101,7 +102,7 @@ class VariantSerializer(RowSerializer[EnhancedVariant]):
 class CandidateSerializer(RowSerializer[EnhancedVariant]):
     """One of several variants to choose from."""
 
-    status = serializers.ChoiceField(ReviewState.choices, source="state")
+    status = Status("VariantStatus", ReviewState, source="state")
     url = serializers.HyperlinkedIdentityField(view_name="shopimg_api:variant-detail")
 
     class Meta:
