@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import difflib
+import functools
 import inspect
+import logging
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from enhancer_worker.nets.manifest import SHIPPED_WEIGHTS
 from shopimg.contract import WorkerError
 
+logger = logging.getLogger(__name__)
+
 TIERS = ("auto", "s", "m")
 JPEG_DECODERS = ("pillow", "torchcodec")
 PRECISIONS = ("auto", "int8", "fp32", "bf16", "fp16")
+_MISSPELT = 0.85
+"""How like a setting's name a variable's must be, by difflib."""
 _DEVICE = re.compile(r"auto|cpu|torch-cpu|cuda(:\d+)?")
 
 
@@ -116,6 +123,8 @@ class WorkerConfig:
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> WorkerConfig:
         """Read the settings; what is not set keeps its default.
 
+        Variables that look like misspelt ones are told in the log.
+
         Args:
             environment: the process environment by default.
 
@@ -123,13 +132,29 @@ class WorkerConfig:
             WorkerError: a value is not valid; the detail names the variable.
         """
         values = os.environ if environment is None else environment
-        found = {}
-        for field in dataclasses.fields(cls):
-            name = f"ENHANCER_{field.name.upper()}"
-            # A file of containers passes on what is not set as empty.
-            if text := values.get(name, ""):
-                found[field.name] = _READERS[str(field.type)](name, text)
-        return cls(**found)
+        fields = {f"ENHANCER_{field.name.upper()}": field for field in dataclasses.fields(cls)}
+        for name in sorted(values.keys() - fields.keys()):
+            _tell_if_misspelt(name, fields)
+        return cls(
+            **{
+                field.name: _READERS[str(field.type)](name, values[name])
+                for name, field in fields.items()
+                # A file of containers passes on what is not set as empty.
+                if values.get(name)
+            }
+        )
+
+
+@functools.cache
+def _tell_once(name: str, near: str) -> None:
+    logger.warning("%s is no setting of the worker and changes nothing: %s?", name, near)
+
+
+def _tell_if_misspelt(name: str, known: Iterable[str]) -> None:
+    # Not all that begins so: for a service that is called enhancer, Kubernetes sets some as well.
+    if name.startswith("ENHANCER_"):
+        for near in difflib.get_close_matches(name, known, 1, _MISSPELT):
+            _tell_once(name, near)
 
 
 def variables() -> dict[str, str]:

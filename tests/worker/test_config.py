@@ -90,3 +90,24 @@ def test_docs__name_only_variables_that_exist() -> None:
     named = {name for page in pages for name in VARIABLE.findall(page.read_text())}
     assert "ENHANCER_DEVICE" in named
     assert named <= set(variables())
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("ENHANCER_DEVCE", "ENHANCER_DEVICE"), ("ENHANCER_WEIGHT_DIR", "ENHANCER_WEIGHTS_DIR")],
+)
+def test_variables__that_are_misspelt_are_told_once(
+    given: str, meant: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        assert WorkerConfig.from_environment({given: "cuda"}) == WorkerConfig()
+    assert caplog.messages == [f"{given} is no setting of the worker and changes nothing: {meant}?"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ENHANCER_SERVICE_HOST", "ENHANCER_PORT", "ENHANCER_PORT_80_TCP", "DEVICE", *variables()],
+)
+def test_variables__of_others_are_left_alone(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    WorkerConfig.from_environment({name: OTHER_VALUES.get(name, "10.0.0.7")})
+    assert caplog.messages == []
