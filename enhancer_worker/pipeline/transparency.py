@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,12 @@ from PIL import Image
 from enhancer_worker.pipeline.framing import PRODUCT_LEVEL
 
 _FAINTEST_LEVEL = 48
+_FAINTEST = 0.5
+"""Level from which a pixel's transparency is rounded to one that is seen."""
+_LOBES = 3
+"""Pixels, of the larger of both pictures, that Lanczos looks far."""
+_BAND_ROWS = 512
+"""Rows that are resampled in floating point at a time: it takes eight times the memory."""
 _CORNER_SHARE = 0.25
 """Of each side: rounder corners than that are of a round product."""
 _LEAST_CLEAR_SHARE = 0.01
@@ -72,6 +79,64 @@ def fill_transparent(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDA
     """
     image = Image.fromarray(np.dstack([pixels, alpha]))
     return np.array(_fill(image))
+
+
+def resample_seen(
+    pixels: NDArray[np.uint8],
+    alpha: NDArray[np.uint8],
+    size: tuple[int, int],
+    box: tuple[float, float, float, float] | None = None,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Resample by Lanczos: each colour counts by how much of it is seen.
+
+    Else the black of a soft shadow would darken the edge of the product that it lies beside.
+
+    Args:
+        pixels: (H, W, 3), uint8, RGB, not premultiplied.
+        alpha: (H, W), uint8.
+        size: width and height to reach, pixels.
+        box: left, top, right, bottom of the part to take; all by default.
+
+    Returns:
+        Colours (height, width, 3) and transparency (height, width), uint8; colours are black where
+        nothing is seen.
+    """
+    width, height = size
+    left, top, right, bottom = box or (0, 0, alpha.shape[1], alpha.shape[0])
+    colours = np.empty((height, width, 3), np.uint8)
+    opacity = np.empty((height, width), np.uint8)
+    for first in range(0, height, _BAND_ROWS):
+        rows = slice(first, min(first + _BAND_ROWS, height))
+        upper, lower = (top + (bottom - top) * row / height for row in (rows.start, rows.stop))
+        part = (left, upper, right, lower)
+        colours[rows], opacity[rows] = _seen(pixels, alpha, (width, rows.stop - first), part)
+    return colours, opacity
+
+
+def _seen(
+    pixels: NDArray[np.uint8],
+    alpha: NDArray[np.uint8],
+    size: tuple[int, int],
+    box: tuple[float, float, float, float],
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    reach = math.ceil(_LOBES * max(1.0, (box[3] - box[1]) / size[1])) + 1
+    rows = slice(max(0, int(box[1]) - reach), int(box[3]) + reach)
+    pixels, levels = pixels[rows], alpha[rows].astype(np.float32)
+    within = (box[0], box[1] - rows.start, box[2], box[3] - rows.start)
+
+    def resampled(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        image = Image.fromarray(values)
+        return np.asarray(image.resize(size, Image.Resampling.LANCZOS, box=within))
+
+    # Not by Pillow's own premultiplication: it cuts overshoots off before it divides by them,
+    # which draws a line of another colour along every hard edge.
+    covered = resampled(levels)
+    share = np.where(covered >= _FAINTEST, covered, np.inf)
+    colours = np.empty((*covered.shape, 3), np.uint8)
+    for channel in range(3):
+        seen = resampled(pixels[..., channel] * levels) / share
+        colours[..., channel] = np.rint(np.clip(seen, 0, 255, out=seen), out=seen)
+    return colours, np.rint(np.clip(covered, 0, 255)).astype(np.uint8)
 
 
 def _ends(length: int) -> tuple[slice, slice]:

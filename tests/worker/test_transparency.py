@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from enhancer_worker.pipeline.transparency import is_cut_out, on_white
+from enhancer_worker.pipeline import transparency
+from enhancer_worker.pipeline.transparency import is_cut_out, on_white, resample_seen
 
 Alpha = NDArray[np.uint8]
 
@@ -89,3 +90,34 @@ def test_on_white__shows_what_a_page_shows() -> None:
     shown = on_white(pixels, alpha)
     assert shown.tolist() == [[[200, 100, 0], [200, 101, 1], [244, 224, 204], [255, 255, 255]]]
     assert pixels[0, 3].tolist() == [200, 100, 0]
+
+
+@pytest.mark.parametrize("size", [(90, 70), (300, 450)], ids=["smaller", "larger"])
+def test_resample_seen__mixes_colours_by_how_much_of_each_is_seen(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (200, 150, 3), np.uint8)
+    alpha = rng.integers(0, 256, (200, 150), np.uint8)
+    box = (10.3, 20.6, 140.1, 190.2)
+
+    def resampled(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(Image.fromarray(values).resize(size, Image.Resampling.LANCZOS, box=box))
+
+    levels = alpha.astype(np.float32)
+    covered = resampled(levels)
+    premultiplied = np.stack([resampled(pixels[..., c] * levels) for c in range(3)], axis=-1)
+    expected = np.clip(premultiplied / covered[..., None], 0, 255)
+    for rows in (512, 37):
+        monkeypatch.setattr(transparency, "_BAND_ROWS", rows)
+        colours, opacity = resample_seen(pixels, alpha, size, box)
+        assert np.abs(opacity - np.clip(covered, 0, 255)).max() <= 0.51
+        assert np.abs(colours - expected)[opacity > 8].max() <= 0.55
+
+
+def test_resample_seen__leaves_no_line_where_something_ends() -> None:
+    pixels = np.full((40, 40, 3), (250, 120, 40), np.uint8)
+    colours, opacity = resample_seen(pixels, boxed(190)[180:220, 180:220], (100, 100))
+    assert (opacity == 255).any()
+    assert (opacity == 0).any()
+    assert (colours[opacity > 0] == (250, 120, 40)).all()

@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from enhancer_worker.pipeline.boxes import Box, box_of
 from enhancer_worker.pipeline.context import Picture
@@ -15,11 +14,10 @@ from enhancer_worker.pipeline.extension import extend
 from enhancer_worker.pipeline.framing import frame_figures, place, product_box
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools
 from enhancer_worker.pipeline.steps.upscale import resample
+from enhancer_worker.pipeline.transparency import resample_seen
 from shopimg.contract import Frame, ProductNotFoundError
 
 _FILTER_PIXELS = 3
-_FAINTEST = 0.5
-"""Level from which a pixel's transparency is rounded to one that is seen."""
 
 
 def frame(picture: Picture, step: Frame, _tools: Tools) -> StepOutcome:
@@ -108,7 +106,7 @@ def _moved(
             *(part[0] - inside.left, part[1] - inside.top),
             *(part[2] - inside.left, part[3] - inside.top),
         )
-        colours, opacity = _resized(colours, opacity, drawn, box)
+        colours, opacity = resample_seen(colours, opacity, (drawn.width, drawn.height), box)
     result = np.zeros((size[1], size[0], 3), np.uint8)
     opaque = np.zeros((size[1], size[0]), np.uint8)
     result[drawn.area], opaque[drawn.area] = colours, opacity
@@ -148,30 +146,3 @@ def _cut(values: NDArray[np.uint8], box: Box, beyond: str) -> NDArray[np.uint8]:
     if beyond == "edge":
         return np.pad(values[inside.area], margins, mode="edge")
     return np.pad(values[inside.area], margins)
-
-
-def _resized(
-    pixels: NDArray[np.uint8], alpha: NDArray[np.uint8], size: Box, box: tuple[float, ...]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Resample colours by how much of each is seen, and transparency."""
-    left, top, right, bottom = box
-
-    def resampled(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(
-            Image.fromarray(values).resize(
-                (size.width, size.height),
-                Image.Resampling.LANCZOS,
-                box=(left, top, right, bottom),
-            )
-        )
-
-    # Not by Pillow's own premultiplication: it cuts overshoots off before it divides by them,
-    # which draws a line of another colour along every hard edge.
-    opacity = alpha.astype(np.float32)
-    covered = resampled(opacity)
-    share = np.where(covered >= _FAINTEST, covered, np.inf)
-    colours = np.empty((*covered.shape, 3), np.uint8)
-    for channel in range(3):
-        seen = resampled(pixels[..., channel] * opacity) / share
-        colours[..., channel] = np.rint(np.clip(seen, 0, 255, out=seen), out=seen)
-    return colours, np.rint(np.clip(covered, 0, 255)).astype(np.uint8)
