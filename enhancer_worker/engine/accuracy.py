@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from enhancer_worker.engine.files import write_whole
 from enhancer_worker.engine.torch_session import TorchSession
 from enhancer_worker.errors import is_from_cuda
+from shopimg.contract import WorkerError
 
 LEAST_PSNR_DB = 50.0
 """How close to fp32 results must be, on the crops below. On a CPU our networks reach 54 dB and more
@@ -126,7 +127,7 @@ def session_by_check(make: Callable[[str], TorchSession], path: Path) -> TorchSe
 def _try(session: TorchSession, batch: NDArray[np.float32], expected: NDArray[np.float32]) -> Trial:
     try:
         return Trial(psnr_db(session(batch), expected), _seconds(session))
-    except (RuntimeError, MemoryError) as err:
+    except (RuntimeError, MemoryError, WorkerError) as err:
         is_short = isinstance(err, MemoryError)
         # After an error of the device itself nothing runs any more, in no precision.
         if not is_short and is_from_cuda(err):

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from enhancer_worker.engine.tiling import Tile
 from shopimg.contract import WorkerError
 
+NO_NUMBERS = "the network's result has values that are no numbers"
+
 
 def read_tile(pixels: NDArray[np.uint8], tile: Tile) -> NDArray[np.uint8]:
     """Copy one tile; where it leaves the picture, the last row or column is repeated.
@@ -91,7 +93,7 @@ def require_numbers(result: NDArray[np.float32]) -> None:
     """
     # A sum is of finite values only if all are, and needs no mask as large as the result.
     if not np.isfinite(result.sum(dtype=np.float64)):
-        raise WorkerError(detail="the network's result has values that are no numbers")
+        raise WorkerError(detail=NO_NUMBERS)
 
 
 def _kept(

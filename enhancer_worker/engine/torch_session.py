@@ -17,8 +17,10 @@ from enhancer_worker.engine.device_memory import DeviceMemory
 from enhancer_worker.engine.graphs import GraphCache
 from enhancer_worker.engine.planner import Line, fit_line
 from enhancer_worker.engine.session import DeviceMemoryError
+from enhancer_worker.engine.sizing import NO_NUMBERS
 from enhancer_worker.engine.staging import Program, Staging
 from enhancer_worker.errors import is_out_of_memory
+from shopimg.contract import WorkerError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -65,6 +67,7 @@ class TorchSession:
         self._needs: tuple[Line, float] | None = None
         net = net.eval().to(self._device, self._dtype)
         self._net = net.to(memory_format=torch.channels_last)
+        self._broken = torch.zeros((), dtype=torch.bool, device=self._device)
         self._graphs = graphs(self._levels) if graphs else None
         self.program: Program = self._graphs or self._levels
         self._staging = Staging(self.program, self._device)
@@ -95,7 +98,11 @@ class TorchSession:
     def run_levels(
         self, batches: Iterable[Sequence[NDArray[np.uint8]]]
     ) -> Generator[NDArray[np.uint8], None, None]:
-        """See ``LevelSession``."""
+        """See ``LevelSession``.
+
+        Raises:
+            WorkerError: a result had values that are no numbers; known when all have been given.
+        """
         pending: deque[Callable[[], NDArray[np.uint8]]] = deque()
         try:
             for batch in batches:
@@ -109,6 +116,11 @@ class TorchSession:
             raise
         finally:
             self._staging.settle()
+            broken = bool(self._broken)
+            self._broken.zero_()
+            self._staging.settle()
+        if broken:
+            raise WorkerError(detail=NO_NUMBERS)
 
     def close(self) -> None:
         """See ``Session``."""
@@ -126,7 +138,10 @@ class TorchSession:
         """Scale, run and round: (B, H, W, 3), uint8, in; (B, scale * H, scale * W, 3) out."""
         # Seen with the channels in front, such a tensor is channels-last already.
         batch = tiles.permute(0, 3, 1, 2).float().div_(255).to(self._dtype)
-        result = self._net(batch).float().clamp_(0, 1).mul_(255).round_()
+        result = self._net(batch).float()
+        # Rounded to bytes they would be black; on the device, as nobody waits for each batch.
+        self._broken.logical_or_(result.sum().isfinite().logical_not_())
+        result = result.clamp_(0, 1).mul_(255).round_()
         levels: Tensor = result.to(torch.uint8).permute(0, 2, 3, 1).contiguous()
         return levels
 

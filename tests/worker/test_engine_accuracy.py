@@ -146,6 +146,11 @@ class Refusing(torch.nn.Module):
         return result
 
 
+def test_session_by_check__goes_on_where_a_precision_gives_no_numbers(tmp_path: Path) -> None:
+    session = session_by_check(maker(Overflowing), tmp_path / "file")
+    assert session.device in {"cpu (torch bf16)", "cpu (torch fp32)"}
+
+
 def test_session_by_check__goes_on_where_a_precision_does_not_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -16,6 +16,7 @@ from enhancer_worker.engine.loading import convert
 from enhancer_worker.engine.openvino_session import OpenVinoSession
 from enhancer_worker.engine.session import DeviceMemoryError
 from enhancer_worker.engine.torch_session import TorchSession, set_up_device
+from shopimg.contract import WorkerError
 from tests.worker.tiny_nets import restorer, upscaler
 
 NETS = {"x2": upscaler(2), "x4": upscaler(4), "restore": restorer()}
@@ -77,6 +78,23 @@ def test_openvino_session__keeps_few_compiled_shapes() -> None:
     for side in range(16, 24):
         session(batch_of(1, side, side))
     assert [key[-1] for key in session._requests] == [20, 21, 22, 23]
+
+
+def test_torch_session__tells_of_bytes_that_were_no_numbers() -> None:
+    class Overflowing(torch.nn.Module):
+        def forward(self, batch: torch.Tensor) -> torch.Tensor:
+            return batch * 300 * 300  # beyond the largest number of fp16 where it is white
+
+    session = TorchSession(Overflowing(), device="cpu", precision="fp16")
+    dark, white = (np.full((8, 8, 3), level, np.uint8) for level in (0, 255))
+    for picture in (dark, white, dark):
+        results = session.run_levels([[dark], [picture], [dark]])
+        if picture is white:
+            with pytest.raises(WorkerError) as caught:
+                list(results)
+            assert "no numbers" in caught.value.detail
+        else:
+            assert all((levels == 0).all() for levels in results)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

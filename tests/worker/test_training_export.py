@@ -231,6 +231,15 @@ def test_export__refuses_a_network_that_computes_something_else(
     assert not (weights_dir / "upscale_x2_s.xml").exists()
 
 
+def test_export__refuses_a_network_whose_weights_are_no_numbers(weights_dir: Path) -> None:
+    path = weights_dir / "upscale_x2_s.safetensors"
+    state = load_file(path)
+    next(iter(state.values())).view(-1)[0] = torch.nan
+    save_file(state, path)
+    with pytest.raises(ExportError, match="differs from PyTorch by inf"):
+        export_net(ZOO["upscale_x2_s"], path, weights_dir)
+
+
 def test_is_half__takes_all_numbers_to_have_sixteen_bits(tmp_path: Path) -> None:
     path = tmp_path / "mixed.safetensors"
     save_file({"a": torch.zeros(2), "b": torch.zeros(2).half()}, path)
