@@ -98,9 +98,8 @@ class ForeignSession:
 
         torch_session.set_up_device(device, threads)
         self._run_within_memory = torch_session.run_within_memory
-        dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
         self._torch = torch
-        self._dtype = dtypes[precision]
+        self._dtype = torch_session.DTYPES[precision]
         self._place = torch.device(device)
         self._descriptor = descriptor.eval().to(self._place, self._dtype)
         self.device = f"{device} (torch {precision}, {descriptor.architecture.name})"

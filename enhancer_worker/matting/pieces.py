@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 VISIBLE = 26
-"""Alpha, of 255, from which a pixel counts."""
+"""Alpha, of 255, from which a pixel counts as the product: fainter ones are its soft edge."""
 COARSE_SIDE = 512
+"""Pixels, along the longer side, in which pieces are told apart."""
 SPECK_SHARE = 0.002
 """Of the largest piece; what is smaller does not count as product when it is framed, either."""
 STRAY_SHARE = 0.15

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_worker.engine.session import LoadedNet
+from enhancer_worker.nets.damage import UNITS
 from enhancer_worker.pipeline.crops import choose_crops
 from enhancer_worker.pipeline.drawn import is_drawn
 
-_UNITS = (25.0, 50.0, 1.0)
 _CLEAN_NOISE = 2.5
 _CLEAN_JPEG_QUALITY = 86.0
 _CLEAN_BLUR = 0.4
@@ -96,7 +96,7 @@ def assess(net: LoadedNet, pixels: NDArray[np.uint8]) -> Assessment:
     if not crops.detailed or is_drawn([*crops.detailed, *crops.edges]):
         return NOTHING_TO_SEE
     detailed, quiet, edges = (
-        judge_crops(net, np.array(some)) * _UNITS if some else np.empty((0, 3))
+        judge_crops(net, np.array(some)) * UNITS if some else np.empty((0, 3))
         for some in (crops.detailed, crops.quiet, crops.edges)
     )
     noise, jpeg = np.median(detailed[:, :2], axis=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,9 @@ _LINEAR_TO_XYZ = np.array(
 )
 _D65_WHITE = _LINEAR_TO_XYZ.sum(axis=1)
 _25_TO_THE_7 = 25.0**7
+
+LIGHT_STEPS = 65_535
+"""Steps of light that tables tell apart: even the darkest levels lie 20 of them apart."""
 
 Floats = NDArray[np.float64]
 
@@ -38,6 +43,14 @@ def srgb_from_linear(light: Floats) -> Floats:
     """
     curve = 1.055 * np.maximum(light, 0.0031308) ** (1 / 2.4) - 0.055
     return np.where(light <= 0.0031308, 12.92 * light, curve)
+
+
+@functools.cache
+def light_tables() -> tuple[Floats, Floats]:
+    """Return level -> light and light -> level, not rounded, both in steps of 1 / `LIGHT_STEPS`."""
+    to_light = linear_from_srgb(np.arange(256) / 255.0) * LIGHT_STEPS
+    to_level = srgb_from_linear(np.arange(LIGHT_STEPS + 1) / LIGHT_STEPS) * 255.0
+    return to_light, to_level
 
 
 def lab_from_linear(light: Floats) -> Floats:

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from enhancer_worker.pipeline.averages import grid, local_averages, stretch_rows
 from enhancer_worker.pipeline.colour import (
+    LIGHT_STEPS,
     ciede2000,
     lab_from_linear,
+    light_tables,
     linear_from_srgb,
-    srgb_from_linear,
 )
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.edge_share import take_back
@@ -37,7 +38,6 @@ _LARGEST_P95 = 1.0
 _PEDESTAL = 0.002
 _GAINS = (0.5, 2.0)
 _BAND_ROWS = 256
-_STEPS = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +163,8 @@ def _apply(picture: Picture, gains: NDArray[np.float32]) -> Picture:
         for channel, plane in enumerate(planes):
             light = to_light[picture.pixels[band, :, channel]]
             light *= stretch_rows(plane, (picture.width, picture.height), band)
-            light -= np.float32(_PEDESTAL * _STEPS)
-            np.clip(light, 0, _STEPS, out=light)
+            light -= np.float32(_PEDESTAL * LIGHT_STEPS)
+            np.clip(light, 0, LIGHT_STEPS, out=light)
             pixels[band, :, channel] = to_level[np.rint(light, out=light).astype(np.uint16)]
         # Whatever is blown out has no colour to correct, and what was white must stay white.
         pixels[band][(picture.pixels[band] == 255).all(axis=2)] = 255
@@ -174,10 +174,7 @@ def _apply(picture: Picture, gains: NDArray[np.float32]) -> Picture:
 
 
 def _lookup_tables() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Return level -> light with pedestal, and light -> level; steps of 1/65535.
-
-    The darkest levels lie 20 steps apart, so that a gain of 1 changes nothing.
-    """
-    light = linear_from_srgb(np.arange(256) / 255.0)
-    levels = srgb_from_linear(np.arange(_STEPS + 1) / _STEPS) * 255.0
-    return ((light + _PEDESTAL) * _STEPS).astype(np.float32), np.rint(levels).astype(np.uint8)
+    """Return level -> light with pedestal, and light -> level, which a gain of 1 leaves alone."""
+    light, levels = light_tables()
+    raised = light + _PEDESTAL * LIGHT_STEPS
+    return raised.astype(np.float32), np.rint(levels).astype(np.uint8)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 from numpy.typing import NDArray
 
 from enhancer_worker.pipeline.averages import stretch_rows
-from enhancer_worker.pipeline.colour import linear_from_srgb, srgb_from_linear
+from enhancer_worker.pipeline.colour import LIGHT_STEPS, light_tables
 from enhancer_worker.pipeline.context import Picture
 from enhancer_worker.pipeline.harmony import NO_CHANGE
 from enhancer_worker.pipeline.reflection import Reflection
@@ -16,7 +14,6 @@ from enhancer_worker.pipeline.reflection import Reflection
 Floats = NDArray[np.float32]
 
 _BAND_ROWS = 256
-_STEPS = 65_535
 
 
 def compose(
@@ -63,14 +60,14 @@ def _lit(
     """Return some rows of the backdrop with the product's shadow, (rows, W, 3), [0, 255]."""
     if light is None and gains == NO_CHANGE:
         return backdrop[rows].astype(np.float32)
-    to_light, to_level = _tables()
+    to_light, to_level = (table.astype(np.float32) for table in light_tables())
     left = np.ones((1, 1), np.float32)
     if light is not None:
         left = stretch_rows(light, (backdrop.shape[1], backdrop.shape[0]), rows)
     result = np.empty((*backdrop[rows].shape[:2], 3), np.float32)
     for channel, gain in enumerate(gains):
         lit = to_light[backdrop[rows, :, channel]] * (left * np.float32(gain))
-        np.clip(lit, 0, _STEPS, out=lit)
+        np.clip(lit, 0, LIGHT_STEPS, out=lit)
         result[..., channel] = to_level[np.rint(lit, out=lit).astype(np.uint16)]
     return result
 
@@ -95,11 +92,3 @@ def _over(product: Picture, rows: slice, around: Floats) -> NDArray[np.uint8]:
     # The promise does not hang on how floats are rounded.
     mixed[opaque] = product.pixels[rows][opaque]
     return mixed
-
-
-@functools.cache
-def _tables() -> tuple[Floats, Floats]:
-    """Return level -> light in steps of 1/65535, and light -> level, not rounded."""
-    light = linear_from_srgb(np.arange(256) / 255.0) * _STEPS
-    levels = srgb_from_linear(np.arange(_STEPS + 1) / _STEPS) * 255.0
-    return light.astype(np.float32), levels.astype(np.float32)

@@ -8,13 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from enhancer_worker.matting.pieces import SPECK_SHARE
+from enhancer_worker.matting.pieces import COARSE_SIDE, SPECK_SHARE, VISIBLE
 from enhancer_worker.pipeline.boxes import Box
 from shopimg.contract import Frame
 
-PRODUCT_LEVEL = 26
-"""Alpha, of 255, from which a pixel counts as the product: fainter ones are its soft edge."""
-_COARSE_SIDE = 512
 _TOUCHES = np.ones((3, 3), bool)
 
 
@@ -72,8 +69,8 @@ def product_box(alpha: NDArray[np.uint8]) -> Box | None:
     Returns:
         None where everything is transparent.
     """
-    mask = alpha >= PRODUCT_LEVEL
-    cell = math.ceil(max(mask.shape) / _COARSE_SIDE)
+    mask = alpha >= VISIBLE
+    cell = math.ceil(max(mask.shape) / COARSE_SIDE)
     coarse = _reduced(mask, cell)
     labels, count = ndimage.label(coarse, structure=_TOUCHES)
     if not count:

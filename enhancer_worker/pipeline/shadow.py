@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops
 from scipy import ndimage
 
+from enhancer_worker.matting.pieces import VISIBLE
 from enhancer_worker.pipeline.boxes import Box
 from enhancer_worker.pipeline.footing import Footing, Ground, ground_of
-from enhancer_worker.pipeline.framing import PRODUCT_LEVEL, product_box
+from enhancer_worker.pipeline.framing import product_box
 from shopimg.contract import Backdrop
 
 Floats = NDArray[np.float32]
@@ -63,7 +64,7 @@ def light_left(alpha: NDArray[np.uint8], step: Backdrop, *, seamless: bool) -> F
     sky = _stretched(body.shadow(_SKY_SIDE, _sky_directions(), _SKY_BLUR), cast.shape)
     contact = np.clip((sky - _OPEN_SKY) / (1 - _OPEN_SKY), 0, 1)
     dark = 1 - (1 - _CAST_SHARE * cast) * (1 - contact)
-    around = _stretched(alpha.astype(np.float32), dark.shape) < PRODUCT_LEVEL
+    around = _stretched(alpha.astype(np.float32), dark.shape) < VISIBLE
     darkest = float(np.quantile(dark[around], _DARKEST_QUANTILE)) if around.any() else 0.0
     if darkest <= 0:
         return None

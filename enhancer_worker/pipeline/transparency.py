@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from enhancer_worker.pipeline.framing import PRODUCT_LEVEL
+from enhancer_worker.matting.pieces import VISIBLE
 
 _FAINTEST_LEVEL = 48
 _FAINTEST = 0.5
@@ -41,7 +41,7 @@ def is_cut_out(alpha: NDArray[np.uint8]) -> bool:
     >>> is_cut_out(ring)
     True
     """
-    clear = alpha < PRODUCT_LEVEL
+    clear = alpha < VISIBLE
     for corner in itertools.product(*map(_ends, alpha.shape)):
         clear[corner] = False
     return bool(clear.mean() >= _LEAST_CLEAR_SHARE)

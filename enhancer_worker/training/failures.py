@@ -15,6 +15,7 @@ from enhancer_worker.matting.coarse import coarse_matte
 from enhancer_worker.matting.refine import full_alpha
 from enhancer_worker.nets.backdrop_conditions import STYLES
 from enhancer_worker.nets.backdrop_input import network_input
+from enhancer_worker.nets.damage import UNITS
 from enhancer_worker.nets.zoo import ZooEntry, load_net, zoo_entry
 from enhancer_worker.training import fit_blur, fit_estimator
 from enhancer_worker.training.backdrops.module import palette_difference
@@ -128,7 +129,7 @@ def _middle_sample(case: Case, file: Path) -> Sample:
 
 
 def _estimated(_: ZooEntry, net: nn.Module, files: Sequence[Path]) -> Iterator[Failure]:
-    units = torch.tensor(fit_estimator.UNITS)
+    units = torch.tensor(UNITS)
 
     def words(amounts: Tensor) -> str:
         noise, jpeg, blur = (amounts * units).tolist()

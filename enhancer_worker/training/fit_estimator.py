@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from enhancer_worker.nets.blur_kernels import gaussian_kernel
+from enhancer_worker.nets.damage import UNITS
 from enhancer_worker.nets.zoo import zoo_entry
 from enhancer_worker.training.blurring import FloatImage, blur
 from enhancer_worker.training.degradations import (
@@ -23,8 +24,6 @@ from enhancer_worker.training.loop import TrainingModule
 NAME = "estimate_s"
 HELD_OUT_CROPS = 200
 FIGURES = ("noise", "jpeg", "blur")
-UNITS = (25.0, 50.0, 1.0)
-"""Sigma of 255, steps of quality below 100, sigma in pixels: what 1.0 stands for."""
 
 
 @dataclass(frozen=True, kw_only=True)
