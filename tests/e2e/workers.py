@@ -19,7 +19,13 @@ from shopimg.models import WorkerHeartbeat
 from tests.servers.process import running
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = {"HEARTBEAT_SECONDS": 1, "LEASE_SECONDS": 4, "RESEND_SECONDS": 2, "RETRY_SECONDS": 0}
+QUICK = {
+    "HEARTBEAT_SECONDS": 1,
+    "LEASE_SECONDS": 4,
+    "RESEND_SECONDS": 2,
+    "RETRY_SECONDS": 0,
+    "WITHDRAWN_SECONDS": 1,
+}
 
 
 @dataclass(frozen=True)
