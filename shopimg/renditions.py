@@ -35,13 +35,20 @@ class Rendition:
 
 
 def sources(variant: EnhancedVariant) -> dict[str, list[Rendition]]:
-    """Return the sizes of a variant by media type, best format and smallest size first."""
-    by_format: Mapping[str, Mapping[int, PillowPicture]] = _pictures(variant)
-    return {
+    """Return the sizes of a variant by media type, best format and smallest size first.
+
+    The published file itself is the largest of its own format: nothing is gained by encoding it
+    once more, and what was approved would be shown a little worse.
+    """
+    found = {
         f"image/{name.lower()}": [Rendition(sizes[w].name, w) for w in sorted(sizes)]
-        for name, sizes in by_format.items()
-        if sizes and not (name == "JPEG" and variant.mime_type == "image/webp")
+        for name, sizes in _pictures(variant).items()
+        if not (name == "JPEG" and variant.mime_type == "image/webp")
     }
+    own = found.get(variant.mime_type)
+    if own and own[-1].width == variant.width:
+        own[-1] = Rendition(variant.published_name, variant.width)
+    return found
 
 
 def widths(width: int) -> tuple[int, ...]:
@@ -58,9 +65,9 @@ def widths(width: int) -> tuple[int, ...]:
 
 
 def names(variant: EnhancedVariant) -> Iterator[str]:
-    """Yield the file name of every size of a variant."""
+    """Yield the file name of every size of a variant, besides the published file."""
     for files in sources(variant).values():
-        yield from (file.name for file in files)
+        yield from (file.name for file in files if file.name != variant.published_name)
 
 
 def write(variant: EnhancedVariant) -> None:

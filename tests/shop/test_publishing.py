@@ -210,10 +210,27 @@ def test_renditions__state_the_origin_that_the_original_states(publish: Publish)
     (draft,) = builders.finished(builders.photo(), [made])
     variant = reviews.approve(draft, by=builders.reviewer("ada"))
     publishing.make_renditions(variant)
-    for files in renditions.sources(variant).values():
-        for file in files:
-            with storage.published().open(file.name) as content, Image.open(content) as image:
-                assert declared_source_type(image.info["xmp"]) == COMPOSITE_WITH_GENERATED
+    for name in renditions.names(variant):
+        with storage.published().open(name) as content, Image.open(content) as image:
+            assert declared_source_type(image.info["xmp"]) == COMPOSITE_WITH_GENERATED
+
+
+@pytest.mark.parametrize(("width", "itself"), [(900, True), (3600, False)])
+def test_renditions__largest_of_the_own_format_is_what_was_approved(
+    rosa: User, storage_folders: dict[str, Path], width: int, *, itself: bool
+) -> None:
+    (draft,) = builders.finished(builders.photo(), [builders.enhanced((width, 60))])
+    variant = reviews.approve(draft, by=rosa)
+    publishing.make_renditions(variant)
+    found = renditions.sources(variant)
+    assert {files[-1].width for files in found.values()} == {min(width, 3200)}
+    named = [mime for mime, files in found.items() if files[-1].name == variant.published_name]
+    assert named == (["image/jpeg"] if itself else [])
+    written = files_below(storage_folders["shopimg_published"])
+    assert sorted(written) == sorted([variant.published_name, *renditions.names(variant)])
+    publishing.withdraw(variant, by=rosa)
+    publishing.delete_public_files(variant)
+    assert files_below(storage_folders["shopimg_published"]) == []
 
 
 def test_renditions__of_a_picture_with_a_colour_profile(publish: Publish) -> None:

@@ -162,7 +162,7 @@ def test_is_own__of_every_name_that_is_given(publish: Publish) -> None:
     names = [shown.draft_name, storage.save_mask(CONTENT), shown.published_name]
     names += renditions.names(shown)
     assert [name for name in names if not storage.is_own(name)] == []
-    assert len(names) == 18
+    assert len(names) == 17
 
 
 def test_media_type__comes_from_the_name() -> None:
