@@ -195,7 +195,6 @@ def to_markdown(figures: Mapping[str, Any]) -> list[str]:
     """Lay the figures out as a page."""
     kernel, half = figures["kernel"], figures["half_load"]
     share = f", {kernel['share']:.1%} of the peak" if "share" in kernel else ""
-    untrained = "" if kernel["trained"] else " (untrained: speed does not depend on the weights)"
     buckets = [
         [str(bucket), f"{rate:.1f}", f"{1000 * bucket / rate:.2f}"]
         for bucket, rate in kernel["images_per_second_by_bucket"].items()
@@ -220,13 +219,13 @@ def to_markdown(figures: Mapping[str, Any]) -> list[str]:
         page.preface(figures, "python benchmarks/gpu.py --data DIR"),
         "",
         *(rehearsal if figures["rehearsal"] else []),
-        f"{figures['gpu']}, {figures['input']} pixels, x4, `{kernel['net']}`{untrained}, "
-        f"{kernel['device']}.",
+        f"{figures['gpu']}, {figures['input']} pixels, x4, `{kernel['net']}`, {kernel['device']}.",
         "",
         f"Network alone: {kernel['images_per_second']:.1f} images per second in batches of "
-        f"{kernel['best_bucket']}, {kernel['tflops']:.2f} TFLOP/s{share}; with transfers "
-        f"{kernel['images_per_second_with_transfers']:.1f}; one picture at a time, from the host's "
-        f"memory and back, {kernel['images_per_second_of_the_engine']:.1f}.",
+        f"{kernel['best_bucket']}, {kernel['tflops']:.2f} TFLOP/s{share}; with transfers, in "
+        f"batches of {kernel['staged_bucket']}, {kernel['images_per_second_with_transfers']:.1f}; "
+        "one picture at a time, from the host's memory and back, "
+        f"{kernel['images_per_second_of_the_engine']:.1f}.",
         "",
         *page.markdown_table(["batch", "images per second", "ms per batch"], buckets),
         "",

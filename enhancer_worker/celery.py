@@ -19,6 +19,7 @@ from django.db import close_old_connections
 from django.utils.module_loading import import_string
 
 from enhancer_worker.config import WorkerConfig
+from enhancer_worker.engine.cuda_probe import require_cuda_apart
 from enhancer_worker.engine.device import choose_placement, has_nvidia_driver
 from enhancer_worker.errors import device_is_lost
 from enhancer_worker.nets.manifest import WeightsRecord, read_manifest, verified_file
@@ -87,7 +88,9 @@ def refuse_unfit_worker(**_: Any) -> None:
         return
     config = _config()
     try:
-        choose_placement(config.device, config.precision)
+        placement = choose_placement(config.device, config.precision)
+        if placement.device.startswith("cuda") and config.device != "auto":
+            require_cuda_apart(placement.device)
         records = read_manifest(config.weights_dir)
         enhancers.check_digests({name: record.sha256 for name, record in records.items()})
         _check_files(config, records.values())

@@ -20,7 +20,7 @@ from shopimg.contract import (
 
 logger = logging.getLogger(__name__)
 
-_CUDA_FAILURES = ("CUDA error", "cuDNN error")
+_CUDA_FAILURES = ("CUDA error", "CUDA unknown error", "cuDNN error", "NVIDIA driver on your system")
 _OUT_OF_MEMORY = (
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",

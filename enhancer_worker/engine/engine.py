@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from enhancer_worker.config import WorkerConfig
 from enhancer_worker.engine.blending import run_faded
 from enhancer_worker.engine.choosing import Purpose, choose_entry
+from enhancer_worker.engine.cuda_probe import require_cuda
 from enhancer_worker.engine.device import Placement, choose_placement
 from enhancer_worker.engine.device_jpeg import DeviceJpeg, on_device
 from enhancer_worker.engine.foreign import load_foreign
@@ -21,12 +22,12 @@ from enhancer_worker.engine.loading import load
 from enhancer_worker.engine.measuring import known_cost
 from enhancer_worker.engine.planner import TILE_SIDES, NetCost, choose_tile
 from enhancer_worker.engine.runner import Finish, TiledRun, run_tiled
-from enhancer_worker.engine.session import LoadedNet
+from enhancer_worker.engine.session import LevelSession, LoadedNet
 from enhancer_worker.engine.tiling import Geometry, round_up
 from enhancer_worker.errors import is_out_of_memory
 from enhancer_worker.nets.manifest import read_manifest
 from enhancer_worker.nets.zoo import ZOO, ZooEntry
-from shopimg.contract import CapacityError, Deadline, RecipeError
+from shopimg.contract import CapacityError, Deadline, RecipeError, WorkerError
 
 logger = logging.getLogger(__name__)
 _SMALLEST_TILE = 512
@@ -48,7 +49,7 @@ class Engine:
             zoo: the networks that may be asked for, if their weights ship.
 
         Raises:
-            WorkerError: the device that was asked for is not there.
+            WorkerError: the device that was asked for is not there, or runs nothing.
         """
         self._config = config
         self._zoo = zoo
@@ -58,7 +59,7 @@ class Engine:
         self._spares: dict[str, LoadedNet] = {}
         self._exact: dict[str, LoadedNet] = {}
         self._foreign: OrderedDict[tuple[str, str], LoadedNet] = OrderedDict()
-        self.placement: Placement = choose_placement(config.device, config.precision)
+        self.placement: Placement = _proven_placement(config)
         if self.placement.device.startswith("cuda"):
             from enhancer_worker.engine.device_memory import limit_memory  # noqa: PLC0415 - torch
 
@@ -187,7 +188,7 @@ class Engine:
             run_tiled, pixels=pixels, deadline=deadline, finish=finish, shortages=shortages
         )
         try:
-            return run(net, tile_size=size)
+            return run(net, tile_size=size, make_room=functools.partial(self._make_room, net))
         except CapacityError as err:
             failure = err
         spare = self._spare(net.name)
@@ -196,6 +197,20 @@ class Engine:
         shortages.append(spare.session.device)
         logger.warning("%s: no memory on %s; now %s", net.name, net.session.device, shortages[-1])
         return run(spare, tile_size=self.tile_for(spare, height, width))
+
+    def _make_room(self, net: LoadedNet) -> bool:
+        """Let other networks give back what they keep on the device; whether there were any."""
+        if self.placement.engine == "openvino":
+            return False
+        held = [
+            other.session
+            for nets in (self._nets, self._foreign)
+            for other in nets.values()
+            if other is not net and isinstance(other.session, LevelSession)
+        ]
+        for session in held:
+            session.release()
+        return bool(held)
 
     def tile_size(self, geometry: Geometry) -> int:
         """Choose a tile so large that its margins cost little, and no larger.
@@ -308,3 +323,17 @@ class Engine:
 def _usual_tile(geometry: Geometry, device: str) -> int:
     margins = _MARGINS_PER_TILE["cuda" if device.startswith("cuda") else "cpu"]
     return max(_SMALLEST_TILE, round_up(margins * geometry.margin, _TILE_STEP))
+
+
+def _proven_placement(config: WorkerConfig) -> Placement:
+    """Choose the device; the CPU where the settings leave the choice and the GPU runs nothing."""
+    placement = choose_placement(config.device, config.precision)
+    if placement.device.startswith("cuda"):
+        try:
+            require_cuda(placement.device)
+        except WorkerError as err:
+            if config.device != "auto":
+                raise
+            logger.warning("%s; the CPU works in its place", err.detail)
+            return choose_placement("cpu", config.precision)
+    return placement

@@ -42,7 +42,8 @@ class GraphCache:
     costs nothing more. A recording stops the device for a moment, so there are no more graphs than
     a few, and none gives way before another shape has been used clearly more often of late: a
     catalogue of more shapes than that keeps what it has. Whatever goes wrong with a recording, the
-    program's own result is given, and it alone runs from then on.
+    program's own result is given, and it alone runs from then on; where memory was short, only this
+    shape waits for a while.
     """
 
     def __init__(self, program: Program, record: Record, note: RecordingNote) -> None:
@@ -96,6 +97,10 @@ class GraphCache:
                 graph = record(self._program, batch)
                 _compare(graph(batch), expected)
         except Exception as err:  # noqa: BLE001 - none of them may cost a job: it runs without
+            if is_out_of_memory(err):
+                # It needs about as much again as the run itself; others may let go of memory.
+                self._uses[tuple(batch.shape)] = -_AGEING_BATCHES
+                return
             reason = f"{type(err).__name__}: {err}"[:300]
         else:
             # Comparing has waited for the device: no graph is running.

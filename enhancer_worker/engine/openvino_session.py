@@ -66,6 +66,9 @@ class OpenVinoSession:
         for tiles in batches:
             yield cast(NDArray[np.uint8], self._run(np.stack(tiles)))
 
+    def release(self) -> None:
+        """See ``LevelSession``; compiled networks stay, as the memory is the system's."""
+
     def close(self) -> None:
         """See ``Session``."""
         self._requests.clear()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from enhancer_worker.engine.session import DeviceMemoryError, LevelSession, LoadedNet
+from enhancer_worker.engine.session import DeviceMemoryError, LevelSession, LoadedNet, Session
 from enhancer_worker.engine.sizing import read_batch, read_tile, write_levels, write_tile
 from enhancer_worker.engine.tiling import Tile, TilePlan, group_tiles, plan_tiles
 from shopimg.contract import CapacityError, Deadline
@@ -45,6 +45,7 @@ def run_tiled(
     deadline: Deadline,
     finish: Finish | None = None,
     shortages: list[str] | None = None,
+    make_room: Callable[[], bool] | None = None,
 ) -> TiledRun:
     """Run a network over a picture of any size.
 
@@ -59,6 +60,7 @@ def run_tiled(
         deadline: asked before every batch of tiles.
         finish: changes a result before it is rounded; the result itself by default.
         shortages: is added to, for who goes on elsewhere after a ``CapacityError``.
+        make_room: called once where memory is short; whether it is worth the same attempt again.
 
     Raises:
         CapacityError: not even the smallest tile fits into memory.
@@ -75,6 +77,9 @@ def run_tiled(
         if out is not None:
             return TiledRun(out, len(plan.tiles), shape, net.session.device, tuple(shortages))
         # Here the failed call's exception is gone, and with it the frames that held its memory.
+        if make_room is not None and make_room():
+            make_room = None
+            continue
         batch = len(groups[0])
         if batch > 1:
             most = 1 << ((batch - 1).bit_length() - 1)
@@ -93,9 +98,18 @@ def run_tiled(
 def _batch_size(net: LoadedNet, plan: TilePlan, finish: Finish | None) -> int:
     session = net.session
     if finish is not None or not isinstance(session, LevelSession):
-        return session.largest_batch
+        return _floats_at_once(session, plan)
     try:
         return session.batch_for(plan.tile_height, plan.tile_width)
+    except DeviceMemoryError:
+        return 1
+
+
+def _floats_at_once(session: Session, plan: TilePlan) -> int:
+    if not isinstance(session, LevelSession):
+        return session.largest_batch
+    try:
+        return min(session.largest_batch, session.batch_for(plan.tile_height, plan.tile_width))
     except DeviceMemoryError:
         return 1
 

@@ -83,6 +83,10 @@ class LevelSession(Session, Protocol):
         """
         ...
 
+    def release(self) -> None:
+        """Give back all memory of the device but the network's own."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedNet:

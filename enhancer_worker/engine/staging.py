@@ -35,12 +35,12 @@ class Staging:
         self._run = run
         self._module: Any = torch.get_device_module(device)
         self._device = device
-        on_cuda = device.type == "cuda"
-        options = {"device": device} if on_cuda else {}
+        self._on_cuda = device.type == "cuda"
+        options = {"device": device} if self._on_cuda else {}
         self._copy_in, self._compute, self._copy_out = (
             self._module.Stream(**options) for _ in range(3)
         )
-        self._slots = [_Slot(device, pinned=on_cuda) for _ in range(2)]
+        self._slots = [_Slot(device, pinned=self._on_cuda) for _ in range(2)]
         self._turn = 0
 
     def submit(self, tiles: Sequence[NDArray[np.uint8]]) -> Callable[[], NDArray[np.uint8]]:
@@ -55,7 +55,9 @@ class Staging:
         """
         slot = self._slots[self._turn]
         self._turn = 1 - self._turn
-        arrived, computed, done = (self._module.Event() for _ in range(3))
+        arrived, computed = (self._module.Event() for _ in range(2))
+        # Waiting for that one takes no core, which the text guard and the encoder can use.
+        done = self._module.Event(**({"blocking": True} if self._on_cuda else {}))
         with torch.inference_mode():
             shape = (bucket_of(len(tiles)), *tiles[0].shape)
             host_in = slot.host_in.view(shape)
@@ -86,7 +88,7 @@ class Staging:
 
     def settle(self) -> None:
         """Wait until nothing is under way, so that every buffer may be used again."""
-        if self._device.type == "cuda":
+        if self._on_cuda:
             torch.cuda.synchronize(self._device)
 
     def release(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import TypeVar
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from enhancer_worker.engine.buckets import BUCKETS, largest_bucket
+from enhancer_worker.engine.buckets import BUCKETS, bucket_of, largest_bucket
 from enhancer_worker.engine.device_memory import DeviceMemory
 from enhancer_worker.engine.graphs import GraphCache
 from enhancer_worker.engine.planner import Line, fit_line
@@ -27,6 +28,8 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _LARGEST_FLOAT_BATCH = 8
 _MOST_STAGED_BYTES = 128 << 20
 _UNDER_WAY = 2
+_REMEMBERED_PICTURES = 64
+"""For so many a batch that did not fit is not tried again: each time it costs all graphs."""
 _PROBED_SIDES = (128, 256)
 
 _In = TypeVar("_In")
@@ -65,6 +68,8 @@ class TorchSession:
         self._dtype = DTYPES[precision]
         self._memory = memory
         self._needs: tuple[Line, float] | None = None
+        self._too_many_pixels: float = math.inf
+        self._pictures_since = 0
         net = net.eval().to(self._device, self._dtype)
         self._net = net.to(memory_format=torch.channels_last)
         self._broken = torch.zeros((), dtype=torch.bool, device=self._device)
@@ -87,13 +92,16 @@ class TorchSession:
         if self._needs is None:
             self._needs = run_within_memory(self._probe, self._memory)
         tile_bytes, staged_bytes = self._needs
-        return largest_bucket(
+        bucket = largest_bucket(
             height * width,
             tile_bytes,
             staged_bytes,
             free_bytes=self._memory.free_bytes(),
             most_staged=_MOST_STAGED_BYTES,
         )
+        while bucket > 1 and bucket * height * width >= self._too_many_pixels:
+            bucket //= 2
+        return bucket
 
     def run_levels(
         self, batches: Iterable[Sequence[NDArray[np.uint8]]]
@@ -104,15 +112,19 @@ class TorchSession:
             WorkerError: a result had values that are no numbers; known when all have been given.
         """
         pending: deque[Callable[[], NDArray[np.uint8]]] = deque()
+        self._remember_shortage()
+        pixels = 0
         try:
             for batch in batches:
+                pixels = bucket_of(len(batch)) * batch[0].shape[0] * batch[0].shape[1]
                 pending.append(run_within_memory(self._staging.submit, batch))
                 if len(pending) == _UNDER_WAY:
                     yield pending.popleft()()
             while pending:
                 yield pending.popleft()()
         except DeviceMemoryError:
-            self._release()
+            self._too_many_pixels, self._pictures_since = pixels, 0
+            self.release()
             raise
         finally:
             self._staging.settle()
@@ -125,14 +137,20 @@ class TorchSession:
     def close(self) -> None:
         """See ``Session``."""
         self._net.to("cpu")
-        self._release()
+        self.release()
 
-    def _release(self) -> None:
-        """Give everything back but the network itself."""
+    def release(self) -> None:
+        """See ``LevelSession``."""
         self._staging.release()
         if self._graphs is not None:
             self._graphs.clear()
         torch.cuda.empty_cache()
+
+    def _remember_shortage(self) -> None:
+        """Try larger batches again after a while: others may have let go of the memory."""
+        self._pictures_since += 1
+        if self._pictures_since > _REMEMBERED_PICTURES:
+            self._too_many_pixels = math.inf
 
     def _levels(self, tiles: Tensor) -> Tensor:
         """Scale, run and round: (B, H, W, 3), uint8, in; (B, scale * H, scale * W, 3) out."""

@@ -100,6 +100,54 @@ def test_run_tiled__takes_smaller_batches_of_floats_too() -> None:
     assert np.array_equal(found.pixels, whole())
 
 
+def test_run_tiled__plans_floats_by_memory_too() -> None:
+    class Little(Plenty):
+        def free_bytes(self) -> float:
+            return 1e5
+
+        def peak_bytes(self, run: object) -> float:
+            return super().peak_bytes(run) * 1e4
+
+    session = TorchSession(upscaler(2), device="cpu", memory=Little())
+    assert session.batch_for(64, 64) < session.largest_batch
+    refuse(session._net, session.batch_for(64, 64) * 64 * 64)
+    assert run(session, finish=keep).shortages == ()
+
+
+def test_run_tiled__does_not_try_again_what_has_just_not_fitted() -> None:
+    session = session_with_room(2 * 64 * 64)
+    assert run(session).shortages == ("batches of 4", "batches of 2")
+    again = [run(session) for _ in range(63)]
+    assert {found.shortages for found in again} == {()}
+    assert all(np.array_equal(found.pixels, whole()) for found in again[:2])
+    run(session)
+    assert run(session).shortages == ("batches of 4", "batches of 2")  # there might be room by now
+
+
+def test_run_tiled__asks_others_for_room_first() -> None:
+    session, asked = session_with_room(2 * 64 * 64), list[int]()
+
+    def make_room() -> bool:
+        asked.append(len(asked))
+        session._net._forward_pre_hooks.clear()
+        return True
+
+    net = LoadedNet("tiny", "", geometry_of(upscaler(2)), session)
+    found = run_tiled(net, PIXELS, tile_size=64, deadline=NO_LIMIT, make_room=make_room)
+    assert (found.shortages, asked) == ((), [0])
+    assert np.array_equal(found.pixels, whole())
+
+
+def test_run_tiled__asks_others_for_room_once() -> None:
+    session, asked = session_with_room(2 * 64 * 64), list[int]()
+    net = LoadedNet("tiny", "", geometry_of(upscaler(2)), session)
+    found = run_tiled(
+        net, PIXELS, tile_size=64, deadline=NO_LIMIT, make_room=lambda: asked.append(0) is None
+    )
+    assert found.shortages == ("batches of 2",)  # the second attempt knew what had not fitted
+    assert len(asked) == 1
+
+
 def test_run_tiled__says_what_was_tried_when_it_gives_up() -> None:
     shortages: list[str] = []
     net = LoadedNet("tiny", "", Geometry(2, 4, 1), session_with_room(0))
@@ -165,6 +213,28 @@ def test_engine__loads_on_the_cpu_what_the_gpu_has_no_room_for(
     (exported_dir / f"{NAME}.safetensors").unlink()
     with pytest.raises(WorkerError, match="is missing"):
         Engine(config, TINY_ZOO).net("upscale", 2)
+
+
+def test_engine__lets_other_networks_give_back_what_they_keep(
+    exported_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = WorkerConfig(
+        device="torch-cpu", threads=1, weights_dir=exported_dir, cache_dir=tmp_path, tile_size=64
+    )
+    engine = Engine(config, TINY_ZOO)
+    net = engine.net("upscale", 2)
+    other = LoadedNet("other", "", geometry_of(upscaler(2)), session_with_room(10**9))
+    engine._nets["other"] = other
+    released: list[str] = []
+
+    def release() -> None:
+        released.append("other")
+        net.session._net._forward_pre_hooks.clear()
+
+    monkeypatch.setattr(other.session, "release", release)
+    refuse(net.session._net, above=0)
+    assert engine.run(net, PIXELS, NO_LIMIT).shortages == ()
+    assert released == ["other"]
 
 
 def test_engine__on_the_cpu_has_nowhere_else_to_go(exported_dir: Path) -> None:
