@@ -104,9 +104,9 @@ def operations(net: str, side: int) -> float:
 
 
 def roofline(kernel: Mapping[str, Any], peak_tflops: float) -> dict[str, float]:
-    """Share of what the GPU could do at most; nothing where its peak is not known."""
+    """Share of what the GPU could do at most; none where its peak in the precision is unknown."""
     achieved = kernel["operations_per_image"] * kernel["images_per_second"] / 1e12
-    if not peak_tflops:
+    if not peak_tflops or "fp32" in kernel["device"]:
         return {"tflops": achieved}
     return {"tflops": achieved, "peak_tflops": peak_tflops, "share": achieved / peak_tflops}
 

@@ -28,13 +28,19 @@ def test_operations__count_two_per_weight_and_pixel() -> None:
 
 
 def test_roofline__is_the_share_of_a_known_peak() -> None:
-    figures = {"operations_per_image": 1e11, "images_per_second": 989.0}
+    figures = {
+        "operations_per_image": 1e11,
+        "images_per_second": 989.0,
+        "device": "cuda:0 (torch bf16)",
+    }
     assert kernel.roofline(figures, kernel.peak_of("NVIDIA H100 80GB HBM3")) == {
         "tflops": pytest.approx(98.9),
         "peak_tflops": 989.0,
         "share": pytest.approx(0.1),
     }
     assert kernel.roofline(figures, kernel.peak_of("unheard of")) == {"tflops": pytest.approx(98.9)}
+    exact = {**figures, "device": "cuda:0 (torch fp32)"}
+    assert kernel.roofline(exact, 989.0) == {"tflops": pytest.approx(98.9)}
 
 
 @pytest.mark.parametrize(

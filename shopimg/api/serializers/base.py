@@ -29,7 +29,7 @@ class Status(serializers.ChoiceField):
     """
 
     def __init__(self, name: str, states: type[models.TextChoices], **kwargs: Any) -> None:
-        self.name, self.states = name, states
+        self.name = name
         super().__init__(states.choices, **kwargs)
 
 

@@ -192,7 +192,7 @@ def add_slash(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
     Django's own answer makes a read of a write: it would look as if something had been done.
     """
     try:
-        found = resolve(f"{request.path_info}/")
+        found = resolve(f"{request.path_info}/", getattr(request, "urlconf", None))
     except Resolver404:
         found = None
     if found is None or getattr(found.func, "cls", None) is NotFoundView:
