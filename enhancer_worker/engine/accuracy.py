@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import logging
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ in bfloat16, 72 in half precision; a level of 255 everywhere is 48."""
 _REFERENCE = "fp32"
 _TRIED = ("fp16", "bf16")
 """From the more accurate one on."""
+_LOCK = "precision.lock"
 _LEAST_GAIN = 0.95
 """Of the time of a more accurate one, that a precision may take at most."""
 _CROP_PIXELS = 192
@@ -106,8 +108,15 @@ def session_by_check(make: Callable[[str], TorchSession], path: Path) -> TorchSe
         path: file for the finding, one for each network, device and set of versions.
     """
     known = _known(path)
-    if known:
-        return make(known)
+    if known is None:
+        with _alone(path.parent / _LOCK):
+            known = _known(path)  # while this one waited
+            if known is None:
+                return _measured(make, path)
+    return make(known)
+
+
+def _measured(make: Callable[[str], TorchSession], path: Path) -> TorchSession:
     reference = make(_REFERENCE)
     batch = np.ascontiguousarray(trial_crops().transpose(0, 3, 1, 2)).astype(np.float32)
     batch /= 255.0
@@ -128,6 +137,16 @@ def session_by_check(make: Callable[[str], TorchSession], path: Path) -> TorchSe
     if all(trial.is_certain for trial in trials.values()):
         _keep(path, chosen, trials)
     return sessions[chosen]
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let one process at a time measure: others on the same device would disturb it."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # then nothing is kept either
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fcntl.flock(stack.enter_context(path.open("a")), fcntl.LOCK_EX)
+        yield
 
 
 def _try(session: TorchSession, batch: NDArray[np.float32], expected: NDArray[np.float32]) -> Trial:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +150,21 @@ class Refusing(torch.nn.Module):
         return result
 
 
+def test_session_by_check__waits_for_another_process_that_measures(tmp_path: Path) -> None:
+    path, made = tmp_path / "precision.json", list[str]()
+    make = maker(lambda: upscaler(2), made)
+    with ThreadPoolExecutor(1) as pool, (tmp_path / "precision.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = pool.submit(session_by_check, make, path)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.3)
+        assert made == []
+        path.write_text('{"precision": "bf16"}')
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        assert waiting.result(timeout=30).device == "cpu (torch bf16)"
+    assert made == ["bf16"]
+
+
 def test_session_by_check__goes_on_where_a_precision_gives_no_numbers(tmp_path: Path) -> None:
     session = session_by_check(maker(Overflowing), tmp_path / "file")
     assert session.device in {"cpu (torch bf16)", "cpu (torch fp32)"}
@@ -201,7 +218,7 @@ def test_load__checks_the_precision_of_what_is_left_to_it(
     config = WorkerConfig(weights_dir=folder, cache_dir=tmp_path / "cache", threads=1)
     placement = Placement("torch", "cpu", "auto")
     net = load(TINY_ZOO["upscale_x2_s"], placement, config)
-    (kept,) = (tmp_path / "cache").iterdir()
+    (kept,) = (tmp_path / "cache").glob("*.json")
     facts = json.loads(kept.read_text())
     assert kept.name.startswith("precision-")
     assert net.session.device == f"cpu (torch {facts['precision']})"
