@@ -23,9 +23,7 @@ from enhancer_worker.pipeline.steps.upscale import (
     blend_detail,
     plan_upscale,
     resample,
-    upscale,
 )
-from enhancer_worker.pipeline.transparency import on_white
 from shopimg.contract import Deadline, RecipeError, Restore, Upscale
 from tests.worker.conftest import Make
 from tests.worker.recipe_runs import enlarged, noise
@@ -121,20 +119,6 @@ def test_strength__mixes_the_network_with_plain_resampling(make_engine: Make, sc
     # The tile's plain pixels may be a level off; the network and the mix are rounded once each.
     difference = np.abs(half.picture.pixels - (network + plain) / 2)[inside]
     assert difference.max() <= 1.5
-
-
-@pytest.mark.parametrize("step", [Upscale(scale=2), Upscale(scale=4), Upscale(to=150)])
-def test_upscale__draws_no_line_between_a_product_and_its_own_shadow(
-    engine: Engine, step: Upscale
-) -> None:
-    pixels, alpha = np.zeros((100, 100, 3), np.uint8), np.zeros((100, 100), np.uint8)
-    alpha[20:80, 20:61], alpha[20:80, 61:80] = 255, 40
-    pixels[20:80, 20:61] = 255
-    result = upscale(Picture(pixels, alpha), step, Tools(engine, NO_LIMIT)).picture
-    assert result.alpha is not None
-    middle = on_white(result.pixels, result.alpha)[len(result.alpha) // 2]
-    # As dark as the shadow is on white, but for the filter's overshoot.
-    assert 255 - 40 - 10 <= middle.min() <= 255 - 40
 
 
 def test_strength__zero_loads_no_network(make_engine: Make) -> None:

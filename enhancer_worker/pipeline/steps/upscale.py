@@ -20,7 +20,6 @@ from enhancer_worker.pipeline.steps.kept_text import redraw_text
 from enhancer_worker.pipeline.steps.outcome import StepOutcome, Tools, engine_details
 from enhancer_worker.pipeline.steps.verdict import Verdict
 from enhancer_worker.pipeline.text_regions import find_text
-from enhancer_worker.pipeline.transparency import resample_seen
 from shopimg.contract import RecipeError, Upscale
 
 _LARGEST_CASCADE = 2
@@ -103,7 +102,7 @@ def upscale(picture: Picture, step: Upscale, tools: Tools) -> StepOutcome:
     pixels, nets, runs = _run_networks(picture.pixels, plan.scales, step, flavour, tools)
     tools.deadline.check()
     pixels = resample(pixels, plan.width, plan.height)
-    alpha = _lay_veils(pixels, picture, picture.alpha) if picture.alpha is not None else None
+    alpha = None if picture.alpha is None else resample(picture.alpha, plan.width, plan.height)
     details: dict[str, Any] = {
         **asked,
         # A cascade may need two networks of which one has no photo flavour.
@@ -117,26 +116,6 @@ def upscale(picture: Picture, step: Upscale, tools: Tools) -> StepOutcome:
     weights = {**verdict.weights} if verdict else {}
     weights |= {net.name: net.digest for net in nets}
     return StepOutcome(Picture(pixels, alpha, picture.grey), details, weights)
-
-
-def _lay_veils(
-    pixels: NDArray[np.uint8], picture: Picture, alpha: NDArray[np.uint8]
-) -> NDArray[np.uint8]:
-    """Enlarge transparency, and in place the colours that are half seen: no network knows of it.
-
-    Args:
-        pixels: (H, W, 3), uint8: the enlarged colours.
-        picture: what was enlarged.
-        alpha: its transparency.
-
-    Returns:
-        (H, W), uint8.
-    """
-    height, width = pixels.shape[:2]
-    seen, enlarged = resample_seen(picture.pixels, alpha, (width, height))
-    veiled = (enlarged > 0) & (enlarged < 255)
-    pixels[veiled] = seen[veiled]
-    return enlarged
 
 
 def _judge(picture: Picture, step: Upscale, plan: UpscalePlan, tools: Tools) -> Verdict | None:
